@@ -1,0 +1,1 @@
+//! When a probed server counts as healthy: thresholds and hysteresis.

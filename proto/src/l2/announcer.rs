@@ -1,0 +1,1 @@
+//! When to probe, hold, announce, defend and drop an address.

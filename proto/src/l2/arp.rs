@@ -1,0 +1,1 @@
+//! ARP (RFC 826) and what RFC 5227 reads out of it.

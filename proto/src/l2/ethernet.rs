@@ -1,0 +1,1 @@
+//! Ethernet II frames, as far as ARP and NDP need them.

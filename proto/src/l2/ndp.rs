@@ -1,0 +1,1 @@
+//! Neighbor Discovery (RFC 4861): solicitations and advertisements.

@@ -1,0 +1,23 @@
+//! The only clock.
+
+use std::time::{Duration, Instant};
+
+/// The monotonic clock. Tokio's is used so that a test can pause it.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+pub fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// Sleeps until `deadline`; for ever where there is none.
+pub async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Completes after `span`.
+pub async fn pause(span: Duration) {
+    tokio::time::sleep(span).await;
+}

@@ -1,0 +1,1 @@
+//! `vipcast demo`: a LAN of real daemons in network namespaces, and what happens to it.

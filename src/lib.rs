@@ -1,0 +1,10 @@
+//! The vipcast daemon: every effect and no decision. The decisions are in `vipcast_proto`.
+
+pub mod admin;
+pub mod announce;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod demo;
+pub mod kube;
+pub mod net;

@@ -1,0 +1,3 @@
+//! The `vipcast` program: see `vipcast --help`.
+
+fn main() {}
