@@ -1,8 +1,4 @@
-//! Who may announce a scope, and until when: one Lease as a function of time.
-//!
-//! Leadership is a deadline on the local monotonic clock, counted from the moment the renewal left.
-//! Another machine's clock is never compared with ours: a rival is judged by how long *we* have
-//! seen its record stand still. Every write is conditional on the record it was based on.
+//! The words of the election: timings, the Lease as seen, permission, requests and their outcomes.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -16,6 +12,28 @@ pub struct Timing {
     pub renew_deadline: Duration,
     /// Between two renewals, measured from departure to departure.
     pub retry_period: Duration,
+}
+
+impl Timing {
+    /// How long one request may take: two attempts fit between a renewal and its deadline, so that
+    /// one connection that hangs does not cost the grant.
+    #[must_use]
+    pub fn request_timeout(&self) -> Duration {
+        self.renew_deadline / 2
+    }
+
+    /// How soon to try again after a failure: sooner than a renewal is due, but not a storm.
+    #[must_use]
+    pub fn failure_pause(&self) -> Duration {
+        self.retry_period.min(FAILURE_PAUSE)
+    }
+
+    /// When others may take over, counted from the departure of a renewal. The two percent are
+    /// for clocks that do not run at the same rate.
+    #[must_use]
+    pub fn fence(&self) -> Duration {
+        self.lease_duration - self.lease_duration / 50
+    }
 }
 
 /// `spec.renewTime` in microseconds since the epoch. Compared for equality only: it names a write.
@@ -106,8 +124,20 @@ pub enum Answer {
     Unknown(Option<Stamp>),
 }
 
+impl Record {
+    /// Whether nothing moved between two sightings: an edited annotation is not a sign of life.
+    #[must_use]
+    pub fn stands_still_since(&self, earlier: &Self) -> bool {
+        self.holder == earlier.holder
+            && self.renewed == earlier.renewed
+            && self.transitions == earlier.transitions
+    }
+}
+
 impl fmt::Display for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}µs", self.0)
     }
 }
+
+const FAILURE_PAUSE: Duration = Duration::from_millis(500);

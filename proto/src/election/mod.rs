@@ -1,0 +1,352 @@
+//! Who may announce a scope, and until when: one Lease as a function of time.
+//!
+//! Leadership is a deadline on the local monotonic clock, counted from the moment the renewal left.
+//! Another machine's clock is never compared with ours: a rival is judged by how long *we* have
+//! seen its record stand still. Every write is conditional on the record it was based on.
+
+mod lease;
+mod sight;
+#[cfg(test)]
+mod tests;
+
+use std::mem;
+use std::time::Instant;
+
+pub use lease::{Action, Answer, Grant, Intent, Predecessor, Record, Stamp, Timing, Write};
+use sight::{Ours, Sight};
+
+use crate::standing::Standing;
+
+/// What happened.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Event {
+    /// A deadline has come.
+    Tick,
+    /// This node's standing changed.
+    Standing(Standing),
+    /// The watch shows this Lease; `None`: it does not exist. May lag behind what we wrote.
+    Observed(Option<Record>),
+    /// The request that is under way has ended.
+    Answered(Answer),
+    /// Every announcer has let go of every address of this scope, after the grant was withdrawn.
+    Vacated,
+}
+
+/// One Lease, seen from one candidate. At most one request is under way at any time.
+#[derive(Debug)]
+pub struct Elector {
+    timing: Timing,
+    ours: Ours,
+    standing: Standing,
+    state: State,
+    sight: Option<Sight>,
+    /// The Lease is known to be other than `sight`: read before writing.
+    stale: bool,
+    request: Option<Request>,
+    next_at: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Standby,
+    Holding(Grant),
+    /// The grant is withdrawn. Once vacated, the release is written, and tried again until the
+    /// Lease has run out by itself.
+    Leaving {
+        vacated: bool,
+        moot_at: Instant,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    departed: Instant,
+    kind: RequestKind,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum RequestKind {
+    Read,
+    Write(Intent, Predecessor),
+}
+
+/// Where a candidate stands, in one word.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Role {
+    /// Holds the Lease and may announce.
+    Holder,
+    /// Waits for the Lease to become free.
+    Standby,
+    /// Has withdrawn its grant and waits for its addresses to be gone, or for the release.
+    Leaving,
+}
+
+impl Elector {
+    /// A candidate that knows nothing yet. `identity` is what it writes into `holderIdentity`.
+    #[must_use]
+    pub fn new(identity: impl Into<String>, timing: Timing) -> Self {
+        Self {
+            timing,
+            ours: Ours::new(identity.into()),
+            standing: Standing::Barred,
+            state: State::Standby,
+            sight: None,
+            stale: true,
+            request: None,
+            next_at: None,
+        }
+    }
+
+    /// Takes what happened; returns the request to make now, if any.
+    #[must_use = "the election stands still until the request is made"]
+    pub fn handle(&mut self, now: Instant, event: Event) -> Option<Action> {
+        match event {
+            Event::Tick => {}
+            Event::Standing(standing) => self.stand(now, standing),
+            Event::Observed(record) => self.observe(now, record),
+            Event::Answered(answer) => self.answered(now, answer),
+            Event::Vacated => self.vacated(now),
+        }
+        self.expire(now);
+        self.next(now)
+    }
+
+    /// The permission that is in force; its `until` must still be compared with the clock.
+    #[must_use]
+    pub fn grant(&self) -> Option<Grant> {
+        match self.state {
+            State::Holding(grant) => Some(grant),
+            State::Standby | State::Leaving { .. } => None,
+        }
+    }
+
+    /// When to call again with [`Event::Tick`].
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let end = match self.state {
+            State::Standby => None,
+            State::Holding(grant) => Some(grant.until),
+            State::Leaving { moot_at, .. } => Some(moot_at),
+        };
+        let due = self.next_at.filter(|_| self.request.is_none());
+        end.into_iter().chain(due).min()
+    }
+
+    /// Where this candidate stands.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        match self.state {
+            State::Standby => Role::Standby,
+            State::Holding(_) => Role::Holder,
+            State::Leaving { .. } => Role::Leaving,
+        }
+    }
+
+    /// The Lease as last seen; `None` before the first sight and where it does not exist.
+    #[must_use]
+    pub fn record(&self) -> Option<&Record> {
+        self.sight.as_ref().and_then(|sight| sight.record.as_ref())
+    }
+
+    /// Whether the Lease has been seen at all, so that a standby knows whom it waits for.
+    #[must_use]
+    pub fn has_sight(&self) -> bool {
+        self.sight.is_some()
+    }
+
+    /// Nothing is held, nothing is under way, and nothing will be started.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.standing == Standing::Withdrawn && matches!(self.state, State::Standby) && self.request.is_none()
+    }
+
+    fn stand(&mut self, now: Instant, standing: Standing) {
+        let previous = mem::replace(&mut self.standing, standing);
+        if previous == standing {
+            return;
+        }
+        match (standing, self.state) {
+            (Standing::Withdrawn, State::Holding(grant)) => self.leave(now, grant),
+            // A barred holder first renews: it leaves when it knows that it can say so, because an
+            // address that nobody may take over serves better where it is.
+            (Standing::Barred, State::Holding(_)) | (Standing::Candidate { .. }, State::Standby) => {
+                self.next_at = Some(now);
+            }
+            (Standing::Barred | Standing::Withdrawn | Standing::Candidate { .. }, _) => {}
+        }
+    }
+
+    fn leave(&mut self, now: Instant, grant: Grant) {
+        self.state = State::Leaving { vacated: false, moot_at: grant.fence };
+        self.next_at = Some(now);
+    }
+
+    fn vacated(&mut self, now: Instant) {
+        if let State::Leaving { vacated, .. } = &mut self.state {
+            *vacated = true;
+            self.next_at = Some(now);
+        }
+    }
+
+    /// What the watch shows is a hint to a holder, who knows what it wrote, and news to everybody else.
+    fn observe(&mut self, now: Instant, record: Option<Record>) {
+        if !matches!(self.state, State::Standby) {
+            if !record.as_ref().is_some_and(|record| self.ours.wrote(record)) {
+                self.stale = true;
+                self.next_at = Some(now);
+            }
+            return;
+        }
+        self.see(now, record);
+        self.next_at = Some(now);
+    }
+
+    fn see(&mut self, now: Instant, record: Option<Record>) {
+        self.sight = Some(Sight::new(now, record, self.sight.as_ref(), &self.ours, &self.timing));
+        self.stale = false;
+    }
+
+    fn answered(&mut self, now: Instant, answer: Answer) {
+        let Some(request) = self.request.take() else { return };
+        match answer {
+            Answer::Read(record) => self.read(now, record),
+            Answer::Written(record) => self.written(now, request, record),
+            Answer::Conflict => self.conflict(now, request),
+            Answer::Refused => self.failed(now),
+            Answer::Unknown(stamp) => {
+                self.ours.remember(stamp);
+                self.stale |= stamp.is_some();
+                self.failed(now);
+            }
+        }
+    }
+
+    fn read(&mut self, now: Instant, record: Option<Record>) {
+        let held_by_us = record.as_ref().is_some_and(|record| self.ours.wrote(record));
+        // A Lease that somebody deleted is written anew; a rival who saw it waits as long as before.
+        let deleted = record.is_none();
+        self.see(now, record);
+        self.next_at = Some(now);
+        if !held_by_us && !deleted {
+            self.state = State::Standby;
+        }
+    }
+
+    fn written(&mut self, now: Instant, request: Request, record: Record) {
+        self.ours.remember(record.renewed);
+        self.see(now, Some(record));
+        let RequestKind::Write(intent, predecessor) = request.kind else { return };
+        if intent == Intent::Release {
+            self.state = State::Standby;
+            // Whoever waits goes first.
+            self.next_at = Some(now + self.timing.retry_period);
+            return;
+        }
+        self.next_at = Some(request.departed + self.timing.retry_period);
+        self.granted(now, request.departed, predecessor);
+    }
+
+    /// The grant starts when the request left, not when the answer came.
+    fn granted(&mut self, now: Instant, departed: Instant, predecessor: Predecessor) {
+        let predecessor = match self.state {
+            State::Holding(grant) => grant.predecessor,
+            State::Standby => predecessor,
+            State::Leaving { vacated, .. } => {
+                self.state = State::Leaving { vacated, moot_at: departed + self.timing.fence() };
+                return;
+            }
+        };
+        let grant = Grant {
+            until: departed + self.timing.renew_deadline,
+            fence: departed + self.timing.fence(),
+            predecessor,
+        };
+        match (self.standing, self.state) {
+            (Standing::Candidate { .. }, _) => self.state = State::Holding(grant),
+            (_, State::Holding(_)) => self.leave(now, grant),
+            // Never announced, so there is nothing to vacate.
+            (_, State::Standby | State::Leaving { .. }) => {
+                self.state = State::Leaving { vacated: true, moot_at: grant.fence };
+                self.next_at = Some(now);
+            }
+        }
+    }
+
+    fn conflict(&mut self, now: Instant, request: Request) {
+        self.stale = true;
+        self.next_at = Some(match (self.state, request.kind) {
+            // A holder has to know at once; the loser of a race hears of the winner by its watch.
+            (State::Holding(_) | State::Leaving { .. }, _) => now,
+            (State::Standby, _) => now + self.timing.retry_period,
+        });
+    }
+
+    /// Nobody could be asked. Where nobody else is there to take over, nothing is gained by silence.
+    fn failed(&mut self, now: Instant) {
+        self.next_at = Some(now + self.timing.failure_pause());
+        if let (State::Holding(grant), Standing::Candidate { alone: true }) = (&mut self.state, self.standing)
+        {
+            grant.until = grant.until.max(now + self.timing.renew_deadline);
+            grant.fence = grant.fence.max(now + self.timing.fence());
+        }
+    }
+
+    fn expire(&mut self, now: Instant) {
+        match self.state {
+            State::Holding(grant) if now >= grant.until => self.lapse(now),
+            State::Leaving { moot_at, .. } if now >= moot_at => self.lapse(now),
+            State::Standby | State::Holding(_) | State::Leaving { .. } => {}
+        }
+    }
+
+    fn lapse(&mut self, now: Instant) {
+        self.state = State::Standby;
+        self.next_at.get_or_insert(now);
+    }
+
+    fn next(&mut self, now: Instant) -> Option<Action> {
+        if self.request.is_some() || self.next_at.is_none_or(|at| now < at) {
+            return None;
+        }
+        self.next_at = None;
+        match self.state {
+            State::Standby => self.stand_by(now),
+            State::Holding(_) if self.stale => self.ask(now),
+            State::Holding(grant) => self.put(now, Intent::Renew, grant.predecessor),
+            State::Leaving { vacated: false, .. } => None,
+            State::Leaving { .. } if self.stale => self.ask(now),
+            State::Leaving { .. } => self.put(now, Intent::Release, Predecessor::Left),
+        }
+    }
+
+    fn stand_by(&mut self, now: Instant) -> Option<Action> {
+        if !matches!(self.standing, Standing::Candidate { .. }) {
+            return None;
+        }
+        let Some(sight) = self.sight.as_ref().filter(|_| !self.stale) else {
+            return self.ask(now);
+        };
+        if now < sight.free_at {
+            self.next_at = Some(sight.free_at);
+            return None;
+        }
+        let (intent, predecessor) = (sight.claim(&self.ours), sight.predecessor);
+        self.put(now, intent, predecessor)
+    }
+
+    fn ask(&mut self, now: Instant) -> Option<Action> {
+        self.request = Some(Request { departed: now, kind: RequestKind::Read });
+        Some(Action::Read)
+    }
+
+    fn put(&mut self, now: Instant, intent: Intent, predecessor: Predecessor) -> Option<Action> {
+        let based_on = self.record().map(|record| record.version.clone());
+        if intent == Intent::Release && based_on.is_none() {
+            // The Lease was deleted: there is nothing to give back.
+            self.state = State::Standby;
+            return None;
+        }
+        self.request = Some(Request { departed: now, kind: RequestKind::Write(intent, predecessor) });
+        Some(Action::Write(Write { based_on, intent }))
+    }
+}

@@ -1,0 +1,100 @@
+//! What one sighting of the Lease means: whose it is, and from when it may be claimed.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::lease::{Intent, Predecessor, Record, Stamp, Timing};
+
+/// What this process has written, so that it can tell its own record from a twin's: another
+/// process that was given the same identity, or this node's earlier life.
+#[derive(Debug)]
+pub(super) struct Ours {
+    identity: String,
+    /// In the order of the writes: the wall clock behind a stamp may step back.
+    stamps: VecDeque<Stamp>,
+}
+
+impl Ours {
+    pub(super) fn new(identity: String) -> Self {
+        Self { identity, stamps: VecDeque::new() }
+    }
+
+    /// Whether this very process wrote `record`, and holds by it.
+    pub(super) fn wrote(&self, record: &Record) -> bool {
+        self.names(record) && record.renewed.is_some_and(|stamp| self.stamps.contains(&stamp))
+    }
+
+    /// A write that happened, or one whose outcome is not known and that may still turn up.
+    pub(super) fn remember(&mut self, stamp: Option<Stamp>) {
+        self.stamps.extend(stamp);
+        while self.stamps.len() > REMEMBERED_STAMPS {
+            self.stamps.pop_front();
+        }
+    }
+
+    fn names(&self, record: &Record) -> bool {
+        record.holder.as_ref() == Some(&self.identity)
+    }
+
+    /// Our name, before this process wrote anything: an earlier life of ours, most likely. The wire
+    /// is asked in any case.
+    fn inherits(&self, record: &Record) -> bool {
+        self.names(record) && self.stamps.is_empty()
+    }
+}
+
+/// The Lease as last seen, and what follows from it.
+#[derive(Debug)]
+pub(super) struct Sight {
+    pub(super) record: Option<Record>,
+    /// From here on it may be claimed.
+    pub(super) free_at: Instant,
+    pub(super) predecessor: Predecessor,
+}
+
+impl Sight {
+    pub(super) fn new(
+        now: Instant,
+        record: Option<Record>,
+        earlier: Option<&Self>,
+        ours: &Ours,
+        timing: &Timing,
+    ) -> Self {
+        let free_at = free_at(now, record.as_ref(), earlier, ours, timing);
+        let left = record.as_ref().is_some_and(|record| record.vacated || ours.wrote(record));
+        let predecessor = if left { Predecessor::Left } else { Predecessor::Unknown };
+        Self { record, free_at, predecessor }
+    }
+
+    /// How to take what is free: a record under our own name is renewed, as client-go does.
+    pub(super) fn claim(&self, ours: &Ours) -> Intent {
+        match &self.record {
+            None => Intent::Claim { transitions: 0 },
+            Some(record) if ours.names(record) => Intent::Renew,
+            Some(record) => Intent::Claim { transitions: record.transitions.saturating_add(1) },
+        }
+    }
+}
+
+fn free_at(
+    now: Instant,
+    record: Option<&Record>,
+    earlier: Option<&Sight>,
+    ours: &Ours,
+    timing: &Timing,
+) -> Instant {
+    let Some(record) = record else {
+        // Deleted under a holder who does not know yet: it is owed the wait that it was promised.
+        return earlier.map_or(now, |earlier| earlier.free_at.max(now));
+    };
+    if record.holder.is_none() || ours.wrote(record) || ours.inherits(record) {
+        return now;
+    }
+    match earlier {
+        Some(Sight { record: Some(seen), free_at, .. }) if record.stands_still_since(seen) => *free_at,
+        _ => now + record.lease_duration.unwrap_or(timing.lease_duration),
+    }
+}
+
+/// A late write can still turn up after others; more than a few cannot be under way.
+const REMEMBERED_STAMPS: usize = 16;

@@ -1,1 +1,0 @@
-//! When to probe, hold, announce, defend and drop an address.
