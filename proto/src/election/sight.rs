@@ -84,8 +84,7 @@ fn free_at(
     timing: &Timing,
 ) -> Instant {
     let Some(record) = record else {
-        // Deleted under a holder who does not know yet: it is owed the wait that it was promised.
-        return earlier.map_or(now, |earlier| earlier.free_at.max(now));
+        return earlier.map_or(now, |earlier| free_after_deletion(now, earlier, timing));
     };
     if record.holder.is_none() || ours.wrote(record) || ours.inherits(record) {
         return now;
@@ -93,6 +92,15 @@ fn free_at(
     match earlier {
         Some(Sight { record: Some(seen), free_at, .. }) if record.stands_still_since(seen) => *free_at,
         _ => now + record.lease_duration.unwrap_or(timing.lease_duration),
+    }
+}
+
+/// Somebody may hold by a record that was deleted, and not know yet: it is owed the whole wait, from
+/// when the Lease was first missed. That our own record was the last we saw proves nothing.
+fn free_after_deletion(now: Instant, earlier: &Sight, timing: &Timing) -> Instant {
+    match earlier.record {
+        None => earlier.free_at,
+        Some(_) => now + timing.lease_duration,
     }
 }
 
