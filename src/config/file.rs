@@ -29,13 +29,24 @@ pub(super) fn read(path: &str, text: &str) -> Result<(Entries, Vec<Problem>), Bo
     let root = serde_saphyr::from_str_with_options::<Spanned<Node>>(text, options)
         .map_err(|error| Box::new(unreadable(path, &error)))?;
     let (mut entries, mut problems) = (Entries::new(), Vec::new());
-    Walk {
+    let mut walk = Walk {
         path,
         text,
         entries: &mut entries,
         problems: &mut problems,
+    };
+    match &root.value {
+        Node::Null => {}
+        Node::Map(pairs) => walk.map("", pairs),
+        Node::Scalar(_) | Node::Number(_) | Node::List(_) => {
+            let source = walk.source("", &root);
+            let problem = Problem::plain(WHOLE, "not a mapping", "write key: value pairs");
+            return Err(Box::new(Problem {
+                source: Some(source),
+                ..problem
+            }));
+        }
     }
-    .root(&root);
     Ok((entries, problems))
 }
 
@@ -57,18 +68,11 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn root(&mut self, root: &Spanned<Node>) {
-        match &root.value {
-            Node::Null => {}
-            Node::Map(pairs) => self.map("", pairs),
-            Node::Scalar(_) | Node::Number(_) | Node::List(_) => {
-                self.refuse("", root, "not a mapping", "write key: value pairs")
-            }
-        }
-    }
-
     fn map(&mut self, prefix: &str, pairs: &[(String, Spanned<Node>)]) {
         for (name, node) in pairs {
+            if self.problems.len() >= MOST {
+                return;
+            }
             let key = if prefix.is_empty() {
                 name.clone()
             } else {
@@ -160,20 +164,19 @@ impl Walk<'_> {
     }
 
     fn refuse(&mut self, key: &str, node: &Spanned<Node>, reason: &str, fix: &str) {
-        let source = Source::File {
+        let source = self.source(key, node);
+        self.problems.push(Problem {
+            source: Some(source),
+            ..Problem::plain(key, reason, fix)
+        });
+    }
+
+    fn source(&self, key: &str, node: &Spanned<Node>) -> Source {
+        Source::File {
             path: self.path.to_owned(),
             key: key.to_owned(),
             line: node.referenced.line(),
-        };
-        let setting = if key.is_empty() {
-            "configuration file"
-        } else {
-            key
-        };
-        self.problems.push(Problem {
-            source: Some(source),
-            ..Problem::plain(setting, reason, fix)
-        });
+        }
     }
 }
 
@@ -267,6 +270,12 @@ fn unreadable(path: &str, error: &serde_saphyr::Error) -> Problem {
     let reason = super::problem::shown(message.lines().next().unwrap_or("not YAML"));
     Problem {
         source: Some(source),
-        ..Problem::plain("configuration file", reason, "vipcast reads YAML and JSON")
+        ..Problem::plain(WHOLE, reason, "vipcast reads YAML and JSON")
     }
 }
+
+/// What a problem of the whole file is called.
+const WHOLE: &str = "configuration file";
+
+/// Who has as many mistakes has named the wrong file. It bounds the time that hints take.
+const MOST: usize = 50;

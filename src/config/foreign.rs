@@ -128,7 +128,7 @@ impl Verdict {
     /// The one line about everything that was ignored.
     pub(super) fn finish(&mut self) {
         if !self.riders.is_empty() {
-            let text = "understood, but they belong to features that are off, so they are ignored";
+            let text = "understood, but without use while their features are off: ignored";
             self.notices
                 .push(Notice::info(self.riders.join(", "), text));
         }

@@ -19,7 +19,7 @@ pub fn markdown() -> String {
         page.push_str(&row(spec));
     }
     let _ = write!(page, "\n### The file itself\n\n{COLUMNS}");
-    page.push_str(&row(&CONFIG_FILE.spec).replacen("`config`", "", 1));
+    page.push_str(&row(&CONFIG_FILE.spec).replacen("`config`", "-", 1));
     page.push_str(FOREIGN);
     page.push_str(&unbuilt());
     page.push_str(MOOT);
@@ -178,6 +178,6 @@ These are accepted and change nothing; the reason is said in the log when they h
 ";
 
 const RIDERS: &str = "
-These belong to features that are off. They are accepted, ignored, and named in one line of the log:
+These are of no use here while the features that they belong to are off. They are accepted, ignored, and named in one line of the log:
 
 ";

@@ -16,6 +16,12 @@ pub(in crate::config) enum Prefixes {
 }
 
 pub(in crate::config) fn addresses(_: &Spec, text: &str) -> Result<Vec<IpAddr>, Wrong> {
+    if text.split(',').nth(MOST).is_some() {
+        return Err(Wrong::new(
+            format!("more than {MOST} addresses"),
+            "write fewer",
+        ));
+    }
     let mut found = Vec::new();
     for part in text.split(',').map(str::trim) {
         let address = address(part)?;
@@ -170,3 +176,6 @@ fn not_an_address(text: &str) -> Wrong {
         "write for example 192.0.2.10 or 2001:db8::10",
     )
 }
+
+/// Nobody has as many; it bounds what a hostile file can ask for.
+const MOST: usize = 64;
