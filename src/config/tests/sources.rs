@@ -107,7 +107,7 @@ fn our_own_names_follow_from_the_key() {
                 .is_some_and(|name| name.status == Status::Current)
         );
         assert!(
-            spec.default.is_some() != !spec.otherwise.is_empty(),
+            spec.default.is_some() == spec.otherwise.is_empty(),
             "{}",
             spec.key
         );
@@ -407,15 +407,15 @@ fn yaml(key: &str, value: &str) -> String {
 }
 
 fn canonical(spec: &Spec, text: &str) -> String {
-    match spec.kind {
-        Kind::Switch => "true".into(),
-        Kind::Server => format!("https://{text}/"),
-        Kind::Span(_)
-            if text.bytes().all(|b| b.is_ascii_digit()) && spec.key != "layer2.refresh" =>
-        {
-            format!("{text}s")
-        }
-        _ => text.into(),
+    let bare = text.bytes().all(|b| b.is_ascii_digit());
+    if matches!(spec.kind, Kind::Switch) {
+        "true".into()
+    } else if matches!(spec.kind, Kind::Server) {
+        format!("https://{text}/")
+    } else if matches!(spec.kind, Kind::Span(_)) && bare {
+        format!("{text}s")
+    } else {
+        text.into()
     }
 }
 

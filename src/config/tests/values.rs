@@ -593,6 +593,8 @@ fn every_default_is_a_value_that_could_be_written() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn no_text_in_any_variable_or_file_panics(text in ".*", near in "[0-9a-z:/,.@%\\[\\]\\-]{0,24}") {
         for spec in table::ALL {
