@@ -25,7 +25,12 @@ pub(super) type Entries = BTreeMap<&'static str, Entry>;
 /// Reads the file. Unknown keys and wrong shapes are problems; values are not looked at.
 /// An error means that nothing is known of what the file says.
 pub(super) fn read(path: &str, text: &str) -> Result<(Entries, Vec<Problem>), Box<Problem>> {
-    let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
+    let budget = serde_saphyr::budget! { max_nodes: MOST_NODES };
+    let options = serde_saphyr::options! {
+        budget: budget,
+        strict_booleans: true,
+        with_snippet: false,
+    };
     let root = serde_saphyr::from_str_with_options::<Spanned<Node>>(text, options)
         .map_err(|error| Box::new(unreadable(path, &error)))?;
     let (mut entries, mut problems) = (Entries::new(), Vec::new());
@@ -279,3 +284,6 @@ const WHOLE: &str = "configuration file";
 
 /// Who has as many mistakes has named the wrong file. It bounds the time that hints take.
 const MOST: usize = 50;
+
+/// Aliases counted as often as they are used. A file with every setting has fewer than a hundred.
+const MOST_NODES: usize = 10_000;
