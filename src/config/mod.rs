@@ -1,1 +1,115 @@
 //! Flags, environment and file become one validated configuration.
+//!
+//! [`resolve`] is pure; [`load`] reads the environment, the file and the host for it. A wrong value is
+//! never corrected: everything that is wrong is reported at once, see [`Problems`].
+
+mod build;
+mod file;
+mod flags;
+mod foreign;
+mod hint;
+mod layers;
+mod load;
+pub mod print;
+mod problem;
+mod reader;
+mod setting;
+mod source;
+mod table;
+mod types;
+mod value;
+
+pub use flags::RunArgs;
+pub use layers::Flags;
+pub use load::load;
+pub use problem::{Notice, Problem, Problems, Severity};
+pub use source::Source;
+pub use types::{
+    Admin, Config, ControlPlane, Election, Health, KubernetesAccess, Layer2, Listen, Log,
+    LogFormat, LogLevel, WireCheck,
+};
+
+use layers::{Document, Layers};
+use reader::Reader;
+
+/// What is known of the host without asking an operator.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct HostFacts {
+    /// The kernel's hostname.
+    pub hostname: String,
+    /// The namespace of the service account, where the process runs in a Pod that has one.
+    pub service_account_namespace: Option<String>,
+}
+
+/// A configuration that can be used, and how it came about.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Resolved {
+    /// What to do.
+    pub config: Config,
+    /// What is worth a line in the log.
+    pub notices: Vec<Notice>,
+    /// Every setting in the order of the documentation, with its value and where that came from.
+    pub sources: Vec<Effective>,
+}
+
+/// What a setting came to be.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Effective {
+    /// The key in our file.
+    pub key: &'static str,
+    /// The value as an operator would write it; `None`: found at run time.
+    pub value: Option<String>,
+    /// Where it came from.
+    pub source: Source,
+}
+
+/// One validated configuration from flags, environment and file (path and text), in this precedence.
+///
+/// # Errors
+///
+/// Everything that is wrong, at once.
+pub fn resolve(
+    flags: &Flags,
+    env: impl Iterator<Item = (String, String)>,
+    file: Option<(String, String)>,
+    host: &HostFacts,
+) -> Result<Resolved, Problems> {
+    let file = file.map_or(Document::None, |(path, text)| Document::Text { path, text });
+    resolve_document(flags, env, file, host)
+}
+
+fn resolve_document(
+    flags: &Flags,
+    env: impl Iterator<Item = (String, String)>,
+    file: Document,
+    host: &HostFacts,
+) -> Result<Resolved, Problems> {
+    let (layers, problems) = Layers::new(flags, env, file);
+    let mut reader = Reader::new(&layers, problems);
+    let config = build::config(&mut reader, host);
+    let mut notices = unique(std::mem::take(&mut reader.notices));
+    notices.extend(layers.unknown());
+    let problems = unique(std::mem::take(&mut reader.problems));
+    match config {
+        Some(config) if problems.is_empty() => Ok(Resolved {
+            config,
+            notices,
+            sources: reader.effective(),
+        }),
+        Some(_) | None => Err(Problems { problems, notices }),
+    }
+}
+
+/// A setting that two subsystems read is wrong once.
+fn unique<T: PartialEq>(all: Vec<T>) -> Vec<T> {
+    let mut unique = Vec::new();
+    for one in all {
+        if !unique.contains(&one) {
+            unique.push(one);
+        }
+    }
+    unique
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+//! The Lease, and timings that go together.
+
+use vipcast_proto::election::Timing;
+
+use crate::config::HostFacts;
+use crate::config::problem::Notice;
+use crate::config::reader::Reader;
+use crate::config::table as t;
+use crate::config::types::Election;
+
+pub(super) fn election(r: &mut Reader<'_>, host: &HostFacts) -> Option<Election> {
+    let lease = r.value(&t::LEASE_NAME);
+    let namespace = r.optional(&t::LEASE_NAMESPACE);
+    let timing = timing(r);
+    let (lease, namespace) = (lease?, namespace?);
+    let account = host.service_account_namespace.clone();
+    let (lease_namespace, from) = match (lease.namespace, namespace, account) {
+        (Some(own), given, _) => {
+            if given.is_some_and(|given| given != own) {
+                let text = format!("the Lease's name says {own}, which counts");
+                r.notices
+                    .push(Notice::warning(r.name(&t::LEASE_NAMESPACE.spec), text));
+            }
+            (own, Some("the Lease's name"))
+        }
+        (None, Some(given), account) => {
+            if let Some(account) = account.filter(|account| *account != given) {
+                let text =
+                    format!("kube-vip would use the service account's namespace {account} instead");
+                r.notices
+                    .push(Notice::warning(r.name(&t::LEASE_NAMESPACE.spec), text));
+            }
+            (given, None)
+        }
+        (None, None, Some(account)) => (account, Some("the service account")),
+        (None, None, None) => (
+            LEASE_NAMESPACE.to_owned(),
+            Some("where control planes live"),
+        ),
+    };
+    if let Some(from) = from {
+        r.derived(&t::LEASE_NAMESPACE.spec, lease_namespace.clone(), from);
+    }
+    Some(Election {
+        lease_namespace,
+        lease_name: lease.name,
+        timing: timing?,
+    })
+}
+
+fn timing(r: &mut Reader<'_>) -> Option<Timing> {
+    let lease_duration = r.value(&t::LEASE_DURATION);
+    let renew_deadline = r.value(&t::RENEW_DEADLINE);
+    let retry_period = r.value(&t::RETRY_PERIOD);
+    let (lease_duration, renew_deadline, retry_period) =
+        (lease_duration?, renew_deadline?, retry_period?);
+    let before = r.problems.len();
+    if renew_deadline >= lease_duration {
+        let lease = r.name(&t::LEASE_DURATION.spec);
+        let reason = format!("not shorter than {lease}, {}s", lease_duration.as_secs());
+        r.blame(
+            &t::RENEW_DEADLINE.spec,
+            reason,
+            format!("leave at least a second to {lease}, for example 10 of 15"),
+        );
+    }
+    if retry_period.saturating_mul(2) > renew_deadline {
+        let renew = r.name(&t::RENEW_DEADLINE.spec);
+        let reason = format!(
+            "more than half of {renew}, {}s: one lost request would lose the VIP",
+            renew_deadline.as_secs()
+        );
+        r.blame(
+            &t::RETRY_PERIOD.spec,
+            reason,
+            format!("write at most {}", renew_deadline.as_secs() / 2),
+        );
+    }
+    (r.problems.len() == before).then_some(Timing {
+        lease_duration,
+        renew_deadline,
+        retry_period,
+    })
+}
+
+/// Where kube-vip looks for its Lease outside a cluster.
+const LEASE_NAMESPACE: &str = "kube-system";

@@ -1,0 +1,175 @@
+//! From settings to subsystems: what follows from what, and which values do not go together.
+
+mod control_plane;
+mod election;
+mod health;
+mod layer2;
+
+use std::path::PathBuf;
+
+use hyper::Uri;
+
+use super::HostFacts;
+use super::problem::Problem;
+use super::reader::Reader;
+use super::table as t;
+use super::types::{Admin, Config, Election, KubernetesAccess, Layer2, Log};
+use control_plane::control_plane;
+use election::election;
+use health::health;
+use layer2::layer2;
+
+/// Reads everything, so that everything that is wrong is noted; `None` where something is.
+pub(super) fn config(r: &mut Reader<'_>, host: &HostFacts) -> Option<Config> {
+    mode(r);
+    let control_plane = control_plane(r);
+    let layer2 = layer2(r);
+    let election = election(r, host);
+    if let (Some(layer2), Some(election)) = (&layer2, &election) {
+        lifetime_within_lease(r, layer2, election);
+    }
+    let kubernetes = kubernetes(r);
+    let health = health(r);
+    let node_name = node_name(r, host);
+    let admin = admin(r);
+    let events = r.value(&t::EVENTS);
+    let log = log(r);
+    let shutdown_wait = r.value(&t::SHUTDOWN_WAIT);
+    Some(Config {
+        control_plane: control_plane?,
+        layer2: layer2?,
+        election: election?,
+        kubernetes: kubernetes?,
+        health: health?,
+        admin: admin?,
+        events: events?,
+        log: log?,
+        node_name: node_name?,
+        shutdown_wait: shutdown_wait?,
+    })
+}
+
+/// Something has to be announced, and some way to announce it has to be on.
+fn mode(r: &mut Reader<'_>) {
+    let foreign = r.layers.foreign();
+    let other_announcer = foreign.other_announcer;
+    r.problems.extend(foreign.problems);
+    r.notices.extend(foreign.notices);
+    let (Some(control_plane), Some(arp)) = (r.value(&t::CONTROL_PLANE), r.value(&t::LAYER2)) else {
+        return;
+    };
+    if !r.layers.complete {
+        return;
+    }
+    match (control_plane, arp) {
+        (true, true) => {}
+        (false, false) if !other_announcer => r.problems.push(Problem::plain(
+            "cp_enable and vip_arp",
+            "nothing is switched on",
+            "set cp_enable=true and vip_arp=true, and the VIP in address",
+        )),
+        (false, _) => r.blame(
+            &t::CONTROL_PLANE.spec,
+            "nothing to announce is switched on",
+            "set cp_enable=true",
+        ),
+        (true, false) if other_announcer => {}
+        (true, false) => {
+            r.blame(
+                &t::LAYER2.spec,
+                "ARP is the only announcer in this version",
+                "set vip_arp=true",
+            );
+        }
+    }
+}
+
+/// A frozen process must not keep its VIP for longer than others wait.
+fn lifetime_within_lease(r: &mut Reader<'_>, layer2: &Layer2, election: &Election) {
+    if layer2.address_lifetime > election.timing.lease_duration {
+        let lease = r.name(&t::LEASE_DURATION.spec);
+        let reason = format!(
+            "longer than {lease}: a frozen node would keep the VIP after another has taken it"
+        );
+        let fix = format!("write at most {}", election.timing.lease_duration.as_secs());
+        r.blame(&t::ADDRESS_LIFETIME.spec, reason, fix);
+    }
+}
+
+fn kubernetes(r: &mut Reader<'_>) -> Option<KubernetesAccess> {
+    let kubeconfig = r.optional(&t::KUBECONFIG);
+    let address = r.optional(&t::KUBERNETES_ADDRESS);
+    let port = r.value(&t::PORT);
+    let files = r.layers.variable("KUBECONFIG").unwrap_or_default();
+    let kubeconfig_env = files
+        .split(':')
+        .filter(|file| !file.is_empty())
+        .map(PathBuf::from)
+        .collect();
+    let home = r.layers.variable("HOME").map(PathBuf::from);
+    let address = address?.map(|uri| with_port(uri, port.map_or(6443, Into::into)));
+    Some(KubernetesAccess {
+        kubeconfig: kubeconfig?,
+        kubeconfig_env,
+        home,
+        address,
+    })
+}
+
+fn node_name(r: &mut Reader<'_>, host: &HostFacts) -> Option<String> {
+    if let Some(name) = r.optional(&t::NODE_NAME)? {
+        return Some(name);
+    }
+    match (t::NODE_NAME.parse)(&t::NODE_NAME.spec, host.hostname.trim()) {
+        Ok(name) => {
+            r.derived(&t::NODE_NAME.spec, name.clone(), "the hostname");
+            Some(name)
+        }
+        Err(wrong) => {
+            let reason = format!("not set, and the hostname is {}", wrong.reason);
+            r.problems.push(Problem::plain(
+                "vip_nodename",
+                reason,
+                "set vip_nodename to the Node's name",
+            ));
+            None
+        }
+    }
+}
+
+fn admin(r: &mut Reader<'_>) -> Option<Admin> {
+    let socket = r.value(&t::SOCKET);
+    let metrics = r.value(&t::METRICS);
+    Some(Admin {
+        socket: socket?,
+        metrics: metrics?,
+    })
+}
+
+fn log(r: &mut Reader<'_>) -> Option<Log> {
+    let level = r.value(&t::LOG_LEVEL);
+    let format = r.value(&t::LOG_FORMAT);
+    Some(Log {
+        level: level?,
+        format: format?,
+    })
+}
+
+fn with_port(uri: Uri, port: u16) -> Uri {
+    match uri.authority() {
+        Some(authority) if authority.port().is_none() => {
+            rebuilt(&uri, format!("{authority}:{port}"))
+        }
+        Some(_) | None => uri,
+    }
+}
+
+fn rebuilt(uri: &Uri, authority: String) -> Uri {
+    let scheme = uri.scheme_str().unwrap_or("https");
+    Uri::builder()
+        .scheme(scheme)
+        .authority(authority)
+        .path_and_query("/")
+        .build()
+        .unwrap_or_else(|_| uri.clone())
+}

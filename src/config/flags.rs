@@ -1,0 +1,114 @@
+//! The flags of the settings table, and kube-vip's flags that set nothing here, for clap.
+
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
+
+use super::foreign::{self, Form};
+use super::layers::Flags;
+use super::setting::{Kind, Name, Spec, Status};
+use super::table;
+
+/// Every flag of `vipcast run`. `#[command(flatten)]` it where the same inputs are wanted.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct RunArgs {
+    /// The flags that were given.
+    pub flags: Flags,
+}
+
+impl Args for RunArgs {
+    fn augment_args(command: Command) -> Command {
+        command.args(args())
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for RunArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let mut args = Self::default();
+        args.update_from_arg_matches(matches)?;
+        Ok(args)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        let given = names().filter_map(|name| {
+            let text = matches.try_get_one::<String>(name).ok().flatten()?;
+            Some((name.to_owned(), text.clone()))
+        });
+        self.flags.0.extend(given);
+        Ok(())
+    }
+}
+
+/// Specs whose flags exist.
+fn specs() -> impl Iterator<Item = &'static Spec> {
+    [&table::CONFIG_FILE.spec]
+        .into_iter()
+        .chain(table::ALL.iter().copied())
+}
+
+fn names() -> impl Iterator<Item = &'static str> {
+    let ours = specs().flat_map(|spec| spec.flags.iter().map(|name| name.text));
+    ours.chain(
+        foreign::ALL
+            .iter()
+            .flat_map(|row| row.flags.iter().copied()),
+    )
+}
+
+fn args() -> impl Iterator<Item = Arg> {
+    let ours = specs().flat_map(|spec| {
+        spec.flags
+            .iter()
+            .enumerate()
+            .map(move |(at, name)| setting(spec, name, at))
+    });
+    ours.chain(
+        foreign::ALL
+            .iter()
+            .flat_map(|row| row.flags.iter().map(|name| ignored(name, row.form))),
+    )
+}
+
+fn setting(spec: &'static Spec, name: &'static Name, at: usize) -> Arg {
+    let env = spec
+        .env
+        .first()
+        .map(|name| format!(" [env: {}]", name.text))
+        .unwrap_or_default();
+    let unset = spec.default.unwrap_or(spec.otherwise);
+    let arg = form(name.text, matches!(spec.kind, Kind::Switch))
+        .help(format!("{}{env} [default: {unset}]", spec.help))
+        .help_heading(spec.section())
+        .hide(at > 0 || name.status == Status::Deprecated);
+    match spec.short.filter(|_| at == 0) {
+        Some(letter) => arg.short(letter),
+        None => arg,
+    }
+}
+
+fn ignored(name: &'static str, form_of: Form) -> Arg {
+    let arg = form(name, form_of == Form::Switch).hide(true);
+    if name == "configMap" {
+        arg.short('c')
+    } else {
+        arg
+    }
+}
+
+/// As pflag reads it: a switch takes a value only after `=`, everything else also as the next word.
+fn form(name: &'static str, switch: bool) -> Arg {
+    let arg = Arg::new(name)
+        .long(name)
+        .action(ArgAction::Set)
+        .value_name("VALUE");
+    if switch {
+        arg.num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true")
+            .value_name("BOOL")
+    } else {
+        arg.allow_hyphen_values(true)
+    }
+}

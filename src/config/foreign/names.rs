@@ -1,0 +1,353 @@
+//! The names, by what becomes of them.
+
+use super::{Fate, Foreign, Form, Said};
+use crate::config::problem::Severity;
+
+/// Every foreign name.
+pub(in crate::config) static ALL: &[Foreign] = &[
+    unbuilt(
+        &["bgp_enable"],
+        &["bgp"],
+        "BGP",
+        "leave it out and set vip_arp=true",
+    ),
+    unbuilt(
+        &["vip_routingtable"],
+        &["table"],
+        "the routing table mode",
+        "leave it out and set vip_arp=true",
+    ),
+    unbuilt(
+        &["vip_wireguard"],
+        &["wireguard"],
+        "WireGuard",
+        "leave it out and set vip_arp=true",
+    ),
+    unbuilt(
+        &["svc_enable"],
+        &["services"],
+        "announcing Services of type LoadBalancer",
+        "leave it out",
+    ),
+    unbuilt(
+        &["lb_enable"],
+        &["enableLoadBalancer"],
+        "the IPVS load balancer",
+        "leave it out",
+    ),
+    unbuilt(
+        &["vip_ddns"],
+        &["ddns"],
+        "DHCP with dynamic DNS",
+        "leave it out and give the address",
+    ),
+    unbuilt(
+        &["enable_node_labeling"],
+        &["enableNodeLabeling"],
+        "labelling of Nodes",
+        "leave it out",
+    ),
+    unbuilt(
+        &["vip_packet"],
+        &["metal"],
+        "the Equinix Metal API",
+        "leave it out",
+    ),
+    Foreign {
+        env: &[],
+        flags: &["leaderElectionType"],
+        form: Form::Text,
+        fate: Fate::Unbuilt {
+            feature: "election by anything but kubernetes",
+            off: &["kubernetes"],
+            fix: "leave it out: the Lease in the API decides",
+        },
+    },
+    Foreign {
+        env: &["health_check_port"],
+        flags: &["healthCheckPort"],
+        form: Form::Text,
+        fate: Fate::Unbuilt {
+            feature: "a port of its own for health",
+            off: &["0"],
+            fix: "leave it out and probe /livez at the address of prometheus_server",
+        },
+    },
+    moot(
+        &["vip_leaderelection"],
+        &["leaderElection"],
+        Said::Off,
+        Severity::Info,
+        "no effect: announcing by ARP always elects, as in kube-vip",
+    ),
+    moot(
+        &["vip_preserve_on_leadership_loss"],
+        &["preserveVipOnLeadershipLoss"],
+        Said::On,
+        Severity::Warning,
+        "no effect: a node that may have lost the election drops the VIP, so that two nodes never hold it; \
+         where no other candidate exists the VIP is kept without the API anyway",
+    ),
+    moot(
+        &["vip_loseleadership"],
+        &["loseLeadership"],
+        Said::On,
+        Severity::Info,
+        "no effect: a node whose link is down always gives the VIP up",
+    ),
+    moot(
+        &["cp_detect"],
+        &["autodetectcp"],
+        Said::On,
+        Severity::Info,
+        "no effect: the local API server is always found without it",
+    ),
+    riders(
+        Form::Switch,
+        &[
+            "vip_singlenode",
+            "vip_startleader",
+            "vip_interfaceloglobal",
+            "vip_cleanroutingtable",
+            "svc_election",
+        ],
+        &[
+            "startAsLeader",
+            "loInterfaceGlobalScope",
+            "cleanRoutingTable",
+            "servicesElection",
+        ],
+    ),
+    riders(
+        Form::Switch,
+        &[
+            "lb_class_only",
+            "lb_class_legacy_handling",
+            "per_service_election_on_demand",
+            "disable_service_updates",
+        ],
+        &[
+            "lbClassOnly",
+            "lbClassNameLegacyHandling",
+            "perServiceElectionOnDemand",
+            "disableServiceUpdates",
+        ],
+    ),
+    riders(
+        Form::Switch,
+        &[
+            "enable_endpoints",
+            "enable_endpointslices",
+            "enable_service_security",
+            "enable_upnp",
+        ],
+        &[
+            "enableEndpoints",
+            "enableEndpointSlices",
+            "onlyAllowTrafficServicePorts",
+        ],
+    ),
+    riders(
+        Form::Switch,
+        &["bgp_attach_ip_to_interface", "bgp_multihop", "zebra_enable"],
+        &[
+            "bgpAttachIPToInterface",
+            "multihop",
+            "zebra",
+            "addPeersToLB",
+            "inCluster",
+        ],
+    ),
+    riders(
+        Form::Switch,
+        &[
+            "egress_withnftables",
+            "egress_enableinternalsnat",
+            "egress_clean",
+            "EGRESS_CLEAN",
+        ],
+        &["egressWithNftables"],
+    ),
+    riders(
+        Form::Text,
+        &[
+            "bgp_routerid",
+            "bgp_routerinterface",
+            "bgp_as",
+            "bgp_peeraddress",
+            "bgp_peeras",
+            "bgp_peerpass",
+            "bgp_peers",
+        ],
+        &[
+            "bgpRouterID",
+            "localAS",
+            "peerAddress",
+            "peerAS",
+            "peerPass",
+            "bgppeers",
+        ],
+    ),
+    riders(
+        Form::Text,
+        &[
+            "bgp_sourceif",
+            "bgp_sourceip",
+            "bgp_hold_time",
+            "bgp_keepalive_interval",
+            "annotation",
+            "annotations",
+        ],
+        &[
+            "sourceIF",
+            "sourceIP",
+            "bgpHoldTimer",
+            "bgpKeepAliveInterval",
+            "annotations",
+        ],
+    ),
+    riders(
+        Form::Text,
+        &[
+            "mpbgp_nexthop",
+            "mpbgp_ipv4",
+            "mpbgp_ipv6",
+            "zebra_url",
+            "zebra_version",
+            "zebra_software_name",
+        ],
+        &["zebraUrl", "zebraVersion", "zebraSoftwareName"],
+    ),
+    riders(
+        Form::Text,
+        &[
+            "svc_namespace",
+            "svc_leasename",
+            "vip_servicesinterface",
+            "lb_class_name",
+            "lb_port",
+            "lb_fwdmethod",
+        ],
+        &[
+            "servicesLeaseName",
+            "serviceInterface",
+            "servicesInterface",
+            "lbClassName",
+            "lbPort",
+            "lbForwardingMethod",
+        ],
+    ),
+    riders(
+        Form::Text,
+        &[
+            "backend_health_check_interval",
+            "dns_mode",
+            "dhcp_mode",
+            "dhcp_backoff_attempts",
+            "mirror_dest_interface",
+        ],
+        &[
+            "dnsMode",
+            "dhcpMode",
+            "dhcpBackoffAttempts",
+            "mirrorDestInterface",
+        ],
+    ),
+    riders(
+        Form::Text,
+        &[
+            "vip_routingtableid",
+            "vip_routingtabletype",
+            "vip_routingprotocol",
+            "vip_loseleadership_timeout_seconds",
+        ],
+        &[
+            "tableID",
+            "tableType",
+            "routingProtocol",
+            "loseLeadershiptTimeoutSeconds",
+        ],
+    ),
+    riders(
+        Form::Text,
+        &[
+            "egress_podcidr",
+            "egress_servicecidr",
+            "instance_name",
+            "INSTANCE_NAME",
+            "iptables_backend",
+            "debounce_time",
+        ],
+        &["instanceName", "debounceTime"],
+    ),
+    riders(
+        Form::Text,
+        &[
+            "vip_configmap",
+            "vip_leaseannotations",
+            "vip_packetproject",
+            "vip_packetprojectid",
+            "provider_config",
+        ],
+        &[
+            "configMap",
+            "etcdCACert",
+            "etcdCert",
+            "etcdKey",
+            "etcdEndpoints",
+            "metalKey",
+            "metalProject",
+            "metalProjectID",
+        ],
+    ),
+];
+
+const fn unbuilt(
+    env: &'static [&'static str],
+    flags: &'static [&'static str],
+    feature: &'static str,
+    fix: &'static str,
+) -> Foreign {
+    Foreign {
+        env,
+        flags,
+        form: Form::Switch,
+        fate: Fate::Unbuilt {
+            feature,
+            off: &[],
+            fix,
+        },
+    }
+}
+
+const fn riders(
+    form: Form,
+    env: &'static [&'static str],
+    flags: &'static [&'static str],
+) -> Foreign {
+    Foreign {
+        env,
+        flags,
+        form,
+        fate: Fate::Rider,
+    }
+}
+
+const fn moot(
+    env: &'static [&'static str],
+    flags: &'static [&'static str],
+    said: Said,
+    severity: Severity,
+    why: &'static str,
+) -> Foreign {
+    Foreign {
+        env,
+        flags,
+        form: Form::Switch,
+        fate: Fate::Moot {
+            said,
+            severity,
+            why,
+        },
+    }
+}

@@ -1,0 +1,274 @@
+//! Flags, environment and file side by side: who says what about a setting, and who speaks of unknown ones.
+
+use std::collections::BTreeMap;
+
+use super::file::{self, Entries};
+use super::foreign::{self, Foreign, Verdict};
+use super::hint;
+use super::problem::{Notice, Problem};
+use super::setting::{Blank, Name, Spec, Status, Unit};
+use super::source::Source;
+use super::table;
+use super::value::is_unset;
+
+/// The flags as given: long names without dashes, and their values.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Flags(pub Vec<(String, String)>);
+
+/// Our own file.
+#[derive(Debug)]
+pub(super) enum Document {
+    /// None was named.
+    None,
+    /// Its path and text.
+    Text { path: String, text: String },
+    /// One was named, and cannot be read.
+    Unreadable(Box<Problem>),
+}
+
+/// What one layer says about a setting.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Given {
+    pub(super) text: String,
+    pub(super) source: Source,
+    pub(super) bare: Unit,
+}
+
+/// Everything that was given.
+#[derive(Debug)]
+pub(super) struct Layers {
+    flags: BTreeMap<String, String>,
+    env: BTreeMap<String, String>,
+    path: String,
+    file: Entries,
+    /// Whether everything could be read, so that what is absent is known to be absent.
+    pub(super) complete: bool,
+}
+
+impl Layers {
+    /// Takes everything in. Problems are those of the file's form.
+    pub(super) fn new(
+        flags: &Flags,
+        env: impl Iterator<Item = (String, String)>,
+        file: Document,
+    ) -> (Self, Vec<Problem>) {
+        let (path, read) = match file {
+            Document::None => (String::new(), Ok((Entries::new(), Vec::new()))),
+            Document::Text { path, text } => {
+                let read = file::read(&path, &text);
+                (path, read)
+            }
+            Document::Unreadable(problem) => (String::new(), Err(problem)),
+        };
+        let complete = read.is_ok();
+        let (file, problems) = read.unwrap_or_else(|problem| (Entries::new(), vec![*problem]));
+        let flags = flags.0.iter().cloned().collect();
+        (
+            Self {
+                flags,
+                env: env.collect(),
+                path,
+                file,
+                complete,
+            },
+            problems,
+        )
+    }
+
+    /// What counts: the first of flag, environment and file that says anything. Names of one layer
+    /// that contradict each other are a problem.
+    pub(super) fn given(&self, spec: &'static Spec) -> (Option<Given>, Vec<Problem>) {
+        let mut problems = Vec::new();
+        let flag = agree(self.named_flags(spec), &mut problems);
+        let env = agree(self.named_env(spec), &mut problems);
+        let file = self.file.get(spec.key).and_then(|entry| {
+            let source = Source::File {
+                path: self.path.clone(),
+                key: spec.key.to_owned(),
+                line: entry.line,
+            };
+            text_of(spec, entry.text.as_deref()?).map(|text| Given {
+                text,
+                source,
+                bare: Unit::Seconds,
+            })
+        });
+        (flag.or(env).or(file), problems)
+    }
+
+    /// A variable that is not a setting of ours, such as `KUBECONFIG`.
+    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+        self.env
+            .get(name)
+            .map(String::as_str)
+            .filter(|text| !text.is_empty())
+    }
+
+    /// Names of kube-vip's that set nothing here.
+    pub(super) fn foreign(&self) -> Verdict {
+        let mut verdict = Verdict::default();
+        for (name, text) in &self.flags {
+            if let Some(row) = Foreign::with_flag(name) {
+                let dashed = format!("--{name}");
+                verdict.add(
+                    row,
+                    &dashed,
+                    text,
+                    Source::Flag {
+                        name: dashed.clone(),
+                        instead: None,
+                    },
+                );
+            }
+        }
+        for (name, text) in &self.env {
+            if let Some(row) = Foreign::with_env(name) {
+                verdict.add(
+                    row,
+                    name,
+                    text,
+                    Source::Environment {
+                        name: name.clone(),
+                        instead: None,
+                    },
+                );
+            }
+        }
+        verdict.finish();
+        verdict
+    }
+
+    /// A hint for each variable that looks like one of ours and is not.
+    pub(super) fn unknown(&self) -> impl Iterator<Item = Notice> {
+        let known =
+            |name: &str| table::with_env(name).is_some() || Foreign::with_env(name).is_some();
+        self.env
+            .keys()
+            .filter(move |name| looks_like_ours(name) && !known(name))
+            .map(move |name| {
+                let text = hint::unknown(name, known_env());
+                let notice = Notice::warning(name.clone(), text);
+                if name.chars().any(char::is_uppercase) && known(&name.to_lowercase()) {
+                    return Notice {
+                        text: format!("{} Names are lower case", notice.text),
+                        ..notice
+                    };
+                }
+                notice
+            })
+    }
+
+    fn named_flags<'a>(&'a self, spec: &'static Spec) -> impl Iterator<Item = Given> + use<'a> {
+        let instead = first(spec.flags).map(|name| format!("--{name}"));
+        spec.flags.iter().filter_map(move |name| {
+            let text = text_of(spec, self.flags.get(name.text)?)?;
+            let instead = instead
+                .clone()
+                .filter(|_| name.status == Status::Deprecated);
+            Some(Given {
+                text,
+                source: Source::Flag {
+                    name: format!("--{}", name.text),
+                    instead,
+                },
+                bare: name.bare,
+            })
+        })
+    }
+
+    fn named_env<'a>(&'a self, spec: &'static Spec) -> impl Iterator<Item = Given> + use<'a> {
+        let instead = first(spec.env).map(str::to_owned);
+        spec.env.iter().filter_map(move |name| {
+            let text = self
+                .env
+                .get(name.text)
+                .filter(|text| !is_unset(text))?
+                .trim()
+                .to_owned();
+            let instead = instead
+                .clone()
+                .filter(|_| name.status == Status::Deprecated);
+            Some(Given {
+                text,
+                source: Source::Environment {
+                    name: name.text.to_owned(),
+                    instead,
+                },
+                bare: name.bare,
+            })
+        })
+    }
+}
+
+impl Given {
+    /// The text with the unit that its name implies.
+    pub(super) fn with_unit(&self) -> String {
+        let bare = !self.text.is_empty() && self.text.bytes().all(|b| b.is_ascii_digit());
+        match self.bare {
+            Unit::Milliseconds if bare => format!("{}ms", self.text),
+            Unit::Milliseconds | Unit::Seconds => self.text.clone(),
+        }
+    }
+}
+
+/// The value of a flag or of the file, where it says anything.
+fn text_of(spec: &Spec, text: &str) -> Option<String> {
+    match spec.blank {
+        Blank::Off if text.trim().is_empty() => Some("off".to_owned()),
+        Blank::Off | Blank::Unset if is_unset(text) => None,
+        Blank::Off | Blank::Unset => Some(text.trim().to_owned()),
+    }
+}
+
+/// The first; every other one has to say the same.
+fn agree(mut named: impl Iterator<Item = Given>, problems: &mut Vec<Problem>) -> Option<Given> {
+    let first = named.next()?;
+    for other in named.filter(|other| other.text != first.text) {
+        let (name, rival) = (
+            other.source.name().unwrap_or_default(),
+            first.source.name().unwrap_or_default(),
+        );
+        let problem = Problem::plain(
+            name,
+            format!("contradicts {rival}"),
+            format!("keep only {rival}"),
+        );
+        problems.push(Problem {
+            value: Some(other.text),
+            source: Some(other.source.clone()),
+            ..problem
+        });
+    }
+    Some(first)
+}
+
+fn first(names: &'static [Name]) -> Option<&'static str> {
+    names.first().map(|name| name.text)
+}
+
+fn known_env() -> impl Iterator<Item = &'static str> {
+    let ours = table::ALL
+        .iter()
+        .flat_map(|spec| spec.env.iter().map(|name| name.text));
+    ours.chain(foreign::ALL.iter().flat_map(|row| row.env.iter().copied()))
+}
+
+fn looks_like_ours(name: &str) -> bool {
+    // Upper case: only where it is a name of ours letter for letter, because Kubernetes itself puts
+    // variables such as VIP_SERVICE_HOST into a container.
+    let lower = name.to_lowercase();
+    let exact = lower != name && known_env().any(|known| known == lower && known.contains('_'));
+    exact || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+const PREFIXES: &[&str] = &[
+    "vip_",
+    "cp_",
+    "svc_",
+    "bgp_",
+    "lb_",
+    "egress_",
+    "prometheus_",
+    "control_plane_",
+    "vipcast_",
+];

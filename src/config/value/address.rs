@@ -1,0 +1,181 @@
+//! VIPs and their prefix lengths.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::Wrong;
+use crate::config::setting::Spec;
+
+/// Prefix lengths as given; `None` is `auto`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::config) enum Prefixes {
+    /// One field: which family it means depends on the VIPs.
+    One(Option<u8>),
+    /// `v4,v6`.
+    Two(Option<u8>, Option<u8>),
+}
+
+pub(in crate::config) fn addresses(_: &Spec, text: &str) -> Result<Vec<IpAddr>, Wrong> {
+    if text.split(',').nth(MOST).is_some() {
+        return Err(Wrong::new(
+            format!("more than {MOST} addresses"),
+            "write fewer",
+        ));
+    }
+    let mut found = Vec::new();
+    for part in text.split(',').map(str::trim) {
+        let address = address(part)?;
+        if found.contains(&address) {
+            return Err(Wrong::new(
+                format!("{address} is there twice"),
+                "write every address once",
+            ));
+        }
+        found.push(address);
+    }
+    Ok(found)
+}
+
+#[expect(clippy::ptr_arg, reason = "the table wants a function of &Vec")]
+pub(in crate::config) fn show_addresses(addresses: &Vec<IpAddr>) -> String {
+    addresses
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(",")
+}
+
+pub(in crate::config) fn prefixes(_: &Spec, text: &str) -> Result<Prefixes, Wrong> {
+    let wrong = || {
+        Wrong::new(
+            "not a prefix length",
+            "write 32, 128, or both as 32,128 (IPv4 first)",
+        )
+    };
+    let fields: Vec<_> = text.split(',').map(|field| prefix(field.trim())).collect();
+    match fields.as_slice() {
+        [Some(one)] => Ok(Prefixes::One(*one)),
+        [Some(v4), Some(v6)] if v4.is_none_or(|v4| v4 <= 32) => Ok(Prefixes::Two(*v4, *v6)),
+        [Some(_), Some(_)] => Err(Wrong::new(
+            "the first prefix length is IPv4's, at most 32",
+            "write 32,128",
+        )),
+        _ => Err(wrong()),
+    }
+}
+
+impl Prefixes {
+    /// The prefix length of an IPv4 VIP, where one was given for it.
+    pub(in crate::config) fn v4(self) -> Option<u8> {
+        match self {
+            Self::One(one) => one,
+            Self::Two(v4, _) => v4,
+        }
+    }
+
+    /// The prefix length of an IPv6 VIP. One field of at most 32 was meant for IPv4: deployers
+    /// write `32` whatever the family, and /32 of an IPv6 address would route a provider's block to the LAN.
+    pub(in crate::config) fn v6(self) -> Option<u8> {
+        match self {
+            Self::One(one) => one.filter(|one| *one > 32),
+            Self::Two(_, v6) => v6,
+        }
+    }
+}
+
+impl fmt::Display for Prefixes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let field = |field: Option<u8>| {
+            field.map_or_else(|| "auto".to_owned(), |length| length.to_string())
+        };
+        match *self {
+            Self::One(one) => f.write_str(&field(one)),
+            Self::Two(v4, v6) => write!(f, "{},{}", field(v4), field(v6)),
+        }
+    }
+}
+
+/// `Some(None)` is `auto`.
+fn prefix(field: &str) -> Option<Option<u8>> {
+    if field == "auto" {
+        return Some(None);
+    }
+    let digits = field.strip_prefix('/').unwrap_or(field);
+    let length: u8 = digits
+        .parse()
+        .ok()
+        .filter(|_| digits.bytes().all(|b| b.is_ascii_digit()))?;
+    (1..=128).contains(&length).then_some(Some(length))
+}
+
+fn address(text: &str) -> Result<IpAddr, Wrong> {
+    let Ok(address) = text.parse() else {
+        return Err(not_an_address(text));
+    };
+    let what = match address {
+        IpAddr::V4(v4) => unfit_v4(v4),
+        IpAddr::V6(v6) => unfit_v6(v6),
+    };
+    match what {
+        Some(what) => Err(Wrong::new(
+            format!("{address} is {what}"),
+            "write a free address of the LAN",
+        )),
+        None => Ok(address),
+    }
+}
+
+fn unfit_v4(address: Ipv4Addr) -> Option<&'static str> {
+    match address {
+        _ if address.is_unspecified() => Some("the unspecified address"),
+        _ if address.is_broadcast() => Some("the broadcast address"),
+        _ if address.is_multicast() => Some("a multicast address"),
+        _ if address.is_loopback() => Some("a loopback address"),
+        _ if matches!(address.octets(), [0 | 240.., ..]) => {
+            Some("reserved, not an address of a host")
+        }
+        _ => None,
+    }
+}
+
+fn unfit_v6(address: Ipv6Addr) -> Option<&'static str> {
+    match address {
+        _ if address.is_unspecified() => Some("the unspecified address"),
+        _ if address.is_multicast() => Some("a multicast address"),
+        _ if address.is_loopback() => Some("the loopback address"),
+        _ if address.is_unicast_link_local() => Some("link-local, which no other LAN can reach"),
+        _ if address.to_ipv4_mapped().is_some() => Some("an IPv4 address in IPv6 clothes"),
+        _ => None,
+    }
+}
+
+fn not_an_address(text: &str) -> Wrong {
+    if let Some((address, prefix)) = text.split_once('/')
+        && address.parse::<IpAddr>().is_ok()
+    {
+        return Wrong::new(
+            "an address with a prefix length",
+            format!(
+                "write {address} here, and {} in vip_subnet",
+                prefix.escape_debug()
+            ),
+        );
+    }
+    if text.is_empty() {
+        return Wrong::new(
+            "an empty address in the list",
+            "write addresses separated by single commas",
+        );
+    }
+    let label = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if text.chars().all(label) && text.chars().any(|c| c.is_ascii_alphabetic()) {
+        return Wrong::new("names are not supported yet", "give the address");
+    }
+    Wrong::new(
+        "not an IP address",
+        "write for example 192.0.2.10 or 2001:db8::10",
+    )
+}
+
+/// Nobody has as many; it bounds what a hostile file can ask for.
+const MOST: usize = 64;
