@@ -6,8 +6,11 @@
 pub mod board;
 pub mod exposition;
 pub mod gauges;
+pub mod listen;
 pub mod metrics;
 pub mod process;
+pub mod server;
+pub mod socket;
 pub mod status;
 pub mod timestamp;
 

@@ -85,7 +85,7 @@ fn counter(
     counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)
 }
 
-/// `VmRSS:	    6616 kB` in bytes.
+/// `VmRSS: 6616 kB` in bytes.
 fn kilobytes(status: &str, field: &str) -> Option<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     let kilobytes: f64 = line.split_whitespace().next()?.parse().ok()?;
