@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::Router;
@@ -16,6 +16,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONNECTION;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
+use axum::serve::Listener;
 use hyper::body::Body;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -44,18 +45,18 @@ pub async fn serve_tcp(address: SocketAddr, router: Router) -> Infallible {
         clock::pause(trouble.backoff()).await;
     };
     info!(%address, "metrics and health served");
-    accept(
-        async || listener.accept().await.map(|(stream, _)| stream),
-        router,
-    )
-    .await
+    accept(listener, router).await
 }
 
 /// Serves `router` on a Unix socket, for ever. The file is removed when this future is dropped.
-pub async fn serve_unix(path: &Path, router: Router) -> Infallible {
+pub async fn serve_unix(path: PathBuf, router: Router) -> Infallible {
     let mut trouble = Trouble::default();
-    let socket = loop {
-        match AdminSocket::bind(path).await {
+    // The file outlives the listener, and goes with it when this future is dropped.
+    let AdminSocket {
+        file: _file,
+        listener,
+    } = loop {
+        match AdminSocket::bind(&path).await {
             Ok(socket) => break socket,
             Err(error) if trouble.first() => warn!(
                 path = %path.display(), error = %in_full(&error),
@@ -65,44 +66,34 @@ pub async fn serve_unix(path: &Path, router: Router) -> Infallible {
         }
         clock::pause(trouble.backoff()).await;
     };
-    info!(path = %socket.path().display(), "status served");
-    accept(
-        async || socket.listener.accept().await.map(|(stream, _)| stream),
-        router,
-    )
-    .await
+    info!(path = %path.display(), "status served");
+    accept(listener, router).await
 }
 
 /// The newest connections win: a crowd of idle ones cannot keep a kubelet's probe out.
-async fn accept<S: Stream>(next: impl AsyncFn() -> io::Result<S>, router: Router) -> Infallible {
+async fn accept<L: Listener>(mut listener: L, router: Router) -> Infallible {
     let router = router.layer(from_fn(no_body));
     let mut connections = Connections::default();
     loop {
-        match next().await {
-            Ok(stream) => connections.admit(stream, router.clone()),
-            Err(error) => {
-                // Out of file descriptors, most likely: they come back as connections end.
-                debug!(%error, "connection not accepted");
-                clock::pause(ACCEPT_PAUSE).await;
-            }
-        }
+        let (stream, _) = listener.accept().await;
+        connections.admit(stream, router.clone());
     }
 }
 
 /// What a connection is made of.
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
 
 /// Open connections, the oldest first.
 #[derive(Default)]
-struct Connections {
+pub(super) struct Connections {
     tasks: JoinSet<()>,
     oldest: VecDeque<AbortHandle>,
 }
 
 impl Connections {
-    fn admit(&mut self, stream: impl Stream, router: Router) {
+    pub(super) fn admit(&mut self, stream: impl Stream, router: Router) {
         while self.tasks.try_join_next().is_some() {}
         self.oldest.retain(|connection| !connection.is_finished());
         while self.oldest.len() >= MAX_CONNECTIONS {
@@ -189,6 +180,5 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_HEADERS: usize = 64;
 /// The least that hyper permits.
 const MAX_BUFFER: usize = 8192;
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LAST_RETRY: Duration = Duration::from_secs(15);

@@ -4,6 +4,7 @@
 //! every gauge are computed from it when somebody asks, so they cannot contradict each other.
 
 pub mod board;
+pub mod client;
 pub mod exposition;
 pub mod gauges;
 pub mod listen;
@@ -16,3 +17,8 @@ pub mod timestamp;
 
 /// Where the daemon listens for `vipcast status`.
 pub const DEFAULT_SOCKET: &str = "/run/vipcast/vipcast.sock";
+
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;

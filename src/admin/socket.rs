@@ -14,7 +14,8 @@ use tokio::net::{UnixListener, UnixStream};
 pub struct AdminSocket {
     /// The listener.
     pub listener: UnixListener,
-    file: SocketFile,
+    /// Its file; drop it after the listener.
+    pub file: SocketFile,
 }
 
 /// Why the socket cannot be served.
@@ -61,7 +62,7 @@ impl AdminSocket {
 
 /// The file, recognisable even if a successor has put its own in the same place.
 #[derive(Debug)]
-struct SocketFile {
+pub struct SocketFile {
     path: PathBuf,
     inode: (u64, u64),
 }
@@ -147,7 +148,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("run/vipcast/admin.sock");
         let socket = AdminSocket::bind(&path).await.unwrap();
-        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o755));
+        let directory = mode(path.parent().unwrap());
+        assert_eq!((mode(&path), directory & 0o022), (0o600, 0));
         assert_eq!(socket.path(), path);
     }
 
