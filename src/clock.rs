@@ -1,6 +1,6 @@
 //! The only clock.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The monotonic clock. Tokio's is used so that a test can pause it.
 #[must_use]
@@ -23,4 +23,10 @@ pub async fn until(deadline: Option<Instant>) {
 /// Completes after `span`.
 pub async fn pause(span: Duration) {
     tokio::time::sleep(span).await;
+}
+
+/// The wall clock: for what people read (status, logs, Kubernetes fields), never for a decision.
+#[must_use]
+pub fn wall() -> SystemTime {
+    SystemTime::now()
 }

@@ -6,5 +6,8 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod demo;
+pub mod drain;
 pub mod kube;
+pub mod log;
 pub mod net;
+pub mod task;

@@ -1,3 +1,5 @@
 //! One file per subcommand.
 
 pub mod config;
+pub mod status;
+pub mod version;

@@ -1,0 +1,399 @@
+//! Where the parts of the daemon write what they know, and from which status and gauges are read.
+//!
+//! Each section has one writer; the newest fact replaces the last. `since` moves only when the
+//! state itself does, so that a repeated report of the same state costs nothing and loses nothing.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::watch;
+
+use super::status::{
+    HealthStatus, HealthVerdict, KubernetesStatus, LinkState, LinkStatus, ScopeState, ScopeStatus,
+    Status, VipState, VipStatus,
+};
+use super::timestamp::Timestamp;
+use crate::clock;
+
+/// The writing end.
+#[derive(Clone, Debug)]
+pub struct StatusBoard {
+    facts: watch::Sender<Facts>,
+}
+
+/// The reading end.
+#[derive(Clone, Debug)]
+pub struct StatusReader {
+    facts: watch::Receiver<Facts>,
+}
+
+/// What an elector knows about its scope.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ScopeFact {
+    /// `namespace/name` of the Lease.
+    pub lease: String,
+    /// Where this node stands.
+    pub state: ScopeState,
+    /// `spec.holderIdentity`.
+    pub holder: Option<String>,
+    /// End of this node's grant.
+    pub until: Option<Instant>,
+    /// One sentence for the operator.
+    pub why: String,
+}
+
+/// What an announcer knows about an address.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct VipFact {
+    /// Length of the prefix it is configured with.
+    pub prefix_length: u8,
+    /// Interface that carries it.
+    pub interface: String,
+    /// The scope that guards it.
+    pub scope: String,
+    /// What this node does with it.
+    pub state: VipState,
+    /// When it disappears unless permission is renewed.
+    pub until: Option<Instant>,
+    /// MAC address of a station that claims the same address.
+    pub rival: Option<String>,
+    /// One sentence for the operator.
+    pub why: String,
+}
+
+/// What the Kubernetes client knows about its server.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KubernetesFact {
+    /// URL in use.
+    pub endpoint: Option<String>,
+    /// Where the credentials come from.
+    pub source: Option<String>,
+    /// Whether the last request was answered.
+    pub connected: bool,
+    /// The present condition in words.
+    pub condition: String,
+}
+
+/// A fact and the moment since which it holds.
+#[derive(Clone, Debug)]
+struct Dated<T> {
+    since: SystemTime,
+    fact: T,
+}
+
+#[derive(Clone, Debug)]
+struct Facts {
+    version: String,
+    node: String,
+    started: SystemTime,
+    /// Some API server has answered at least once.
+    was_connected: bool,
+    leaving: bool,
+    scopes: BTreeMap<String, Dated<ScopeFact>>,
+    vips: BTreeMap<IpAddr, Dated<VipFact>>,
+    health: Dated<(HealthVerdict, String)>,
+    kubernetes: Dated<KubernetesFact>,
+    links: BTreeMap<String, Dated<(LinkState, Option<String>)>>,
+}
+
+impl StatusBoard {
+    /// A board that knows nothing but who it belongs to, and its reading end.
+    #[must_use]
+    pub fn new(version: &str, node: &str) -> (Self, StatusReader) {
+        let (facts, reader) = watch::channel(Facts::new(version, node, clock::wall()));
+        (Self { facts }, StatusReader { facts: reader })
+    }
+
+    /// The state of one election.
+    pub fn scope(&self, scope: &str, fact: ScopeFact) {
+        self.write(|facts, wall| {
+            let same = |old: &ScopeFact, new: &ScopeFact| {
+                (old.state, &old.holder) == (new.state, &new.holder)
+            };
+            renew(&mut facts.scopes, scope.to_owned(), fact, wall, same);
+        });
+    }
+
+    /// The state of one address.
+    pub fn vip(&self, address: IpAddr, fact: VipFact) {
+        self.write(|facts, wall| {
+            renew(&mut facts.vips, address, fact, wall, |old, new| {
+                old.state == new.state
+            })
+        });
+    }
+
+    /// The state of every address: those not named are forgotten.
+    pub fn vips(&self, all: BTreeMap<IpAddr, VipFact>) {
+        self.write(|facts, wall| {
+            facts.vips.retain(|address, _| all.contains_key(address));
+            for (address, fact) in all {
+                renew(&mut facts.vips, address, fact, wall, |old, new| {
+                    old.state == new.state
+                });
+            }
+        });
+    }
+
+    /// The health gate's verdict and the last probe's result.
+    pub fn health(&self, verdict: HealthVerdict, reason: impl Into<String>) {
+        let fact = (verdict, reason.into());
+        self.write(|facts, wall| facts.health.replace(fact, wall, |old, new| old.0 == new.0));
+    }
+
+    /// The connection to the API server.
+    pub fn kubernetes(&self, fact: KubernetesFact) {
+        self.write(|facts, wall| {
+            facts.was_connected |= fact.connected;
+            facts
+                .kubernetes
+                .replace(fact, wall, |old, new| old.condition == new.condition);
+        });
+    }
+
+    /// The state of an interface.
+    pub fn link(&self, interface: &str, state: LinkState, mac: Option<String>) {
+        self.write(|facts, wall| {
+            renew(
+                &mut facts.links,
+                interface.to_owned(),
+                (state, mac),
+                wall,
+                |old, new| old.0 == new.0,
+            );
+        });
+    }
+
+    /// Shutdown has begun: never ready again.
+    pub fn leaving(&self) {
+        self.write(|facts, _| facts.leaving = true);
+    }
+
+    fn write(&self, change: impl FnOnce(&mut Facts, SystemTime)) {
+        let wall = clock::wall();
+        self.facts.send_modify(|facts| change(facts, wall));
+    }
+}
+
+impl StatusReader {
+    /// The status now.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status_at(clock::now(), clock::wall())
+    }
+
+    /// The status at a given moment of both clocks.
+    #[must_use]
+    pub fn status_at(&self, now: Instant, wall: SystemTime) -> Status {
+        self.facts.borrow().status(Moment { now, wall })
+    }
+
+    /// Whether this node does its job; the text says why, or what it waits for.
+    ///
+    /// # Errors
+    /// What it waits for.
+    pub fn ready(&self) -> Result<String, String> {
+        self.facts.borrow().ready()
+    }
+}
+
+impl Facts {
+    fn new(version: &str, node: &str, started: SystemTime) -> Self {
+        let nothing = KubernetesFact {
+            endpoint: None,
+            source: None,
+            connected: false,
+            condition: "starting".into(),
+        };
+        Self {
+            version: version.to_owned(),
+            node: node.to_owned(),
+            started,
+            was_connected: false,
+            leaving: false,
+            scopes: BTreeMap::new(),
+            vips: BTreeMap::new(),
+            health: Dated {
+                since: started,
+                fact: (HealthVerdict::Unknown, "not probed yet".into()),
+            },
+            kubernetes: Dated {
+                since: started,
+                fact: nothing,
+            },
+            links: BTreeMap::new(),
+        }
+    }
+
+    fn ready(&self) -> Result<String, String> {
+        if self.leaving {
+            return Err("shutting down".into());
+        }
+        if let Some((address, _)) = self
+            .vips
+            .iter()
+            .find(|(_, vip)| vip.fact.state == VipState::Held)
+        {
+            return Ok(format!("{address} is held here"));
+        }
+        if !self.was_connected {
+            return Err(format!(
+                "no API server has answered yet: {}",
+                self.kubernetes.fact.condition
+            ));
+        }
+        let unseen = |scope: &Dated<ScopeFact>| scope.fact.state == ScopeState::Bootstrapping;
+        match self.scopes.values().find(|scope| unseen(scope)) {
+            Some(scope) => Err(format!(
+                "lease {} has not been seen yet: {}",
+                scope.fact.lease, scope.fact.why
+            )),
+            None if self.scopes.is_empty() => Err("the election has not started yet".into()),
+            None => Ok("the lease is being watched".into()),
+        }
+    }
+
+    fn status(&self, at: Moment) -> Status {
+        let (ready, ready_why) = match self.ready() {
+            Ok(why) => (true, why),
+            Err(why) => (false, why),
+        };
+        Status {
+            version: self.version.clone(),
+            node: self.node.clone(),
+            pid: std::process::id(),
+            since: self.started.into(),
+            now: at.wall.into(),
+            ready,
+            ready_why,
+            scopes: self
+                .scopes
+                .iter()
+                .map(|(name, scope)| scope_status(name, scope, at))
+                .collect(),
+            vips: self
+                .vips
+                .iter()
+                .map(|(address, vip)| vip_status(*address, vip, at))
+                .collect(),
+            health: health_status(&self.health),
+            kubernetes: kubernetes_status(&self.kubernetes),
+            links: self
+                .links
+                .iter()
+                .map(|(name, link)| link_status(name, link))
+                .collect(),
+        }
+    }
+}
+
+impl<T> Dated<T> {
+    fn replace(&mut self, fact: T, wall: SystemTime, same: impl Fn(&T, &T) -> bool) {
+        if !same(&self.fact, &fact) {
+            self.since = wall;
+        }
+        self.fact = fact;
+    }
+}
+
+/// The same instant on both clocks, so that a deadline on one can be shown on the other.
+#[derive(Clone, Copy)]
+struct Moment {
+    now: Instant,
+    wall: SystemTime,
+}
+
+impl Moment {
+    fn remaining(self, until: Option<Instant>) -> Option<Duration> {
+        until.map(|until| until.saturating_duration_since(self.now))
+    }
+
+    fn deadline(self, until: Option<Instant>) -> Option<Timestamp> {
+        self.remaining(until).map(|left| (self.wall + left).into())
+    }
+}
+
+fn renew<K: Ord, T>(
+    map: &mut BTreeMap<K, Dated<T>>,
+    key: K,
+    fact: T,
+    wall: SystemTime,
+    same: impl Fn(&T, &T) -> bool,
+) {
+    let since = match map.get(&key) {
+        Some(old) if same(&old.fact, &fact) => old.since,
+        Some(_) | None => wall,
+    };
+    map.insert(key, Dated { since, fact });
+}
+
+fn scope_status(name: &str, Dated { since, fact }: &Dated<ScopeFact>, at: Moment) -> ScopeStatus {
+    ScopeStatus {
+        scope: name.to_owned(),
+        lease: fact.lease.clone(),
+        state: fact.state,
+        holder: fact.holder.clone(),
+        since: (*since).into(),
+        until: at.deadline(fact.until),
+        remaining_milliseconds: at.remaining(fact.until).map(millis),
+        why: fact.why.clone(),
+    }
+}
+
+fn vip_status(address: IpAddr, Dated { since, fact }: &Dated<VipFact>, at: Moment) -> VipStatus {
+    VipStatus {
+        address,
+        prefix_length: fact.prefix_length,
+        interface: fact.interface.clone(),
+        scope: fact.scope.clone(),
+        state: fact.state,
+        since: (*since).into(),
+        until: at.deadline(fact.until),
+        remaining_milliseconds: at.remaining(fact.until).map(millis),
+        rival: fact.rival.clone(),
+        why: fact.why.clone(),
+    }
+}
+
+fn health_status(
+    Dated {
+        since,
+        fact: (verdict, reason),
+    }: &Dated<(HealthVerdict, String)>,
+) -> HealthStatus {
+    HealthStatus {
+        verdict: *verdict,
+        reason: reason.clone(),
+        since: (*since).into(),
+    }
+}
+
+fn kubernetes_status(Dated { since, fact }: &Dated<KubernetesFact>) -> KubernetesStatus {
+    KubernetesStatus {
+        endpoint: fact.endpoint.clone(),
+        source: fact.source.clone(),
+        connected: fact.connected,
+        condition: fact.condition.clone(),
+        since: (*since).into(),
+    }
+}
+
+fn link_status(
+    name: &str,
+    Dated {
+        since,
+        fact: (state, mac),
+    }: &Dated<(LinkState, Option<String>)>,
+) -> LinkStatus {
+    LinkStatus {
+        interface: name.to_owned(),
+        state: *state,
+        mac: mac.clone(),
+        since: (*since).into(),
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
