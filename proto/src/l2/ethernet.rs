@@ -17,6 +17,8 @@ pub struct MacAddr([u8; 6]);
 impl MacAddr {
     /// Every station on the segment.
     pub const BROADCAST: Self = Self([0xff; 6]);
+    /// Nobody: what a target hardware address is while it is asked for.
+    pub const NULL: Self = Self([0; 6]);
 
     /// Whether it names one station: the group bit is clear, and it is not all zero.
     #[must_use]
