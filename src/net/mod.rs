@@ -1,1 +1,67 @@
 //! The kernel's side of the network: addresses, links and raw frames.
+
+use std::io;
+
+use ipnet::IpNet;
+
+pub mod choice;
+pub mod frames;
+pub mod namespace;
+pub mod netlink;
+pub mod socket;
+pub mod wiring;
+
+/// What the kernel refused.
+#[derive(Debug, thiserror::Error)]
+pub enum NetError {
+    /// No netlink socket.
+    #[error("cannot open a netlink socket")]
+    Netlink(#[source] io::Error),
+    /// The netlink driver has ended; what became of the request is unknown.
+    #[error("the netlink connection is closed")]
+    Closed,
+    /// A dump of links, addresses or routes.
+    #[error("cannot read the kernel's {what}")]
+    Read {
+        /// Links, addresses or routes.
+        what: &'static str,
+        /// The kernel's reason.
+        source: io::Error,
+    },
+    /// The address was not added, or its lifetime not extended.
+    #[error("kernel refused to hold {address}")]
+    Hold {
+        /// The address.
+        address: IpNet,
+        /// The kernel's reason.
+        source: io::Error,
+    },
+    /// The address may still be there.
+    #[error("kernel refused to drop {address}")]
+    Drop {
+        /// The address.
+        address: IpNet,
+        /// The kernel's reason.
+        source: io::Error,
+    },
+    /// The kernel counts lifetimes in seconds, and refuses zero.
+    #[error("a lifetime under one second cannot be given to {0}")]
+    Lifetime(IpNet),
+    /// No packet socket: CAP_NET_RAW is missing, or the interface.
+    #[error("cannot open a packet socket on interface {index}")]
+    Open {
+        /// The interface index.
+        index: u32,
+        /// The kernel's reason.
+        source: io::Error,
+    },
+    /// A frame did not leave.
+    #[error("cannot send a frame")]
+    Send(#[source] io::Error),
+    /// The socket is unusable.
+    #[error("cannot receive frames")]
+    Receive(#[source] io::Error),
+    /// The interface does not deliver solicitations for an address that it does not have yet.
+    #[error("cannot join the solicited-node multicast group")]
+    Join(#[source] io::Error),
+}

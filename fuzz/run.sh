@@ -1,0 +1,24 @@
+#!/bin/sh
+# Fuzzes every target for SECONDS each (default 60), starting from fuzz/seeds. Fails if one input does.
+set -eu
+seconds=${1:-60}
+cd "$(dirname "$0")"
+
+if ! rustup toolchain list | grep -q '^nightly'; then
+    echo "fuzzing needs a nightly toolchain: rustup toolchain install nightly --profile minimal" >&2
+    exit 1
+fi
+# From /, where no .cargo/config.toml of ours makes the tool a static binary.
+cargo fuzz --version >/dev/null 2>&1 || (cd / && cargo install cargo-fuzz --locked)
+
+# The daemon is linked statically (.cargo/config.toml), which sanitizers cannot be. RUSTFLAGS in the environment take
+# the place of all rustflags in that file, and an explicit target keeps them away from build scripts.
+host=$(rustc +nightly -vV | sed -n 's/^host: //p')
+export RUSTFLAGS="-C target-feature=-crt-static"
+
+for target in frames mutations; do
+    mkdir -p "corpus/$target" "seeds/$target"
+    echo "== $target, $seconds s"
+    cargo +nightly fuzz run --fuzz-dir . --target "$host" "$target" "corpus/$target" "seeds/$target" -- \
+        -max_total_time="$seconds" -max_len=2048 -timeout=5 -rss_limit_mb=512 -print_final_stats=1
+done

@@ -1,0 +1,8 @@
+//! What the kernel really does with the addresses, frames and links that `vipcast::net` asks for; in network
+//! namespaces that each test makes for itself.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+mod addresses;
+mod frames;
+mod lan;
+mod links;
