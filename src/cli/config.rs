@@ -69,3 +69,24 @@ fn write(text: &str) {
     use std::io::Write;
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, FromArgMatches};
+
+    use super::*;
+
+    #[test]
+    fn the_flags_of_run_and_of_printing_go_together() {
+        let command = ConfigArgs::augment_args(Command::new("config"));
+        command.clone().debug_assert();
+        let matches = command.get_matches_from(["config", "-o", "json", "--arp", "-n", "vips"]);
+        let args = ConfigArgs::from_arg_matches(&matches).unwrap();
+        let given = [("arp", "true"), ("namespace", "vips")];
+        let given = given.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(
+            (args.output, args.run.flags),
+            (Output::Json, config::Flags(given.to_vec()))
+        );
+    }
+}

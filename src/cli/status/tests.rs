@@ -136,3 +136,11 @@ fn verdicts_have_the_exit_codes_of_the_help() {
         format!("{:?}", [0, 1, 3].map(ExitCode::from))
     );
 }
+
+#[test]
+fn the_help_names_the_exit_codes() {
+    let mut command = StatusArgs::augment_args(clap::Command::new("status"));
+    command.clone().debug_assert();
+    let help = command.render_help().to_string();
+    assert!(help.ends_with(&format!("{EXIT_CODES}\n")), "{help}");
+}

@@ -141,7 +141,7 @@ otherwise ignored; an unknown flag, and an unknown key in the file, is an error.
 - **Switches**: `1 t T TRUE true True` and `0 f F FALSE false False`. A flag alone means true; false is `--arp=false`.
 - **Durations**: whole seconds, or a number with a unit: `250ms`, `3s`, `1m`, `1h`. `vip_arpRate` counts milliseconds
   where it has no unit.
-- **Prefix lengths**: `32`, `/32`, `32,128` (IPv4 first) or `auto`. One field of at most 32 is taken for IPv4 only, and IPv6
+- **Prefix lengths**: `32`, `/32`, `32,128` (IPv4 first) or `auto`, which is 32 and 128. One field of at most 32 is taken for IPv4 only, and IPv6
   VIPs get /128: deployers write `32` whatever the family, and kube-vip would then put /32 on an IPv6 address.
 - **Log levels**: by name, or kube-vip's numbers (-8 trace, -4 debug, 0 info, 4 warn, 8 error). 5 and 6 were debug and
   trace in kube-vip before it changed its scale, and still are here. 4, info on that old scale, is warn.
