@@ -38,7 +38,8 @@ struct Opt {
 
 const ETHERNET_SOURCE: [u8; 6] = [2, 0, 0, 0, 0, 1];
 
-fuzz_target!(|frame: Frame| {
+fuzz_target!(|input: (Frame, u16)| {
+    let (frame, cut) = input;
     let (octets, possible) = match &frame {
         Frame::Arp { reply, sha, spa, tha, tpa, padding } => {
             (arp(*reply, sha, spa, tha, tpa, padding), [IpAddr::from(*spa), IpAddr::from(*tpa)])
@@ -56,10 +57,9 @@ fuzz_target!(|frame: Frame| {
             assert_eq!(whole, Ok(Some(claim)), "reply: {reply}");
         }
     }
-    for length in 0..octets.len() {
-        let cut = sighting(&octets[..length]);
-        assert!(!matches!(cut, Ok(Some(_))) || cut == whole, "{cut:?} of {length} octets of {frame:?}");
-    }
+    let length = usize::from(cut) % octets.len();
+    let cut = sighting(&octets[..length]);
+    assert!(!matches!(cut, Ok(Some(_))) || cut == whole, "{cut:?} of {length} octets of {frame:?}");
 });
 
 fn ethernet(ether_type: u16) -> Vec<u8> {
