@@ -46,9 +46,15 @@ async fn neither_what_we_send_nor_what_bears_our_own_address_is_sighted() {
         a.send(&frame).await.unwrap();
         b.send(&frame).await.unwrap();
     }
-    let neighbour_on_this_host = MacAddr::from([2, 0, 0x5e, 0, 0, 0xc]);
-    for frame in announcement(neighbour_on_this_host, ip(V4)) {
-        a.send(&frame).await.unwrap();
+    // The kernel never shows a socket its own frames, but those of another program on this host.
+    let neighbour = MacAddr::from([2, 0, 0x5e, 0, 0, 0xc]);
+    let other = lan
+        .a
+        .open(|| FrameSocket::open(lan.index, neighbour))
+        .unwrap()
+        .unwrap();
+    for frame in announcement(neighbour, ip(V4)) {
+        other.send(&frame).await.unwrap();
     }
     b.send(&probe(lan.mac_b, ip(V4))).await.unwrap();
     let last = Sighting {
