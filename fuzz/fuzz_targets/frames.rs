@@ -7,6 +7,10 @@ use vipcast_proto::l2::ethernet::sighting;
 fuzz_target!(|frame: &[u8]| {
     if let Ok(Some(seen)) = sighting(frame) {
         assert!(!seen.address.is_multicast() && !seen.address.is_unspecified());
-        assert_eq!(sighting(frame), Ok(Some(seen)), "the answer depends on the frame alone");
+        assert_eq!(
+            sighting(frame),
+            Ok(Some(seen)),
+            "the answer depends on the frame alone"
+        );
     }
 });

@@ -22,7 +22,7 @@ pub struct FrameSocket {
 }
 
 impl FrameSocket {
-    /// Listens on interface `index`, whose own address is `own`. Needs CAP_NET_RAW.
+    /// Listens on interface `index`, whose own address is `own`. Needs CAP_NET_RAW, and a runtime to be called in.
     ///
     /// # Errors
     /// The capability or the interface is missing.

@@ -42,6 +42,39 @@ async fn a_cable_that_is_pulled_and_plugged_in_again_is_reported() {
 }
 
 #[tokio::test]
+async fn a_port_that_leaves_its_bridge_is_not_taken_for_a_deleted_interface() {
+    let lan = Lan::new();
+    lan.a.add_bridge("br0").unwrap();
+    lan.a.set_link("br0", LinkState::Up).unwrap();
+    lan.a.add_port("br0", "eth0").unwrap();
+    let mut node = Node::connect(&lan.a);
+    lan.a.run(|| shell("ip link set eth0 nomaster")).unwrap();
+    node.netlink
+        .hold(lan.index, net(V4), Duration::from_secs(3))
+        .await
+        .unwrap();
+    node.netlink.drop(lan.index, net(V4)).await.unwrap();
+
+    let last = Change::AddressGone {
+        index: lan.index,
+        address: net(V4),
+    };
+    loop {
+        let change = node.change().await;
+        assert_ne!(
+            change,
+            Change::Link {
+                index: lan.index,
+                up: false
+            }
+        );
+        if change == last {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_deleted_interface_takes_its_addresses_along_and_is_down() {
     let lan = Lan::new();
     let mut node = Node::connect(&lan.a);

@@ -30,7 +30,7 @@ pub struct Netlink {
 impl Netlink {
     /// Opens two sockets, one for requests and one for news, so that a flood of news cannot drown an answer.
     /// Nothing moves unless the driver is polled; it ends only when a socket breaks, and everything is to be
-    /// connected anew then.
+    /// connected anew then. It has to be called in a runtime.
     ///
     /// # Errors
     /// The kernel gives no netlink socket.
