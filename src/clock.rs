@@ -1,6 +1,6 @@
 //! The only clock.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The monotonic clock. Tokio's is used so that a test can pause it.
 #[must_use]
@@ -29,4 +29,12 @@ pub async fn pause(span: Duration) {
 #[must_use]
 pub fn wall() -> SystemTime {
     SystemTime::now()
+}
+
+/// The wall clock in microseconds since the epoch, for what is written down for others to read.
+/// Nothing is decided by it.
+#[must_use]
+pub fn wall_micros() -> i64 {
+    let since = wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

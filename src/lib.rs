@@ -1,13 +1,18 @@
 //! The vipcast daemon: every effect and no decision. The decisions are in `vipcast_proto`.
 
 pub mod admin;
+pub mod advertiser;
 pub mod announce;
+pub mod app;
 pub mod cli;
 pub mod clock;
+pub mod conditions;
 pub mod config;
 pub mod demo;
 pub mod drain;
+pub mod election;
 pub mod kube;
 pub mod log;
 pub mod net;
 pub mod task;
+pub mod witness;

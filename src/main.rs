@@ -1,3 +1,7 @@
 //! The `vipcast` program: see `vipcast --help`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    vipcast::cli::main()
+}

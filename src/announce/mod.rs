@@ -1,1 +1,7 @@
 //! Drivers of the announcers.
+
+pub mod layer2;
+pub mod port;
+mod report;
+
+pub use report::Reporter;

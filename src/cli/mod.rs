@@ -1,5 +1,45 @@
-//! One file per subcommand.
+//! The command line: one file per subcommand.
 
 pub mod config;
+pub mod run;
 pub mod status;
 pub mod version;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Virtual IPs for Kubernetes: the control-plane VIP and the addresses of LoadBalancer Services.
+#[derive(Debug, Parser)]
+#[command(name = "vipcast", version = version::VERSION, propagate_version = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon: hold the VIP whenever this node is elected.
+    #[command(alias = "manager")]
+    Run(run::RunArgs),
+    /// Show what this node holds, and why.
+    Status(status::StatusArgs),
+    /// Show the configuration in effect and where each value comes from.
+    Config(config::ConfigArgs),
+    /// Print the version.
+    Version,
+}
+
+/// Parses the command line and does what it says. Exit code 2: the command line or the configuration is wrong.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Config(args) => config::run(&args),
+        Command::Version => {
+            println!("{}", version::line());
+            ExitCode::SUCCESS
+        }
+    }
+}

@@ -90,6 +90,9 @@ pub struct Election {
 pub struct KubernetesAccess {
     /// The kubeconfig that was asked for by name. Then no other is tried.
     pub kubeconfig: Option<PathBuf>,
+    /// Host and port of the API server that Kubernetes tells its pods: `$KUBERNETES_SERVICE_HOST` and
+    /// `$KUBERNETES_SERVICE_PORT`.
+    pub service: Option<(String, u16)>,
     /// The files of `$KUBECONFIG`, in order.
     pub kubeconfig_env: Vec<PathBuf>,
     /// `$HOME`, for `.kube/config`.

@@ -110,6 +110,7 @@ fn kubernetes(r: &mut Reader<'_>) -> Option<KubernetesAccess> {
     let address = address?.map(|uri| with_port(uri, port.map_or(6443, Into::into)));
     Some(KubernetesAccess {
         kubeconfig: kubeconfig?,
+        service: service(r),
         kubeconfig_env,
         home,
         address,
@@ -172,4 +173,10 @@ fn rebuilt(uri: &Uri, authority: String) -> Uri {
         .path_and_query("/")
         .build()
         .unwrap_or_else(|_| uri.clone())
+}
+
+fn service(r: &Reader<'_>) -> Option<(String, u16)> {
+    let host = r.layers.variable("KUBERNETES_SERVICE_HOST")?;
+    let port = r.layers.variable("KUBERNETES_SERVICE_PORT")?.parse().ok()?;
+    Some((host.to_owned(), port))
 }

@@ -1,0 +1,134 @@
+//! Runs the layer 2 announcer of one interface: performs its actions and tells it what came of them.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, watch};
+use vipcast_proto::advertiser::{Desired, Report};
+use vipcast_proto::l2::announcer::{Action, Announcer, Event, kernel_lifetime};
+
+use super::report::Reporter;
+use crate::clock;
+use crate::net::NetError;
+
+/// One interface, as the announcer's driver needs it.
+pub trait Segment {
+    /// Puts an address on the interface, or extends its life.
+    fn hold(&mut self, vip: IpAddr, lifetime: Duration) -> impl Future<Output = Result<(), NetError>> + Send;
+    /// Takes it off; that it is gone already is no error.
+    fn drop(&mut self, vip: IpAddr) -> impl Future<Output = Result<(), NetError>> + Send;
+    /// Asks who has it.
+    fn probe(&mut self, vip: IpAddr) -> impl Future<Output = Result<(), NetError>> + Send;
+    /// Says that it is here.
+    fn announce(&mut self, vip: IpAddr) -> impl Future<Output = Result<(), NetError>> + Send;
+    /// What happens on the interface; an error ends its use. Cancel safe.
+    fn next(&mut self) -> impl Future<Output = Result<Event, NetError>> + Send;
+}
+
+/// What connects an announcer with the core.
+#[derive(Debug)]
+pub struct Wires {
+    /// The announcer's name in its reports: the interface's.
+    pub name: String,
+    /// From the core.
+    pub desired: watch::Receiver<Desired>,
+    /// To the core.
+    pub reports: mpsc::Sender<(String, Report)>,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum End {
+    /// The core is gone.
+    Unwanted,
+    /// The interface cannot be used any more; the announcer may go on with another.
+    Broken(NetError),
+}
+
+/// Runs until the core is gone or the interface breaks. `most` is the longest kernel lifetime.
+pub async fn run(
+    announcer: &mut Announcer,
+    most: Duration,
+    mut segment: impl Segment,
+    wires: &mut Wires,
+    reporter: &mut Reporter,
+) -> End {
+    let mut reported = None;
+    let mut events = VecDeque::from([Event::Desired(wires.desired.borrow_and_update().clone())]);
+    loop {
+        let desired = wires.desired.borrow().clone();
+        while let Some(event) = events.pop_front() {
+            for action in announcer.handle(clock::now(), event) {
+                events.extend(perform(&mut segment, action, most, &desired, reporter).await);
+            }
+        }
+        reporter.presence(&announcer.presence(), &desired);
+        let report = announcer.report();
+        if reported.as_ref() != Some(&report) {
+            if wires.reports.send((wires.name.clone(), report.clone())).await.is_err() {
+                return End::Unwanted;
+            }
+            reported = Some(report);
+        }
+        events.push_back(tokio::select! {
+            // Permission first: it may have ended.
+            biased;
+            changed = wires.desired.changed() => match changed {
+                Ok(()) => Event::Desired(wires.desired.borrow_and_update().clone()),
+                Err(_) => return End::Unwanted,
+            },
+            () = clock::until(announcer.deadline()) => Event::Tick,
+            event = segment.next() => match event {
+                Ok(event) => event,
+                Err(error) => return End::Broken(error),
+            },
+        });
+    }
+}
+
+/// Performs one action; what went wrong comes back as an event.
+async fn perform(
+    segment: &mut impl Segment,
+    action: Action,
+    most: Duration,
+    desired: &Desired,
+    reporter: &mut Reporter,
+) -> Option<Event> {
+    match action {
+        Action::Probe(vip) => reporter.probed(vip, segment.probe(vip).await),
+        // Time may have passed since the decision: a frozen process wakes up here.
+        Action::Announce(vip) if is_permitted(vip, desired, clock::now()) => {
+            reporter.announced(vip, segment.announce(vip).await);
+        }
+        Action::Announce(_) => {}
+        Action::Drop(vip) => {
+            if let Err(error) = segment.drop(vip).await {
+                reporter.stuck(vip, &error);
+                return Some(Event::Stuck(vip));
+            }
+        }
+        Action::Hold { vip, fence } => return hold(segment, vip, fence, most, desired, reporter).await,
+        Action::Tell(finding) => reporter.found(finding),
+    }
+    None
+}
+
+async fn hold(
+    segment: &mut impl Segment,
+    vip: IpAddr,
+    fence: Instant,
+    most: Duration,
+    desired: &Desired,
+    reporter: &mut Reporter,
+) -> Option<Event> {
+    let now = clock::now();
+    let seconds = kernel_lifetime(now, fence, most).filter(|_| is_permitted(vip, desired, now))?;
+    let error = segment.hold(vip, Duration::from_secs(seconds.into())).await.err()?;
+    reporter.refused(vip, &error);
+    Some(Event::Refused(vip))
+}
+
+fn is_permitted(vip: IpAddr, desired: &Desired, now: Instant) -> bool {
+    desired.vips.get(&vip).is_some_and(|grant| now < grant.until)
+}

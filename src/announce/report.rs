@@ -1,0 +1,202 @@
+//! What an operator gets to know of an interface: one line for each thing that changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Instant;
+
+use ipnet::IpNet;
+use tracing::{info, warn};
+use vipcast_proto::advertiser::Desired;
+use vipcast_proto::l2::announcer::{Finding, Presence};
+use vipcast_proto::l2::ethernet::MacAddr;
+
+use crate::admin::board::VipFact;
+use crate::admin::metrics::{Check, Kind};
+use crate::admin::status::VipState;
+use crate::clock;
+use crate::kube::events::Reason;
+use crate::net::NetError;
+use crate::witness::{CONTROL_PLANE, Witness};
+
+/// Tells the witnesses of one interface.
+#[derive(Debug)]
+pub struct Reporter {
+    interface: String,
+    vips: BTreeMap<IpAddr, IpNet>,
+    witness: Witness,
+    before: BTreeMap<IpAddr, Presence>,
+    shown: BTreeMap<IpAddr, VipFact>,
+    /// Claimants are told of once, and again after a pause.
+    claimants: BTreeMap<(IpAddr, MacAddr), Instant>,
+    /// Addresses whose frames do not leave, so that each trouble is one line.
+    mute: BTreeSet<IpAddr>,
+    trouble: BTreeMap<IpAddr, String>,
+}
+
+impl Reporter {
+    /// A reporter for `vips` on `interface`, all of them absent.
+    #[must_use]
+    pub fn new(interface: String, vips: BTreeMap<IpAddr, IpNet>, witness: Witness) -> Self {
+        let mut reporter = Self {
+            interface,
+            vips,
+            witness,
+            before: BTreeMap::new(),
+            shown: BTreeMap::new(),
+            claimants: BTreeMap::new(),
+            mute: BTreeSet::new(),
+            trouble: BTreeMap::new(),
+        };
+        reporter.presence(&BTreeMap::new(), &Desired::default());
+        reporter
+    }
+
+    pub(super) fn presence(&mut self, presence: &BTreeMap<IpAddr, Presence>, desired: &Desired) {
+        for vip in self.vips.keys().copied().collect::<Vec<_>>() {
+            let now = presence.get(&vip).copied();
+            let before = self.before.get(&vip).copied();
+            if now != before {
+                self.moved(vip, before, now);
+            }
+            let until = desired.vips.get(&vip).map(|grant| grant.until);
+            let fact = self.fact(vip, now, until);
+            if self.shown.get(&vip) != Some(&fact) {
+                self.witness.board.vip(vip, fact.clone());
+                self.shown.insert(vip, fact);
+            }
+        }
+        self.before.clone_from(presence);
+    }
+
+    fn moved(&self, vip: IpAddr, before: Option<Presence>, now: Option<Presence>) {
+        let interface = self.interface.as_str();
+        if now == Some(Presence::Held) {
+            info!(%vip, interface, "address held");
+            self.witness.events.tell(Reason::VipAcquired, vip, format!("{vip} is held on {interface}"));
+        } else if before == Some(Presence::Held) {
+            info!(%vip, interface, "address let go");
+            self.witness.events.tell(Reason::VipLost, vip, format!("{vip} was let go on {interface}"));
+        }
+    }
+
+    fn fact(&self, vip: IpAddr, presence: Option<Presence>, until: Option<Instant>) -> VipFact {
+        let rival = match presence {
+            Some(Presence::Blocked(by)) => Some(by),
+            Some(Presence::Held) => self.latest_claimant(vip),
+            Some(Presence::Checking | Presence::Refused | Presence::Stuck) | None => None,
+        };
+        VipFact {
+            prefix_length: self.vips.get(&vip).map_or(0, IpNet::prefix_len),
+            interface: self.interface.clone(),
+            scope: CONTROL_PLANE.to_owned(),
+            state: state(presence),
+            until,
+            rival: rival.map(|by| by.to_string()),
+            why: self.why(vip, presence, rival),
+        }
+    }
+
+    fn why(&self, vip: IpAddr, presence: Option<Presence>, rival: Option<MacAddr>) -> String {
+        let trouble = || self.trouble.get(&vip).cloned().unwrap_or_default();
+        match (presence, rival) {
+            (None, _) => "this node does not hold the Lease".into(),
+            (Some(Presence::Checking), _) => "asking the wire whether somebody else has it".into(),
+            (Some(Presence::Blocked(by)), _) => format!("{by} answers for it"),
+            (Some(Presence::Held), Some(by)) => format!("held and announced; {by} claims it too"),
+            (Some(Presence::Held), None) => "held and announced".into(),
+            (Some(Presence::Refused | Presence::Stuck), _) => trouble(),
+        }
+    }
+
+    fn latest_claimant(&self, vip: IpAddr) -> Option<MacAddr> {
+        let theirs = self.claimants.iter().filter(|((claimed, _), _)| *claimed == vip);
+        theirs.max_by_key(|(_, at)| **at).map(|((_, by), _)| *by)
+    }
+
+    pub(super) fn probed(&mut self, vip: IpAddr, result: Result<(), NetError>) {
+        self.sent(vip, result);
+    }
+
+    pub(super) fn announced(&mut self, vip: IpAddr, result: Result<(), NetError>) {
+        if result.is_ok() {
+            let kind = if vip.is_ipv4() { Kind::Arp } else { Kind::Ndp };
+            self.witness.metrics.announced(vip, kind);
+        }
+        self.sent(vip, result);
+    }
+
+    /// That frames do not leave is told once, and that they leave again.
+    fn sent(&mut self, vip: IpAddr, result: Result<(), NetError>) {
+        match result {
+            Ok(()) if self.mute.remove(&vip) => info!(%vip, interface = self.interface, "frames leave again"),
+            Ok(()) => {}
+            Err(error) if self.mute.insert(vip) => {
+                warn!(%vip, interface = self.interface, error = &error as &dyn std::error::Error, "no frame leaves");
+            }
+            Err(_) => {}
+        }
+    }
+
+    pub(super) fn refused(&mut self, vip: IpAddr, error: &NetError) {
+        self.troubled(vip, error, "kernel refuses the address");
+    }
+
+    pub(super) fn stuck(&mut self, vip: IpAddr, error: &NetError) {
+        self.troubled(vip, error, "kernel keeps the address");
+    }
+
+    fn troubled(&mut self, vip: IpAddr, error: &NetError, what: &'static str) {
+        let text = std::error::Error::source(error).map_or_else(
+            || format!("{what}: {error}"),
+            |source| format!("{what}: {error}: {source}"),
+        );
+        if self.trouble.insert(vip, text.clone()).as_ref() != Some(&text) {
+            warn!(%vip, interface = self.interface, error = error as &dyn std::error::Error, "{what}");
+        }
+    }
+
+    pub(super) fn found(&mut self, finding: Finding) {
+        match finding {
+            Finding::Free(vip) => self.witness.metrics.wire_checked(vip, Check::Free),
+            Finding::Taken { vip, by } => {
+                self.witness.metrics.wire_checked(vip, Check::Taken);
+                warn!(%vip, mac = %by, interface = self.interface, "another station has the address, not taking it");
+                let note = format!("{by} answers for {vip}: not taking it");
+                self.witness.events.tell(Reason::VipConflict, vip, note);
+            }
+            Finding::Conflict { vip, by, defended } => self.conflict(vip, by, defended),
+        }
+    }
+
+    /// All are counted; each claimant is a line and an Event once in a while.
+    fn conflict(&mut self, vip: IpAddr, by: MacAddr, defended: bool) {
+        self.witness.metrics.address_conflict(vip);
+        let now = clock::now();
+        if self.claimants.get(&(vip, by)).is_some_and(|&at| now < at + CLAIMANT_PAUSE) {
+            return;
+        }
+        self.claimants.retain(|_, at| now < *at + CLAIMANT_PAUSE);
+        if self.claimants.len() < MOST_CLAIMANTS {
+            self.claimants.insert((vip, by), now);
+            warn!(%vip, mac = %by, interface = self.interface, defended, "another station claims our address");
+            let note = format!("{by} claims {vip}, which this node holds");
+            self.witness.events.tell(Reason::VipConflict, vip, note);
+        }
+    }
+}
+
+fn state(presence: Option<Presence>) -> VipState {
+    match presence {
+        None => VipState::Absent,
+        Some(Presence::Checking) => VipState::Checking,
+        Some(Presence::Blocked(_) | Presence::Refused) => VipState::Blocked,
+        Some(Presence::Held) => VipState::Held,
+        Some(Presence::Stuck) => VipState::Releasing,
+    }
+}
+
+/// A squatter that goes on is not told of every second.
+const CLAIMANT_PAUSE: std::time::Duration = std::time::Duration::from_secs(300);
+
+/// A station that invents senders fills neither the memory nor the log.
+const MOST_CLAIMANTS: usize = 16;

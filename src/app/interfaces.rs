@@ -1,0 +1,188 @@
+//! Finds the interfaces that carry the VIPs, and keeps an announcer on each of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+use vipcast_proto::l2::announcer::{Announcer, Config, Event, Link, WireCheck};
+
+use crate::admin::status::LinkState;
+use crate::announce::layer2::{self, End, Wires};
+use crate::announce::port::{Port, PortError};
+use crate::announce::{self};
+use crate::clock;
+use crate::config::Layer2;
+use crate::net::choice::{ChoiceError, choose};
+use crate::net::netlink::{LeftoverKind, Netlink};
+use crate::net::NetError;
+use crate::witness::Witness;
+
+/// The VIPs of one interface, each with the prefix length that it gets.
+pub(super) type Vips = BTreeMap<IpAddr, IpNet>;
+
+/// Why the interfaces of the VIPs are not known yet.
+#[derive(Debug, thiserror::Error)]
+enum Missing {
+    #[error(transparent)]
+    Choice(#[from] ChoiceError),
+    #[error(transparent)]
+    Net(#[from] NetError),
+}
+
+/// The interface of each VIP. An interface that is not there yet is waited for; what an earlier life
+/// left behind is removed first.
+pub(super) async fn find(layer2: &Layer2, vips: &[IpNet]) -> BTreeMap<String, Vips> {
+    let mut told = None;
+    loop {
+        match look(layer2, vips).await {
+            Ok(found) => return found,
+            Err(error) => {
+                let text = error.to_string();
+                if told.as_ref() != Some(&text) {
+                    warn!(error = text, "waiting for the interface");
+                    told = Some(text);
+                }
+            }
+        }
+        clock::pause(AGAIN).await;
+    }
+}
+
+async fn look(layer2: &Layer2, vips: &[IpNet]) -> Result<BTreeMap<String, Vips>, Missing> {
+    let (netlink, _changes, driving) = Netlink::connect()?;
+    let mut driver = JoinSet::new();
+    driver.spawn(driving);
+    sweep(&netlink, vips).await?;
+    let interfaces = netlink.interfaces().await?;
+    let default_route = netlink.default_route_interface().await?;
+    let mut found: BTreeMap<String, Vips> = BTreeMap::new();
+    for &vip in vips {
+        let interface = choose(&interfaces, layer2.interface.as_deref(), vip.addr(), default_route)?;
+        info!(vip = %vip.addr(), interface = interface.name, "interface chosen");
+        found.entry(interface.name.clone()).or_default().insert(vip.addr(), vip);
+    }
+    Ok(found)
+}
+
+/// Removes what an earlier life of ours, or kube-vip, left behind.
+async fn sweep(netlink: &Netlink, vips: &[IpNet]) -> Result<(), NetError> {
+    let vips: BTreeSet<IpAddr> = vips.iter().map(IpNet::addr).collect();
+    for leftover in netlink.leftovers(&vips).await? {
+        netlink.drop(leftover.index, leftover.address).await?;
+        let left_by = match leftover.kind {
+            LeftoverKind::Marked => "an earlier life of this daemon",
+            LeftoverKind::Expiring => "an earlier life of this daemon, on an old kernel",
+            LeftoverKind::Deprecated => "another program, such as kube-vip",
+        };
+        info!(address = %leftover.address, left_by, "leftover address removed");
+    }
+    Ok(())
+}
+
+/// The announcer of one interface, which outlives the interface.
+#[derive(Debug)]
+pub(super) struct Driver {
+    announcer: Announcer,
+    lifetime: Duration,
+    vips: Vips,
+    wires: Wires,
+    link: watch::Sender<Link>,
+    witness: Witness,
+}
+
+impl Driver {
+    pub(super) fn new(
+        layer2: &Layer2,
+        vips: Vips,
+        wires: Wires,
+        witness: Witness,
+    ) -> (Self, watch::Receiver<Link>) {
+        let (link, carrier) = watch::channel(Link::Down);
+        vips.keys().for_each(|&vip| witness.metrics.declare_vip(vip));
+        let announcer = Announcer::new(config(layer2), fastrand::u64(..));
+        (Self { announcer, lifetime: layer2.address_lifetime, vips, wires, link, witness }, carrier)
+    }
+
+    /// Runs until the core is gone; an interface that breaks is opened again.
+    pub(super) async fn run(mut self) {
+        let name = self.wires.name.clone();
+        let mut reporter =
+            announce::Reporter::new(name.clone(), self.vips.clone(), self.witness.clone());
+        let mut told = None;
+        loop {
+            let error = match Port::open(&name, self.vips.clone(), self.link.clone()).await {
+                Ok(port) => {
+                    told = None;
+                    match self.drive(port, &mut reporter).await {
+                        End::Unwanted => return,
+                        End::Broken(error) => PortError::from(error),
+                    }
+                }
+                Err(error) => error,
+            };
+            self.lost(&name);
+            let text = error.to_string();
+            if told.as_ref() != Some(&text) {
+                warn!(interface = name, error = &error as &dyn std::error::Error, "interface cannot be used");
+                told = Some(text);
+            }
+            clock::pause(AGAIN).await;
+        }
+    }
+
+    async fn drive(&mut self, port: Port, reporter: &mut announce::Reporter) -> End {
+        let name = self.wires.name.clone();
+        let mac = port.mac().to_string();
+        let mut carrier = self.link.subscribe();
+        let board = self.witness.board.clone();
+        let show = async move {
+            loop {
+                let link = *carrier.borrow_and_update();
+                board.link(&name, state(link), Some(mac.clone()));
+                info!(interface = name, mac, carrier = ?link, "carrier");
+                if carrier.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        tokio::select! {
+            end = layer2::run(&mut self.announcer, self.lifetime, port, &mut self.wires, reporter) => end,
+            () = show => End::Unwanted,
+        }
+    }
+
+    /// Without the interface there is no carrier. Whatever the announcer decides now, nobody performs; when
+    /// the interface is back, the announcer begins again.
+    fn lost(&mut self, name: &str) {
+        let _ = self.announcer.handle(clock::now(), Event::Link(Link::Down));
+        self.link.send_replace(Link::Down);
+        self.witness.board.link(name, LinkState::Down, None);
+    }
+}
+
+fn state(link: Link) -> LinkState {
+    match link {
+        Link::Up => LinkState::Up,
+        Link::Down => LinkState::Down,
+    }
+}
+
+fn config(layer2: &Layer2) -> Config {
+    Config {
+        lifetime: layer2.address_lifetime,
+        refresh: layer2.refresh,
+        wire_check: layer2.wire_check.map(|check| WireCheck {
+            probes: u8::try_from(check.probes.get()).unwrap_or(u8::MAX),
+            interval: check.interval,
+            wait: check.wait,
+            retry: check.retry,
+        }),
+    }
+}
+
+/// An interface that was just made is noticed within a second.
+const AGAIN: Duration = Duration::from_secs(1);

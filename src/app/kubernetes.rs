@@ -1,0 +1,184 @@
+//! Everything that needs an API server: access, the Lease, Nodes, Events, and the health gate.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hyper::Uri;
+use tokio::sync::watch;
+use tracing::{info, warn};
+use vipcast_proto::health::{Action, Event, Health, Intervals, Thresholds, Verdict};
+
+use crate::admin::board::{KubernetesFact, StatusBoard};
+use crate::admin::status::HealthVerdict;
+use crate::clock;
+use crate::config::{self, Config, ControlPlane};
+use crate::kube::access::{self, AccessSettings, Condition, Connection, EndpointSettings, InCluster};
+use crate::kube::events::{Events, publish};
+use crate::kube::health::{Probe, Target};
+use crate::kube::lease::{Holder, LeaseName, LeaseStore, Observed, watch_lease};
+use crate::kube::nodes::{Snapshot, watch_nodes};
+use crate::task::Tasks;
+use crate::witness::Witness;
+
+/// The newest connection to an API server.
+pub(super) type Connections = watch::Receiver<Option<Connection>>;
+
+/// Starts looking for an API server.
+pub(super) fn start(
+    config: &Config,
+    control_plane: &ControlPlane,
+    board: &StatusBoard,
+    tasks: &mut Tasks,
+) -> (Events, Connections) {
+    let (out, connections) = watch::channel(None);
+    let board = board.clone();
+    let told = move |condition: &Condition| {
+        access::log(condition);
+        board.kubernetes(fact(condition));
+    };
+    tasks.spawn("kubernetes access", access::run(settings(config, control_plane), out, told));
+    let (events, notices) = Events::channel();
+    if config.events {
+        tasks.spawn("events", publish(config.node_name.clone(), notices, connections.clone()));
+    }
+    (events, connections)
+}
+
+fn settings(config: &Config, control_plane: &ControlPlane) -> AccessSettings {
+    let access = &config.kubernetes;
+    AccessSettings {
+        root: "/".into(),
+        configured: access.kubeconfig.clone(),
+        environment: access.kubeconfig_env.clone(),
+        home: access.home.clone(),
+        in_cluster: access.service.clone().map(|(host, port)| InCluster { host, port }),
+        endpoint: EndpointSettings {
+            kubernetes_addr: access.address.as_ref().map(Uri::to_string),
+            api_port: Some(control_plane.port.get()),
+            control_plane: true,
+            vips: control_plane.vips.iter().map(ipnet::IpNet::addr).collect::<BTreeSet<_>>(),
+        },
+        lease: lease_name(config),
+        connect_timeout: config.election.timing.request_timeout(),
+        read_timeout: config.election.timing.request_timeout(),
+    }
+}
+
+fn fact(condition: &Condition) -> KubernetesFact {
+    let (endpoint, source, connected) = match condition {
+        Condition::Waiting(_) => (None, None, false),
+        Condition::Unreachable { source, endpoint, .. }
+        | Condition::Refused { source, endpoint, .. }
+        | Condition::NotReady { source, endpoint, .. } => (Some(endpoint), Some(source), false),
+        Condition::Connected { source, endpoint, .. } => (Some(endpoint), Some(source), true),
+    };
+    KubernetesFact {
+        endpoint: endpoint.cloned(),
+        source: source.cloned(),
+        connected,
+        condition: condition.to_string(),
+    }
+}
+
+/// Where the Lease of the control-plane VIP is.
+pub(super) fn lease_name(config: &Config) -> LeaseName {
+    LeaseName { namespace: config.election.lease_namespace.clone(), name: config.election.lease_name.clone() }
+}
+
+/// The Lease of the control-plane VIP: to read and write, and as it is watched.
+pub(super) fn lease(
+    config: &Config,
+    connections: &Connections,
+    tasks: &mut Tasks,
+) -> (LeaseStore, watch::Receiver<Option<Observed>>) {
+    let name = lease_name(config);
+    let (out, observed) = watch::channel(None);
+    tasks.spawn("lease watch", watch_lease(name.clone(), connections.clone(), out));
+    let holder = Holder {
+        identity: config.node_name.clone(),
+        lease_duration: config.election.timing.lease_duration,
+    };
+    (LeaseStore::new(name, holder, BTreeMap::new(), connections.clone(), observed.clone()), observed)
+}
+
+/// The control-plane Nodes of the cluster.
+pub(super) fn nodes(connections: &Connections, tasks: &mut Tasks) -> watch::Receiver<Snapshot> {
+    let (out, nodes) = watch::channel(Snapshot::default());
+    tasks.spawn("node watch", watch_nodes(connections.clone(), out));
+    nodes
+}
+
+/// The verdict on the local API server; `None` where nobody asked for the gate.
+pub(super) fn health_gate(
+    config: &Config,
+    connections: &Connections,
+    witness: &Witness,
+    tasks: &mut Tasks,
+) -> Option<watch::Receiver<Verdict>> {
+    let Some(health) = &config.health else {
+        witness.board.health(HealthVerdict::Disabled, "the health gate is switched off");
+        return None;
+    };
+    let probe = Probe::new(target(health), health.timeout, connections.clone());
+    let (out, verdict) = watch::channel(Verdict::Unknown);
+    tasks.spawn("health gate", watch_health(gate(health), probe, out, witness.clone()));
+    Some(verdict)
+}
+
+fn target(health: &config::Health) -> Target {
+    let path = health.path.clone();
+    match &health.address {
+        None => Target::Connected { path },
+        Some(address) => {
+            let authority = address.authority().map_or("", |authority| authority.as_str());
+            let url = format!("{}://{authority}{path}", address.scheme_str().unwrap_or("https"));
+            // Both parts were parsed before, so together they parse.
+            url.parse().map_or(Target::Connected { path }, |url| Target::Address { url, ca: health.ca_path.clone() })
+        }
+    }
+}
+
+fn gate(health: &config::Health) -> Health {
+    let thresholds =
+        Thresholds { failure: health.failure_threshold.get(), success: health.success_threshold.get() };
+    Health::new(thresholds, Intervals::new(health.interval), clock::now())
+}
+
+async fn watch_health(mut health: Health, mut probe: Probe, out: watch::Sender<Verdict>, witness: Witness) {
+    loop {
+        clock::until(health.deadline()).await;
+        let Some(Action::Probe) = health.handle(clock::now(), Event::Tick) else { continue };
+        let event = match probe.probe().await {
+            Ok(()) => Event::Passed,
+            Err(reason) => {
+                witness.metrics.health_probe_failed();
+                Event::Failed(reason)
+            }
+        };
+        let _ = health.handle(clock::now(), event);
+        let verdict = health.verdict();
+        let turned = out.send_if_modified(|old| {
+            let turned = std::mem::discriminant(old) != std::mem::discriminant(&verdict);
+            old.clone_from(&verdict);
+            turned
+        });
+        tell(&verdict, turned, &witness);
+    }
+}
+
+fn tell(verdict: &Verdict, turned: bool, witness: &Witness) {
+    match verdict {
+        Verdict::Unknown => witness.board.health(HealthVerdict::Unknown, "not proven yet"),
+        Verdict::Healthy => {
+            witness.board.health(HealthVerdict::Healthy, "ok");
+            if turned {
+                info!("local API server is healthy");
+            }
+        }
+        Verdict::Unhealthy { reason, .. } => {
+            witness.board.health(HealthVerdict::Unhealthy, reason.clone());
+            if turned {
+                warn!(reason, "local API server is not healthy");
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What an election listens to, as one stream of events.
+
+use std::time::Instant;
+
+use tokio::sync::watch;
+use vipcast_proto::election::Event;
+use vipcast_proto::standing::Rivals;
+
+use crate::clock;
+use crate::kube::lease::Observed;
+
+/// What the rest of the daemon knows about this node's fitness.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Conditions {
+    /// The local API server is healthy, or nobody asked for the gate.
+    pub healthy: bool,
+    /// Every interface that carries a VIP has carrier.
+    pub link_up: bool,
+    /// What the last complete snapshot of Nodes shows.
+    pub rivals: Rivals,
+    /// The process was asked to stop.
+    pub stopping: bool,
+}
+
+/// The core's word on a withdrawn grant.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Vacancy {
+    /// The ruling that it is about.
+    pub serial: u64,
+    /// Every announcer has let go of every address.
+    pub vacated: bool,
+}
+
+/// Everything that can happen to an election but the answer to its request.
+#[derive(Debug)]
+pub struct Inputs {
+    conditions: watch::Receiver<Conditions>,
+    lease: watch::Receiver<Option<Observed>>,
+    vacancy: watch::Receiver<Vacancy>,
+}
+
+impl Inputs {
+    /// `lease` is the watch on the Lease; `None` until it has been seen.
+    #[must_use]
+    pub fn new(
+        conditions: watch::Receiver<Conditions>,
+        mut lease: watch::Receiver<Option<Observed>>,
+        vacancy: watch::Receiver<Vacancy>,
+    ) -> Self {
+        // What was seen before we listened counts as news.
+        lease.mark_changed();
+        Self { conditions, lease, vacancy }
+    }
+
+    pub(super) fn conditions(&self) -> Conditions {
+        *self.conditions.borrow()
+    }
+
+    /// The next event; a change that means nothing to the elector is a [`Event::Tick`]. Cancel safe.
+    pub(super) async fn next(&mut self, deadline: Option<Instant>, serial: u64) -> Event {
+        tokio::select! {
+            // News of the Lease first: it may be the end of what we hold.
+            biased;
+            Ok(()) = self.lease.changed() => {
+                let seen = self.lease.borrow_and_update().clone();
+                seen.map_or(Event::Tick, |seen| Event::Observed(seen.record))
+            }
+            Ok(()) = self.vacancy.changed() => {
+                let vacancy = *self.vacancy.borrow_and_update();
+                let ours = vacancy.vacated && vacancy.serial == serial;
+                if ours { Event::Vacated } else { Event::Tick }
+            }
+            Ok(()) = self.conditions.changed() => Event::Tick,
+            () = clock::until(deadline) => Event::Tick,
+        }
+    }
+}
