@@ -253,6 +253,8 @@ impl Elector {
             State::Standby => predecessor,
             State::Leaving { vacated, .. } => {
                 self.state = State::Leaving { vacated, moot_at: departed + self.timing.fence() };
+                // Whoever waits for the release does not wait for a renewal that will not be made.
+                self.next_at = Some(now);
                 return;
             }
         };
