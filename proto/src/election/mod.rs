@@ -265,12 +265,9 @@ impl Elector {
         };
         match (self.standing, self.state) {
             (Standing::Candidate { .. }, _) => self.state = State::Holding(grant),
-            (_, State::Holding(_)) => self.leave(now, grant),
-            // Never announced, so there is nothing to vacate.
-            (_, State::Standby | State::Leaving { .. }) => {
-                self.state = State::Leaving { vacated: true, moot_at: grant.fence };
-                self.next_at = Some(now);
-            }
+            // Even where this grant was never given out: an earlier one may have ended just now, and
+            // its addresses may still be on their way out.
+            (_, State::Holding(_) | State::Standby | State::Leaving { .. }) => self.leave(now, grant),
         }
     }
 
