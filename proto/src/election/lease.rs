@@ -15,11 +15,11 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// How long one request may take: two attempts fit between a renewal and its deadline, so that
-    /// one connection that hangs does not cost the grant.
+    /// How long one request may take: two attempts fit between the moment a renewal is due and the
+    /// deadline of the one before, so that one connection that hangs does not cost the grant.
     #[must_use]
     pub fn request_timeout(&self) -> Duration {
-        self.renew_deadline / 2
+        self.renew_deadline.saturating_sub(self.retry_period) / 2
     }
 
     /// How soon to try again after a failure: sooner than a renewal is due, but not a storm.

@@ -253,6 +253,8 @@ impl Elector {
             State::Standby => predecessor,
             State::Leaving { vacated, .. } => {
                 self.state = State::Leaving { vacated, moot_at: departed + self.timing.fence() };
+                // Whoever waits for the release does not wait for a renewal that will not be made.
+                self.next_at = Some(now);
                 return;
             }
         };
@@ -263,12 +265,9 @@ impl Elector {
         };
         match (self.standing, self.state) {
             (Standing::Candidate { .. }, _) => self.state = State::Holding(grant),
-            (_, State::Holding(_)) => self.leave(now, grant),
-            // Never announced, so there is nothing to vacate.
-            (_, State::Standby | State::Leaving { .. }) => {
-                self.state = State::Leaving { vacated: true, moot_at: grant.fence };
-                self.next_at = Some(now);
-            }
+            // Even where this grant was never given out: an earlier one may have ended just now, and
+            // its addresses may still be on their way out.
+            (_, State::Holding(_) | State::Standby | State::Leaving { .. }) => self.leave(now, grant),
         }
     }
 
@@ -312,11 +311,16 @@ impl Elector {
         match self.state {
             State::Standby => self.stand_by(now),
             State::Holding(_) if self.stale => self.ask(now),
-            State::Holding(grant) => self.put(now, Intent::Renew, grant.predecessor),
+            State::Holding(grant) => self.put(now, self.renewal(), grant.predecessor),
             State::Leaving { vacated: false, .. } => None,
             State::Leaving { .. } if self.stale => self.ask(now),
             State::Leaving { .. } => self.put(now, Intent::Release, Predecessor::Left),
         }
+    }
+
+    /// A Lease that was deleted is created as a whole: there is no `acquireTime` to keep.
+    fn renewal(&self) -> Intent {
+        self.record().map_or(Intent::Claim { transitions: 0 }, |_| Intent::Renew)
     }
 
     fn stand_by(&mut self, now: Instant) -> Option<Action> {
@@ -344,6 +348,7 @@ impl Elector {
         if intent == Intent::Release && based_on.is_none() {
             // The Lease was deleted: there is nothing to give back.
             self.state = State::Standby;
+            self.next_at = Some(now + self.timing.retry_period);
             return None;
         }
         self.request = Some(Request { departed: now, kind: RequestKind::Write(intent, predecessor) });
