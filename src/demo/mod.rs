@@ -16,3 +16,6 @@ pub mod outcome;
 pub mod promise;
 pub mod report;
 pub mod scenario;
+
+#[cfg(test)]
+mod stand_in;

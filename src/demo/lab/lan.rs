@@ -3,10 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use futures::TryStreamExt;
-use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, CacheInfo};
 use rtnetlink::packet_route::link::{InfoData, InfoVeth, LinkAttribute};
-use rtnetlink::{Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth};
+use rtnetlink::{LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth};
 
+use super::address;
 use super::error::{LabError, Result};
 use super::namespace::Namespace;
 
@@ -35,55 +35,22 @@ pub struct Host {
 impl Host {
     /// The addresses in this host's kernel, as netlink tells from inside its namespace.
     pub fn addresses(&self) -> Result<Vec<IpAddr>> {
-        let messages = self.namespace.netlink(
-            async |handle| {
-                handle
-                    .address()
-                    .get()
-                    .execute()
-                    .try_collect::<Vec<_>>()
-                    .await
-            },
-            "reading addresses",
-        )?;
-        Ok(messages.iter().filter_map(address_in).collect())
+        address::all(&self.namespace)
     }
 
     /// Gives this host's kernel an address, for ever or for some seconds, as a daemon would.
     pub fn add_address(&self, address: IpAddr, valid_seconds: Option<u32>) -> Result<()> {
-        let interface = self.interface;
-        self.namespace.netlink(
-            async move |handle| {
-                add_address(
-                    &handle,
-                    interface,
-                    address,
-                    host_length(address),
-                    valid_seconds,
-                )
-                .await
-            },
-            "adding an address",
+        address::add(
+            &self.namespace,
+            self.interface,
+            host_net(address),
+            valid_seconds,
         )
     }
 
     /// Takes an address from this host's kernel, if it is there.
     pub fn remove_address(&self, address: IpAddr) -> Result<()> {
-        self.namespace.netlink(
-            async move |handle| {
-                let all = handle
-                    .address()
-                    .get()
-                    .execute()
-                    .try_collect::<Vec<_>>()
-                    .await?;
-                for message in all.into_iter().filter(|m| address_in(m) == Some(address)) {
-                    handle.address().del(message).execute().await?;
-                }
-                Ok(())
-            },
-            "removing an address",
-        )
+        address::remove(&self.namespace, address)
     }
 }
 
@@ -168,7 +135,9 @@ fn attach(switch: &Namespace, bridge: u32, name: &str, number: u8) -> Result<Hos
         v6: Ipv6Addr::new(0xfd00, 0x77, 0, 0, 0, 0, 0, number.into()),
         port,
     };
-    host.configure()?;
+    for (own, length) in [(IpAddr::V4(host.v4), 24), (IpAddr::V6(host.v6), 64)] {
+        address::add(&host.namespace, host.interface, (own, length), None)?;
+    }
     Ok(host)
 }
 
@@ -188,44 +157,7 @@ fn plug(namespace: &Namespace, switch: i32, name: &str, mac: Mac) -> Result<()> 
     )
 }
 
-impl Host {
-    fn configure(&self) -> Result<()> {
-        let (interface, v4, v6) = (self.interface, IpAddr::V4(self.v4), IpAddr::V6(self.v6));
-        self.namespace.netlink(
-            async move |handle| {
-                add_address(&handle, interface, v4, 24, None).await?;
-                add_address(&handle, interface, v6, 64, None).await
-            },
-            "giving a host its addresses",
-        )
-    }
-}
-
-/// Never a source address (preferred for no time), and gone by itself.
-fn lifetime(valid_seconds: u32) -> AddressAttribute {
-    let mut lifetime = CacheInfo::default();
-    lifetime.ifa_valid = valid_seconds;
-    AddressAttribute::CacheInfo(lifetime)
-}
-
-async fn add_address(
-    handle: &Handle,
-    interface: u32,
-    address: IpAddr,
-    prefix_length: u8,
-    valid_seconds: Option<u32>,
-) -> std::result::Result<(), rtnetlink::Error> {
-    let mut request = handle
-        .address()
-        .add(interface, address, prefix_length)
-        .replace();
-    let attributes = &mut request.message_mut().attributes;
-    attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
-    attributes.extend(valid_seconds.map(lifetime));
-    request.execute().await
-}
-
-fn index_of(namespace: &Namespace, name: &str) -> Result<u32> {
+pub(in crate::demo) fn index_of(namespace: &Namespace, name: &str) -> Result<u32> {
     let found = namespace.netlink(
         async |handle| {
             let links = handle
@@ -246,24 +178,10 @@ fn index_of(namespace: &Namespace, name: &str) -> Result<u32> {
         .ok_or_else(|| LabError::NoInterface(name.to_owned()))
 }
 
-/// `IFA_LOCAL` is the address where there is one; IPv6 has only `IFA_ADDRESS`.
-fn address_in(message: &AddressMessage) -> Option<IpAddr> {
-    let (mut local, mut address) = (None, None);
-    for attribute in &message.attributes {
-        if let AddressAttribute::Local(value) = attribute {
-            local = Some(*value);
-        }
-        if let AddressAttribute::Address(value) = attribute {
-            address = Some(*value);
-        }
-    }
-    local.or(address)
-}
-
-const fn host_length(address: IpAddr) -> u8 {
+const fn host_net(address: IpAddr) -> (IpAddr, u8) {
     match address {
-        IpAddr::V4(_) => 32,
-        IpAddr::V6(_) => 128,
+        IpAddr::V4(_) => (address, 32),
+        IpAddr::V6(_) => (address, 128),
     }
 }
 

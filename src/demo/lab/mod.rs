@@ -3,6 +3,7 @@
 //! Used by `vipcast demo`, by the benchmarks and by the lab tests. Making namespaces needs root, or a user
 //! namespace of one's own (which `vipcast demo` makes itself).
 
+pub mod address;
 pub mod api_call;
 pub mod cable;
 pub mod client;

@@ -43,6 +43,15 @@ impl Namespace {
         Ok(namespace)
     }
 
+    /// The one of the calling thread.
+    pub fn current() -> Result<Self> {
+        let descriptor =
+            File::open("/proc/thread-self/ns/net").map_err(naming("opening our own"))?;
+        Ok(Self {
+            descriptor: descriptor.into(),
+        })
+    }
+
     /// Runs `work` in a thread inside the namespace and waits for it.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
         in_thread(|| {
