@@ -284,7 +284,8 @@ impl Cluster {
         spawn(host, &self.settings.daemon, &self.work_dir, &environment)
     }
 
-    /// Everything a daemon is told; the rest it finds out.
+    /// Everything a daemon is told; the rest it finds out. There is no API server on the nodes whose health could
+    /// decide: what is shown is the Lease alone.
     fn environment(&self, node: &str) -> Vec<(String, String)> {
         let seconds = |span: Duration| span.as_secs().to_string();
         let path = |path: PathBuf| path.display().to_string();
@@ -297,6 +298,7 @@ impl Cluster {
             ("vip_retryperiod", seconds(RETRY_PERIOD)),
             ("vip_nodename", node.to_owned()),
             ("k8s_config_file", path(self.kubeconfig.clone())),
+            ("vipcast_health_enabled", "false".to_owned()),
             ("prometheus_server", ":2112".to_owned()),
             (
                 "vipcast_admin_socket",
@@ -364,7 +366,7 @@ pub const VIP: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 77, 0, 100));
 /// The port behind the VIP, where the responders listen.
 const SERVICE_PORT: u16 = 7;
 const API_PORT: u16 = 6443;
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(15);
 const STEADY: Duration = Duration::from_secs(2);
 /// A pause that is not one.
 const HICCUP: Duration = Duration::from_millis(200);

@@ -147,6 +147,7 @@ pub const WORK_PLACE: &str = "/tmp";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::demo::lab::lan::Lan;
 
     #[test]
     fn a_refusal_names_every_setting_that_forbids_it() {
@@ -179,5 +180,47 @@ mod tests {
     fn the_exit_code_is_the_one_a_shell_would_report() {
         assert_eq!(exit_code(ExitStatus::from_raw(3 << 8)), 3);
         assert_eq!(exit_code(ExitStatus::from_raw(libc::SIGKILL)), 137);
+    }
+
+    const PLAYED: &str = "as-an-isolated-copy";
+
+    /// What the isolated copy finds: it is root, with an empty place to write and a network of its own, in which it may
+    /// make more.
+    fn look_around() {
+        settle_in().unwrap();
+        assert_eq!(fs::read_dir(WORK_PLACE).unwrap().count(), 0);
+        fs::write("/tmp/vipcast-isolated-copy", "").unwrap();
+        let lan = Lan::build(1).unwrap();
+        assert_eq!(lan.nodes.len(), 1);
+        assert!(sys::is_root());
+    }
+
+    fn isolates(isolation: Isolation) {
+        let test =
+            "demo::isolate::tests::an_isolated_copy_may_make_networks_and_leaves_nothing_behind";
+        let arguments = ["--exact", test, PLAYED].map(OsString::from);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let status = runtime.block_on(async {
+            let signals = Signals::register().unwrap();
+            attend(command(&arguments, isolation).spawn().unwrap(), signals)
+                .await
+                .unwrap()
+        });
+        assert_eq!(exit_code(status), 0, "{isolation:?}");
+        assert!(!fs::exists("/tmp/vipcast-isolated-copy").unwrap());
+    }
+
+    #[test]
+    fn an_isolated_copy_may_make_networks_and_leaves_nothing_behind() {
+        if std::env::args().any(|argument| argument == PLAYED) {
+            return look_around();
+        }
+        isolates(Isolation::Rootless);
+        if sys::is_root() {
+            isolates(Isolation::Privileged);
+        }
     }
 }

@@ -243,13 +243,16 @@ fn whole(cluster: &mut Cluster, begin: Instant) -> Result<Outcome> {
     measure(cluster, Event::Whole, begin)
 }
 
+/// A daemon that ended is the better explanation of what was waited for in vain.
 fn failed(cluster: &mut Cluster, event: Event, error: &LabError) -> Outcome {
     let before = cluster.holder().ok().map(|holder| cluster.name(holder));
-    Outcome {
+    let ends = cluster.unexpected_ends().unwrap_or_default();
+    let mut outcome = Outcome {
         before,
         ..Outcome::new(event)
-    }
-    .must(false, || error.to_string())
+    };
+    outcome.broken = ends.into_iter().chain([error.to_string()]).collect();
+    outcome
 }
 
 fn summary(outcome: &Outcome) -> String {
