@@ -159,7 +159,12 @@ fn print_entrances(cluster: &Cluster) {
 /// Namespaces have no names here: this process holds them open.
 fn entrance(host: &Host) -> String {
     let (process, number) = (std::process::id(), host.namespace.number());
-    format!("nsenter -t {process} -U --preserve-credentials -m --net=/proc/{process}/fd/{number}")
+    let user = if isolate::is_rootless() {
+        "-U --preserve-credentials "
+    } else {
+        ""
+    };
+    format!("nsenter -t {process} {user}-m --net=/proc/{process}/fd/{number}")
 }
 
 const LOG_LINES: usize = 20;

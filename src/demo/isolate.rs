@@ -12,7 +12,7 @@ use super::lab::sys::{self, IdMaps, Isolation, Signal};
 #[derive(Debug, thiserror::Error)]
 pub enum IsolateError {
     /// The kernel, or a policy above it, refused.
-    #[error("the kernel refuses to make namespaces ({source}): {advice}")]
+    #[error("the kernel refuses to make namespaces: {advice}")]
     Refused {
         /// What it said.
         source: io::Error,
@@ -46,6 +46,13 @@ pub fn run_isolated(arguments: Vec<OsString>) -> Result<ExitStatus, IsolateError
 /// The isolated copy's part: a file system of its own for everything it writes.
 pub fn settle_in() -> Result<(), IsolateError> {
     sys::mount_private(c"/tmp").map_err(IsolateError::Mount)
+}
+
+/// Whether this isolated copy is in a user namespace that its parent is not in.
+#[must_use]
+pub fn is_rootless() -> bool {
+    let user = |process: &str| fs::read_link(format!("/proc/{process}/ns/user")).ok();
+    user("self") != user(&std::os::unix::process::parent_id().to_string())
 }
 
 /// The exit code a shell would report.

@@ -32,10 +32,11 @@ pub fn perform(
     let mut outcomes = Vec::new();
     for (event, title) in EVENTS {
         say(title);
+        let started = clock::now();
         let outcome = match step(cluster, event, pace) {
             Ok(outcome) => outcome,
             Err(LabError::Interrupted) => return Err(LabError::Interrupted),
-            Err(error) => failed(cluster, event, &error),
+            Err(error) => failed(cluster, event, started, &error),
         };
         say(&format!("    {}", summary(&outcome)));
         let over = !outcome.kept() && cluster.settle().is_err();
@@ -243,16 +244,10 @@ fn whole(cluster: &mut Cluster, begin: Instant) -> Result<Outcome> {
     measure(cluster, Event::Whole, begin)
 }
 
-/// A daemon that ended is the better explanation of what was waited for in vain.
-fn failed(cluster: &mut Cluster, event: Event, error: &LabError) -> Outcome {
-    let before = cluster.holder().ok().map(|holder| cluster.name(holder));
-    let ends = cluster.unexpected_ends().unwrap_or_default();
-    let mut outcome = Outcome {
-        before,
-        ..Outcome::new(event)
-    };
-    outcome.broken = ends.into_iter().chain([error.to_string()]).collect();
-    outcome
+/// What was seen until then still counts; a daemon that ended is often the better explanation.
+fn failed(cluster: &mut Cluster, event: Event, begin: Instant, error: &LabError) -> Outcome {
+    let outcome = measure(cluster, event, begin).unwrap_or_else(|_| Outcome::new(event));
+    outcome.must(false, || error.to_string())
 }
 
 fn summary(outcome: &Outcome) -> String {
