@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 pub mod config;
+pub mod demo;
 pub mod run;
 pub mod status;
 pub mod version;
@@ -26,6 +27,11 @@ enum Command {
     Status(status::StatusArgs),
     /// Show the configuration in effect and where each value comes from.
     Config(config::ConfigArgs),
+    /// Watch three nodes on a LAN of network namespaces hand a VIP around. Needs no root and no cluster.
+    Demo(demo::DemoArgs),
+    /// The embedded Kubernetes API of the demo, by itself.
+    #[command(hide = true)]
+    DemoApi(demo::ApiArgs),
     /// Print the version.
     Version,
 }
@@ -37,6 +43,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Config(args) => config::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::DemoApi(args) => demo::api(&args),
         Command::Version => {
             println!("{}", version::line());
             ExitCode::SUCCESS
