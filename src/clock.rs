@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 /// The monotonic clock. Tokio's is used so that a test can pause it.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads the clock"
+)]
 pub fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

@@ -1,1 +1,3 @@
 //! `vipcast demo`: a LAN of real daemons in network namespaces, and what happens to it.
+
+pub mod api;
