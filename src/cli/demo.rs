@@ -1,10 +1,12 @@
 //! `vipcast demo`: isolates itself, builds the LAN, performs the events, reports.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use crate::clock;
+use crate::demo::api;
 use crate::demo::cluster::{Cluster, Settings};
 use crate::demo::isolate::{self, WORK_PLACE};
 use crate::demo::lab::error::LabError;
@@ -32,6 +34,30 @@ pub struct DemoArgs {
     /// This process is the isolated copy
     #[arg(long, hide = true)]
     pub isolated: bool,
+}
+
+/// The embedded Kubernetes API by itself.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ApiArgs {
+    /// Where to serve plain HTTP
+    #[arg(long, default_value = "127.0.0.1:6443")]
+    pub listen: SocketAddr,
+}
+
+/// Serves the embedded Kubernetes API until it is killed.
+#[must_use]
+pub fn api(args: &ApiArgs) -> ExitCode {
+    let served = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .and_then(|runtime| runtime.block_on(api::run(args.listen)));
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("vipcast demo-api: cannot serve on {}: {error}", args.listen);
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Runs the demo. Success means that every promise held. Not to be called from within a runtime.

@@ -2,6 +2,7 @@
 //!
 //! | module | does |
 //! |---|---|
+//! | [`api`] | a Kubernetes API server in memory |
 //! | [`lab`] | namespaces, cables, the client, the observer, processes |
 //! | [`cluster`] | a LAN with an API server and daemons on it |
 //! | [`scenario`] | hand-over, crash, freeze, pulled cable, outage: each returns an [`outcome::Outcome`] |
@@ -9,6 +10,7 @@
 //! | [`report`] | the table and the JSON |
 //! | [`isolate`] | leaving the user's network and mounts behind |
 
+pub mod api;
 pub mod cluster;
 pub mod isolate;
 pub mod lab;
