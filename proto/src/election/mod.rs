@@ -238,8 +238,7 @@ impl Elector {
         let RequestKind::Write(intent, predecessor) = request.kind else { return };
         if intent == Intent::Release {
             self.state = State::Standby;
-            // Whoever waits goes first.
-            self.next_at = Some(now + self.timing.retry_period);
+            self.next_at = Some(now);
             return;
         }
         self.next_at = Some(request.departed + self.timing.retry_period);

@@ -32,6 +32,11 @@ impl Ours {
         }
     }
 
+    /// Whether this very process released the Lease by `record`.
+    fn released(&self, record: &Record) -> bool {
+        record.holder.is_none() && record.renewed.is_some_and(|stamp| self.stamps.contains(&stamp))
+    }
+
     fn names(&self, record: &Record) -> bool {
         record.holder.as_ref() == Some(&self.identity)
     }
@@ -86,12 +91,14 @@ fn free_at(
     let Some(record) = record else {
         return earlier.map_or(now, |earlier| free_after_deletion(now, earlier, timing));
     };
-    if record.holder.is_none() || ours.wrote(record) || ours.inherits(record) {
+    // Whoever waited for our release goes first, however we learn that it happened.
+    let courtesy = ours.released(record).then_some(timing.retry_period);
+    if courtesy.is_none() && (record.holder.is_none() || ours.wrote(record) || ours.inherits(record)) {
         return now;
     }
     match earlier {
         Some(Sight { record: Some(seen), free_at, .. }) if record.stands_still_since(seen) => *free_at,
-        _ => now + record.lease_duration.unwrap_or(timing.lease_duration),
+        _ => now + courtesy.or(record.lease_duration).unwrap_or(timing.lease_duration),
     }
 }
 
