@@ -214,10 +214,18 @@ impl Elector {
             Answer::Conflict => self.conflict(now, request),
             Answer::Refused => self.failed(now),
             Answer::Unknown(stamp) => {
-                self.ours.remember(stamp);
+                self.ours.remember(stamp, self.left_by(request));
                 self.stale |= stamp.is_some();
                 self.failed(now);
             }
+        }
+    }
+
+    /// A claim without an answer gave no permission: whoever it overtook has not been asked for yet.
+    fn left_by(&self, request: Request) -> Predecessor {
+        match (self.state, request.kind) {
+            (State::Standby, RequestKind::Write(_, predecessor)) => predecessor,
+            (State::Standby | State::Holding(_) | State::Leaving { .. }, _) => Predecessor::Left,
         }
     }
 
@@ -233,7 +241,7 @@ impl Elector {
     }
 
     fn written(&mut self, now: Instant, request: Request, record: Record) {
-        self.ours.remember(record.renewed);
+        self.ours.remember(record.renewed, Predecessor::Left);
         self.see(now, Some(record));
         let RequestKind::Write(intent, predecessor) = request.kind else { return };
         if intent == Intent::Release {

@@ -10,8 +10,9 @@ use super::lease::{Intent, Predecessor, Record, Stamp, Timing};
 #[derive(Debug)]
 pub(super) struct Ours {
     identity: String,
-    /// In the order of the writes: the wall clock behind a stamp may step back.
-    stamps: VecDeque<Stamp>,
+    /// In the order of the writes: the wall clock behind a stamp may step back. Each with what a
+    /// later claim of ours finds there.
+    stamps: VecDeque<(Stamp, Predecessor)>,
 }
 
 impl Ours {
@@ -21,12 +22,18 @@ impl Ours {
 
     /// Whether this very process wrote `record`, and holds by it.
     pub(super) fn wrote(&self, record: &Record) -> bool {
-        self.names(record) && record.renewed.is_some_and(|stamp| self.stamps.contains(&stamp))
+        self.names(record) && self.left_by(record).is_some()
+    }
+
+    /// What was left behind by the write of ours that made `record`.
+    fn left_by(&self, record: &Record) -> Option<Predecessor> {
+        let found = self.stamps.iter().find(|(stamp, _)| record.renewed == Some(*stamp));
+        found.map(|&(_, predecessor)| predecessor)
     }
 
     /// A write that happened, or one whose outcome is not known and that may still turn up.
-    pub(super) fn remember(&mut self, stamp: Option<Stamp>) {
-        self.stamps.extend(stamp);
+    pub(super) fn remember(&mut self, stamp: Option<Stamp>, left: Predecessor) {
+        self.stamps.extend(stamp.map(|stamp| (stamp, left)));
         while self.stamps.len() > REMEMBERED_STAMPS {
             self.stamps.pop_front();
         }
@@ -34,7 +41,7 @@ impl Ours {
 
     /// Whether this very process released the Lease by `record`.
     fn released(&self, record: &Record) -> bool {
-        record.holder.is_none() && record.renewed.is_some_and(|stamp| self.stamps.contains(&stamp))
+        record.holder.is_none() && self.left_by(record).is_some()
     }
 
     fn names(&self, record: &Record) -> bool {
@@ -66,8 +73,7 @@ impl Sight {
         timing: &Timing,
     ) -> Self {
         let free_at = free_at(now, record.as_ref(), earlier, ours, timing);
-        let left = record.as_ref().is_some_and(|record| record.vacated || ours.wrote(record));
-        let predecessor = if left { Predecessor::Left } else { Predecessor::Unknown };
+        let predecessor = record.as_ref().map_or(Predecessor::Unknown, |record| predecessor(record, ours));
         Self { record, free_at, predecessor }
     }
 
@@ -78,6 +84,13 @@ impl Sight {
             Some(record) if ours.names(record) => Intent::Renew,
             Some(record) => Intent::Claim { transitions: record.transitions.saturating_add(1) },
         }
+    }
+}
+
+fn predecessor(record: &Record, ours: &Ours) -> Predecessor {
+    match ours.left_by(record).filter(|_| ours.names(record)) {
+        _ if record.vacated => Predecessor::Left,
+        left => left.unwrap_or(Predecessor::Unknown),
     }
 }
 
