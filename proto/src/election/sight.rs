@@ -44,7 +44,7 @@ impl Ours {
         record.holder.is_none() && self.left_by(record).is_some()
     }
 
-    fn names(&self, record: &Record) -> bool {
+    pub(super) fn names(&self, record: &Record) -> bool {
         record.holder.as_ref() == Some(&self.identity)
     }
 
