@@ -158,7 +158,8 @@ impl Announcer {
     /// Takes what happened; returns what to do about it.
     #[must_use = "addresses move only when the actions are performed"]
     pub fn handle(&mut self, now: Instant, event: Event) -> Vec<Action> {
-        let mut actions = match event {
+        let mut actions = self.expire(now);
+        actions.extend(match event {
             Event::Desired(desired) => self.adopt(now, &desired),
             Event::Tick => vec![],
             Event::Seen { vip, by, kind } => self.seen(now, vip, by, kind),
@@ -166,8 +167,7 @@ impl Announcer {
             Event::Gone(vip) => self.gone(now, vip),
             Event::Refused(vip) => self.refused(now, vip),
             Event::Stuck(vip) => self.stuck(now, vip),
-        };
-        actions.extend(self.expire(now));
+        });
         actions.extend(self.act(now));
         actions
     }
@@ -191,16 +191,16 @@ impl Announcer {
         self.vips.iter().map(|(&vip, state)| (vip, state.phase.presence())).collect()
     }
 
-    /// Drops come first, so that an address is never held under two grants.
+    /// Drops come first, so that an address is never held under two grants. A grant that ended on its
+    /// way here is none.
     fn adopt(&mut self, now: Instant, desired: &Desired) -> Vec<Action> {
         self.applied = desired.serial;
+        let live = |vip: &IpAddr| desired.vips.get(vip).copied().filter(|grant| now < grant.until);
         let unwanted: BTreeSet<IpAddr> =
-            self.vips.keys().filter(|vip| !desired.vips.contains_key(vip)).copied().collect();
+            self.vips.keys().filter(|&vip| live(vip).is_none()).copied().collect();
         let actions = unwanted.into_iter().filter_map(|vip| self.let_go(vip)).collect();
-        for (&vip, &grant) in &desired.vips {
-            if now >= grant.until {
-                continue;
-            }
+        for &vip in desired.vips.keys() {
+            let Some(grant) = live(&vip) else { continue };
             let first = self.first_phase(now, grant);
             match self.vips.get_mut(&vip) {
                 Some(known) if !known.phase.is_stuck() => known.grant = grant,
