@@ -267,7 +267,7 @@ impl Announcer {
 
     fn gone(&mut self, now: Instant, vip: IpAddr) -> Vec<Action> {
         if let Some(Vip { phase: Phase::Held(held), .. }) = self.vips.get_mut(&vip) {
-            *held = Held::new(now);
+            held.begin_again(now);
         }
         if self.vips.get(&vip).is_some_and(|state| state.phase.is_stuck()) {
             self.vips.remove(&vip);
