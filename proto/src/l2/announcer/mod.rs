@@ -198,13 +198,19 @@ impl Announcer {
         let live = |vip: &IpAddr| desired.vips.get(vip).copied().filter(|grant| now < grant.until);
         let unwanted: BTreeSet<IpAddr> =
             self.vips.keys().filter(|&vip| live(vip).is_none()).copied().collect();
-        let actions = unwanted.into_iter().filter_map(|vip| self.let_go(vip)).collect();
+        let mut actions: Vec<Action> = unwanted.into_iter().filter_map(|vip| self.let_go(vip)).collect();
         for &vip in desired.vips.keys() {
             let Some(grant) = live(&vip) else { continue };
             let first = self.first_phase(now, grant);
             match self.vips.get_mut(&vip) {
                 Some(known) if !known.phase.is_stuck() => known.grant = grant,
-                _ => _ = self.vips.insert(vip, Vip { grant, phase: first }),
+                stuck => {
+                    // A segment that is asked about an address must not be answered by this node.
+                    if stuck.is_some() && !first.may_be_present() {
+                        actions.push(Action::Drop(vip));
+                    }
+                    self.vips.insert(vip, Vip { grant, phase: first });
+                }
             }
         }
         actions
