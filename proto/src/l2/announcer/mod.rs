@@ -288,8 +288,12 @@ impl Announcer {
         vec![]
     }
 
-    /// Nobody wants it any more, but it is there: the scope is not vacated.
+    /// Nobody wants it any more, but it is there: the scope is not vacated. Where it is held again by
+    /// now, there is nothing left to remove.
     fn stuck(&mut self, now: Instant, vip: IpAddr) -> Vec<Action> {
+        if self.vips.get(&vip).is_some_and(|state| matches!(state.phase, Phase::Held(_))) {
+            return vec![];
+        }
         let grant = Grant { until: now, fence: now, predecessor: Predecessor::Unknown };
         let phase = Phase::Stuck { again_at: now + STUCK_PAUSE };
         self.vips.insert(vip, Vip { grant, phase });
