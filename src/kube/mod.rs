@@ -1,1 +1,21 @@
 //! Everything that talks to a Kubernetes API server.
+//!
+//! | module | does |
+//! |---|---|
+//! | [`access`] | finds credentials and a server that accepts them, and publishes a [`access::Connection`] |
+//! | [`lease`] | reads, writes and watches the one Lease of an election |
+//! | [`nodes`] | publishes who is in the control plane |
+//! | [`events`] | tells operators through Kubernetes Events |
+//! | [`health`] | probes the local API server |
+//! | [`failure`] | says what became of a request that failed |
+
+pub mod access;
+mod client;
+pub mod events;
+pub mod failure;
+mod follow;
+pub mod health;
+pub mod lease;
+pub mod nodes;
+#[cfg(test)]
+mod testing;

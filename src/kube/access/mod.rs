@@ -1,0 +1,231 @@
+//! How this node reaches an API server: finds credentials, tries them, follows them, and never gives up.
+
+mod choice;
+mod condition;
+mod credentials;
+mod endpoint;
+mod seek;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Client;
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
+
+pub use choice::{Choice, Fact, File, Reason, Source, Standing, choose};
+pub use condition::{Condition, log};
+pub use credentials::InCluster;
+pub use endpoint::{Endpoint, EndpointSettings, Why, endpoint};
+
+use self::seek::{Found, seek, test};
+use super::lease::LeaseName;
+use crate::clock;
+
+/// What access depends on.
+#[derive(Clone, Debug)]
+pub struct AccessSettings {
+    /// What the well-known paths are relative to: `/`, except in tests.
+    pub root: PathBuf,
+    /// `k8s_config_file`, where it is not the default one. Nothing else is looked at then.
+    pub configured: Option<PathBuf>,
+    /// The files of `$KUBECONFIG`, in its order. They are alternatives, not merged.
+    pub environment: Vec<PathBuf>,
+    /// `$HOME`.
+    pub home: Option<PathBuf>,
+    /// The API server that Kubernetes tells its pods.
+    pub in_cluster: Option<InCluster>,
+    /// Which address is dialled.
+    pub endpoint: EndpointSettings,
+    /// The Lease whose reading shows that credentials work.
+    pub lease: LeaseName,
+    /// For TCP to an API server.
+    pub connect_timeout: Duration,
+    /// For the answer to a test.
+    pub read_timeout: Duration,
+}
+
+/// A server that has accepted our credentials, and how to ask it.
+#[derive(Clone)]
+pub struct Connection {
+    /// For the Lease and other requests: no retries; every request needs a time-out.
+    pub lease: Client,
+    /// For watches.
+    pub watch: Client,
+    /// Where the credentials come from.
+    pub source: String,
+    /// What is dialled.
+    pub endpoint: String,
+    /// Grows by one with every new pair of clients.
+    pub generation: u64,
+    trouble: Arc<Notify>,
+}
+
+impl Connection {
+    /// A connection that nobody tests or renews, for whoever has clients already.
+    #[must_use]
+    pub fn of(lease: Client, watch: Client, endpoint: &str, generation: u64) -> Self {
+        let (source, endpoint) = ("given".to_owned(), endpoint.to_owned());
+        Self {
+            lease,
+            watch,
+            source,
+            endpoint,
+            generation,
+            trouble: Arc::new(Notify::new()),
+        }
+    }
+
+    /// Something is wrong with it: it is tested at once, and replaced where the credentials are to blame.
+    pub fn suspect(&self) {
+        self.trouble.notify_one();
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            source,
+            endpoint,
+            generation,
+            ..
+        } = self;
+        write!(
+            f,
+            "Connection({endpoint} with {source}, generation {generation})"
+        )
+    }
+}
+
+/// Publishes a [`Connection`] as soon as there is one and whenever it changes, and tells `on_change` each
+/// change of condition once ([`log`] writes it as a line). Never returns. The newest connection stays
+/// published while its server is away.
+pub async fn run(
+    settings: AccessSettings,
+    out: watch::Sender<Option<Connection>>,
+    mut on_change: impl FnMut(&Condition) + Send,
+) {
+    let trouble = Arc::new(Notify::new());
+    let mut current: Option<Found> = None;
+    let mut generation = 0;
+    let mut told = None;
+    let mut cause = Cause::Trouble;
+    let mut retry = RETRY_MIN;
+    loop {
+        let failed = match step(&settings, current.as_ref(), cause).await {
+            Ok(Some(found)) => {
+                generation += 1;
+                publish(&out, connection(&found, generation, &trouble));
+                current = Some(found);
+                None
+            }
+            Ok(None) => None,
+            Err(condition) => Some(condition),
+        };
+        let condition = failed
+            .as_ref()
+            .or(current.as_ref().map(|found| &found.condition));
+        if let Some(condition) = condition.filter(|now| told.as_ref() != Some(*now)) {
+            on_change(condition);
+            told = Some(condition.clone());
+        }
+        if failed.is_some() {
+            clock::pause(retry).await;
+            (cause, retry) = (Cause::Trouble, (retry * 2).min(RETRY_MAX));
+        } else {
+            let poll = if current.as_ref().is_some_and(stands_in) {
+                STAND_IN_POLL
+            } else {
+                POLL
+            };
+            // Whoever complains in every round must not make us ask in every round.
+            clock::pause(RETRY_MIN).await;
+            let woken = timeout(poll, trouble.notified()).await;
+            (cause, retry) = (
+                if woken.is_ok() {
+                    Cause::Trouble
+                } else {
+                    Cause::Poll
+                },
+                RETRY_MIN,
+            );
+        }
+    }
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Cause {
+    /// Time has passed.
+    Poll,
+    /// Something does not work, or nothing does yet.
+    Trouble,
+}
+
+/// New clients where they are needed, `None` where those that we have are good.
+async fn step(
+    settings: &AccessSettings,
+    current: Option<&Found>,
+    cause: Cause,
+) -> Result<Option<Found>, Condition> {
+    let Some(current) = current else {
+        return seek(settings).await.map(Some);
+    };
+    if current.fingerprint.changed() {
+        return seek(settings).await.map(Some);
+    }
+    match cause {
+        Cause::Poll if stands_in(current) => Ok(seek(settings)
+            .await
+            .ok()
+            .filter(|found| found.source != current.source)),
+        Cause::Poll => Ok(None),
+        Cause::Trouble => match test(settings, &current.lease).await {
+            Ok(()) => Ok(None),
+            Err(failure) if matches!(failure.code(), Some(401 | 403)) => {
+                seek(settings).await.map(Some)
+            }
+            Err(failure) => Err(Condition::failed(
+                &current.source,
+                &current.endpoint.url,
+                &failure,
+            )),
+        },
+    }
+}
+
+fn stands_in(found: &Found) -> bool {
+    matches!(found.source, Source::SuperAdmin(_))
+}
+
+fn connection(found: &Found, generation: u64, trouble: &Arc<Notify>) -> Connection {
+    Connection {
+        lease: found.lease.clone(),
+        watch: found.watch.clone(),
+        source: found.source.to_string(),
+        endpoint: found.endpoint.url.clone(),
+        generation,
+        trouble: Arc::clone(trouble),
+    }
+}
+
+fn publish(out: &watch::Sender<Option<Connection>>, connection: Connection) {
+    if connection.generation > 1 {
+        tracing::info!(
+            source = connection.source,
+            generation = connection.generation,
+            "API clients renewed"
+        );
+    }
+    out.send_replace(Some(connection));
+}
+
+const POLL: Duration = Duration::from_secs(5);
+/// How often the ordinary file is tried while another stands in for it.
+const STAND_IN_POLL: Duration = Duration::from_secs(3);
+const RETRY_MIN: Duration = Duration::from_millis(100);
+/// An API server that appears has to be noticed within a second.
+const RETRY_MAX: Duration = Duration::from_millis(900);

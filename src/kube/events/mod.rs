@@ -1,0 +1,370 @@
+//! Kubernetes Events about this node's VIPs: never in the way of anything, never a flood.
+
+mod ledger;
+
+use std::fmt;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::events::v1::{Event, EventSeries};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use k8s_openapi::jiff::Timestamp;
+use kube::Api;
+use kube::api::{Patch, PatchParams, PostParams};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tracing::{debug, info, warn};
+
+use self::ledger::{Ledger, Post};
+use super::access::Connection;
+use super::failure::Failure;
+use crate::clock::{self, until};
+
+/// `reason` of an Event.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Reason {
+    /// This node answers for the VIP now.
+    VipAcquired,
+    /// It does not any more.
+    VipLost,
+    /// Somebody else claims the VIP on the wire.
+    VipConflict,
+}
+
+/// Something that operators should be able to read with `kubectl get events`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Notice {
+    /// What kind of thing.
+    pub reason: Reason,
+    /// What it is about, usually a VIP: repetitions about the same subject are counted.
+    pub subject: String,
+    /// The text, for humans; cut at what the API accepts.
+    pub note: String,
+}
+
+/// Where notices are dropped off, without ever waiting.
+#[derive(Clone, Debug)]
+pub struct Events(mpsc::Sender<Notice>);
+
+impl Events {
+    /// The handle, and what [`publish`] wants.
+    #[must_use]
+    pub fn channel() -> (Self, mpsc::Receiver<Notice>) {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        (Self(sender), receiver)
+    }
+
+    /// Tells it, or not: an Event is never worth waiting for.
+    pub fn tell(&self, reason: Reason, subject: impl fmt::Display, note: impl Into<String>) {
+        let notice = Notice {
+            reason,
+            subject: subject.to_string(),
+            note: note.into(),
+        };
+        if self.0.try_send(notice).is_err() {
+            debug!("event dropped");
+        }
+    }
+}
+
+impl Reason {
+    fn warns(self) -> bool {
+        match self {
+            Self::VipAcquired => false,
+            Self::VipLost | Self::VipConflict => true,
+        }
+    }
+
+    /// `action`: what was done about it.
+    fn action(self) -> &'static str {
+        match self {
+            Self::VipAcquired => "Announce",
+            Self::VipLost => "Withdraw",
+            Self::VipConflict => "Defend",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::VipAcquired => "VIPAcquired",
+            Self::VipLost => "VIPLost",
+            Self::VipConflict => "VIPConflict",
+        })
+    }
+}
+
+/// Writes what is told as Events regarding the Node `node`. Returns when nobody can tell anything any
+/// more and what was told is written, or cannot be.
+pub async fn publish(
+    node: String,
+    mut notices: mpsc::Receiver<Notice>,
+    connections: watch::Receiver<Option<Connection>>,
+) {
+    let mut ledger = Ledger::default();
+    let mut writing: JoinSet<(Post, Result<(), Failure>)> = JoinSet::new();
+    let mut troubles = Troubles::default();
+    let mut open = true;
+    loop {
+        let now = clock::now();
+        let hurry = !open && !troubles.failing;
+        if writing.is_empty() && (hurry || troubles.over(now)) {
+            let connection = connections.borrow().clone();
+            match (connection, ledger.due(now)) {
+                (Some(connection), Some(post)) => {
+                    writing.spawn(write(connection, node.clone(), post));
+                }
+                (None, Some(_)) => troubles.wait(now),
+                (_, None) => {}
+            }
+        }
+        if !open && writing.is_empty() {
+            return;
+        }
+        let due = ledger
+            .deadline()
+            .map(|at| troubles.until.map_or(at, |until| at.max(until)));
+        tokio::select! {
+            notice = notices.recv(), if open => match notice {
+                Some(notice) => ledger.observe(clock::now(), clock::wall_micros(), notice),
+                None => open = false,
+            },
+            Some(written) = writing.join_next() => {
+                let Ok((post, result)) = written else { continue };
+                troubles.settle(&mut ledger, &post, result);
+            }
+            () = until(due), if writing.is_empty() => {}
+        }
+    }
+}
+
+/// Why nothing is written at the moment.
+#[derive(Debug, Default)]
+struct Troubles {
+    until: Option<std::time::Instant>,
+    failing: bool,
+    told: Option<u16>,
+}
+
+impl Troubles {
+    fn over(&self, now: std::time::Instant) -> bool {
+        self.until.is_none_or(|until| until <= now)
+    }
+
+    fn wait(&mut self, now: std::time::Instant) {
+        self.until = Some(now + RETRY);
+        self.failing = true;
+    }
+
+    fn settle(&mut self, ledger: &mut Ledger, post: &Post, result: Result<(), Failure>) {
+        let now = clock::now();
+        let Err(failure) = result else {
+            ledger.told(now, post);
+            self.until = Some(now + GAP);
+            self.failing = false;
+            if self.told.take().is_some() {
+                info!("events are accepted again");
+            }
+            return;
+        };
+        self.wait(now);
+        match failure.code() {
+            Some(404) if post.known => ledger.forgotten(post),
+            // It has been written: our answer was lost.
+            Some(409) => ledger.told(now, post),
+            Some(code @ 400..500) if code != 429 => {
+                ledger.told(now, post);
+                if self.told.replace(code) != Some(code) {
+                    warn!(error = %failure, "events are refused");
+                }
+            }
+            _ => debug!(error = %failure, "event not written yet"),
+        }
+    }
+}
+
+async fn write(connection: Connection, node: String, post: Post) -> (Post, Result<(), Failure>) {
+    let api = Api::<Event>::namespaced(connection.lease, NAMESPACE);
+    let result = timeout(LIMIT, send(&api, &node, &post)).await;
+    let result = result
+        .map_err(|_| Failure::TimedOut)
+        .and_then(|sent| sent.map_err(Failure::from));
+    (post, result)
+}
+
+async fn send(api: &Api<Event>, node: &str, post: &Post) -> kube::Result<()> {
+    let event = event(node, post);
+    if post.known {
+        let name = event.metadata.name.clone().unwrap_or_default();
+        let series = serde_json::json!({ "series": event.series, "note": event.note });
+        return api
+            .patch(&name, &PatchParams::default(), &Patch::Merge(series))
+            .await
+            .map(|_| ());
+    }
+    api.create(&PostParams::default(), &event).await.map(|_| ())
+}
+
+fn event(node: &str, post: &Post) -> Event {
+    let mut event = Event::default();
+    event.metadata.namespace = Some(NAMESPACE.into());
+    event.metadata.name =
+        Some(format!("{node}.{}-{:x}", post.notice.reason, post.first_seen).to_lowercase());
+    event.event_time = micro_time(post.first_seen);
+    event.reason = Some(post.notice.reason.to_string());
+    event.action = Some(post.notice.reason.action().into());
+    event.type_ = Some(
+        if post.notice.reason.warns() {
+            "Warning"
+        } else {
+            "Normal"
+        }
+        .into(),
+    );
+    event.note = Some(post.notice.note.chars().take(NOTE).collect());
+    event.reporting_controller = Some("vipcast".into());
+    event.reporting_instance = Some(node.to_owned());
+    // `kubectl describe node` looks for the node's name in `uid`, because kubelet writes it there.
+    event.regarding = Some(ObjectReference {
+        api_version: Some("v1".into()),
+        kind: Some("Node".into()),
+        name: Some(node.to_owned()),
+        uid: Some(node.to_owned()),
+        ..ObjectReference::default()
+    });
+    event.series =
+        micro_time(post.last_seen)
+            .filter(|_| post.count > 1)
+            .map(|last_observed_time| EventSeries {
+                count: post.count,
+                last_observed_time,
+            });
+    event
+}
+
+fn micro_time(micros: i64) -> Option<MicroTime> {
+    Timestamp::from_microsecond(micros).ok().map(MicroTime)
+}
+
+/// Events about what has no namespace live here.
+const NAMESPACE: &str = "default";
+const QUEUE: usize = 64;
+/// The API accepts 1024 bytes; a character has at most four.
+const NOTE: usize = 256;
+const LIMIT: Duration = Duration::from_secs(5);
+/// Between two writes.
+const GAP: Duration = Duration::from_millis(100);
+/// After one that failed.
+const RETRY: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use axum::extract::State;
+    use axum::http::StatusCode;
+    use axum::routing::post;
+    use axum::{Json, Router};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::kube::testing::{Server, connection};
+
+    type Seen = Arc<Mutex<Vec<Value>>>;
+
+    async fn accept(
+        State(seen): State<Seen>,
+        Json(event): Json<Value>,
+    ) -> (StatusCode, Json<Value>) {
+        seen.lock().unwrap().push(event.clone());
+        (StatusCode::CREATED, Json(event))
+    }
+
+    async fn forbid(
+        State(seen): State<Seen>,
+        Json(event): Json<Value>,
+    ) -> (StatusCode, Json<Value>) {
+        seen.lock().unwrap().push(event);
+        (
+            StatusCode::FORBIDDEN,
+            Json(json!({"kind": "Status", "status": "Failure", "code": 403, "message": "no"})),
+        )
+    }
+
+    #[tokio::test]
+    async fn what_is_told_arrives_as_an_event_of_the_node() {
+        let seen = Seen::default();
+        let route = Router::new().route(
+            "/apis/events.k8s.io/v1/namespaces/default/events",
+            post(accept),
+        );
+        let server = Server::start(route.with_state(Arc::clone(&seen))).await;
+        let (events, notices) = Events::channel();
+        let (_, connections) = watch::channel(Some(connection(&server.url(), 1)));
+        events.tell(
+            Reason::VipAcquired,
+            "10.0.0.100",
+            "node-a answers for 10.0.0.100",
+        );
+        drop(events);
+        publish("node-a".into(), notices, connections).await;
+        let mut seen = seen.lock().unwrap().clone();
+        for event in &mut seen {
+            let time = event["eventTime"].take();
+            assert!(time.as_str().unwrap().ends_with('Z'));
+            let name = event["metadata"]["name"].take();
+            assert!(name.as_str().unwrap().starts_with("node-a.vipacquired-"));
+        }
+        let expected = |vip: &str| {
+            json!({
+                "apiVersion": "events.k8s.io/v1", "kind": "Event",
+                "metadata": {"namespace": "default", "name": null},
+                "eventTime": null,
+                "type": "Normal", "reason": "VIPAcquired", "action": "Announce",
+                "note": format!("node-a answers for {vip}"),
+                "reportingController": "vipcast", "reportingInstance": "node-a",
+                "regarding": {"apiVersion": "v1", "kind": "Node", "name": "node-a", "uid": "node-a"},
+            })
+        };
+        assert_eq!(seen, [expected("10.0.0.100"), expected("fd00::100")]);
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_is_not_tried_again() {
+        let seen = Seen::default();
+        let route = Router::new().route(
+            "/apis/events.k8s.io/v1/namespaces/default/events",
+            post(forbid),
+        );
+        let server = Server::start(route.with_state(Arc::clone(&seen))).await;
+        let mut ledger = Ledger::default();
+        let notice = Notice {
+            reason: Reason::VipLost,
+            subject: "10.0.0.100".into(),
+            note: String::new(),
+        };
+        ledger.observe(clock::now(), 1, notice);
+        let post = ledger.due(clock::now()).unwrap();
+        let (post, result) = write(connection(&server.url(), 1), "node-a".into(), post).await;
+        let mut troubles = Troubles::default();
+        troubles.settle(&mut ledger, &post, result);
+        assert_eq!(ledger.deadline(), None);
+        assert_eq!(troubles.told, Some(403));
+        assert_eq!(seen.lock().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn telling_never_waits_even_when_nobody_listens() {
+        let (events, notices) = Events::channel();
+        for _ in 0..QUEUE * 2 {
+            events.tell(
+                Reason::VipConflict,
+                "10.0.0.100",
+                "claimed by 02:00:00:00:00:01",
+            );
+        }
+        assert_eq!(notices.len(), QUEUE);
+    }
+}

@@ -1,0 +1,269 @@
+//! List, then watch, for ever: whatever happens to the server in between.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use futures::stream::{BoxStream, StreamExt as _};
+use kube::api::{ListParams, ObjectList, PartialObjectMeta, WatchEvent, WatchParams};
+use kube::{Api, Resource};
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tracing::{debug, info, warn};
+
+use super::access::Connection;
+use super::failure::Failure;
+use crate::clock;
+
+/// A stream of changes as the API server sends them.
+pub(super) type Changes<K> = BoxStream<'static, kube::Result<WatchEvent<K>>>;
+
+/// What is to be followed.
+pub(super) trait Source {
+    /// The objects, whole or metadata only.
+    type Item: Resource + Clone;
+    /// Everything there is.
+    async fn list(&self) -> kube::Result<ObjectList<Self::Item>>;
+    /// What changes after `version`.
+    async fn watch(&self, version: &str) -> kube::Result<Changes<Self::Item>>;
+}
+
+/// What became known.
+#[derive(Debug)]
+pub(super) enum Step<K> {
+    /// A complete snapshot: what is not in it does not exist.
+    Listed(Vec<K>),
+    /// One object is new or has changed.
+    Applied(K),
+    /// One object is gone.
+    Deleted(K),
+}
+
+/// Whole objects, by field selector.
+pub(super) struct Objects<K> {
+    pub(super) api: Api<K>,
+    pub(super) fields: String,
+}
+
+/// The metadata of all objects of a kind.
+pub(super) struct Metadata<K>(pub(super) Api<K>);
+
+impl<K> Source for Objects<K>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    type Item = K;
+
+    async fn list(&self) -> kube::Result<ObjectList<K>> {
+        self.api
+            .list(&ListParams::default().fields(&self.fields))
+            .await
+    }
+
+    async fn watch(&self, version: &str) -> kube::Result<Changes<K>> {
+        let params = WatchParams::default()
+            .fields(&self.fields)
+            .timeout(WATCH_SECONDS);
+        Ok(self.api.watch(&params, version).await?.boxed())
+    }
+}
+
+impl<K> Source for Metadata<K>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    type Item = PartialObjectMeta<K>;
+
+    async fn list(&self) -> kube::Result<ObjectList<PartialObjectMeta<K>>> {
+        self.0.list_metadata(&ListParams::default()).await
+    }
+
+    async fn watch(&self, version: &str) -> kube::Result<Changes<PartialObjectMeta<K>>> {
+        let params = WatchParams::default().timeout(WATCH_SECONDS);
+        Ok(self.0.watch_metadata(&params, version).await?.boxed())
+    }
+}
+
+/// Follows `source` through every new [`Connection`]; returns when nobody publishes connections any more.
+/// `sink` gets each step at once.
+pub(super) async fn follow<S: Source>(
+    what: &'static str,
+    mut connections: watch::Receiver<Option<Connection>>,
+    source: impl Fn(&Connection) -> S,
+    mut sink: impl FnMut(Step<S::Item>),
+) {
+    let mut session = Session {
+        what,
+        version: None,
+        delay: RETRY_MIN,
+        refused: None,
+    };
+    while let Ok(connection) = connections
+        .wait_for(Option::is_some)
+        .await
+        .map(|seen| seen.clone())
+    {
+        let Some(connection) = connection else {
+            continue;
+        };
+        let stream = source(&connection);
+        tokio::select! {
+            () = session.run(&stream, &connection, &mut sink) => {}
+            changed = renewed(&mut connections, connection.generation) => if changed.is_err() { return },
+        }
+    }
+}
+
+/// Completes when another connection has taken the place of the one with `generation`.
+async fn renewed(
+    connections: &mut watch::Receiver<Option<Connection>>,
+    generation: u64,
+) -> Result<(), watch::error::RecvError> {
+    let newer =
+        |now: &Option<Connection>| now.as_ref().is_none_or(|now| now.generation != generation);
+    connections.wait_for(newer).await.map(|_| ())
+}
+
+struct Session {
+    what: &'static str,
+    /// Where to go on; `None`: list first.
+    version: Option<String>,
+    delay: Duration,
+    /// What the server refused, while it does.
+    refused: Option<u16>,
+}
+
+impl Session {
+    /// One list where needed, one watch to its end, one pause where that end came too soon.
+    async fn run<S: Source>(
+        &mut self,
+        source: &S,
+        connection: &Connection,
+        sink: &mut impl FnMut(Step<S::Item>),
+    ) {
+        let started = clock::now();
+        let outcome = self.list_and_watch(source, sink).await;
+        let lived = clock::now().saturating_duration_since(started);
+        if lived >= RETRY_MAX {
+            self.delay = RETRY_MIN;
+        }
+        match outcome {
+            Err(failure) => self.failed(&failure, connection),
+            Ok(()) if lived >= RETRY_MAX => return,
+            // Gone, or a server that ends every watch at once: both must not become a busy loop.
+            Ok(()) => {}
+        }
+        clock::pause(self.delay).await;
+        self.delay = (self.delay * 2).min(if self.refused.is_some() {
+            REFUSED_MAX
+        } else {
+            RETRY_MAX
+        });
+    }
+
+    async fn list_and_watch<S: Source>(
+        &mut self,
+        source: &S,
+        sink: &mut impl FnMut(Step<S::Item>),
+    ) -> Result<(), Failure> {
+        let version = match self.version.clone() {
+            Some(version) => version,
+            None => {
+                let list = within(OPEN, source.list()).await?;
+                sink(Step::Listed(list.items));
+                list.metadata.resource_version.unwrap_or_default()
+            }
+        };
+        let mut changes = within(OPEN, source.watch(&version)).await?;
+        self.version = Some(version);
+        self.accepted();
+        // A server that is frozen keeps its connections: bookmarks come every minute from one that is not.
+        while let Some(change) = timeout(IDLE, changes.next())
+            .await
+            .map_err(|_| Failure::TimedOut)?
+        {
+            if !self.change(change?, sink) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// `false`: the server cannot go on from our version.
+    fn change<K: Resource>(
+        &mut self,
+        change: WatchEvent<K>,
+        sink: &mut impl FnMut(Step<K>),
+    ) -> bool {
+        match change {
+            WatchEvent::Added(object) | WatchEvent::Modified(object) => {
+                self.version = object
+                    .meta()
+                    .resource_version
+                    .clone()
+                    .or(self.version.take());
+                sink(Step::Applied(object));
+            }
+            WatchEvent::Deleted(object) => {
+                self.version = object
+                    .meta()
+                    .resource_version
+                    .clone()
+                    .or(self.version.take());
+                sink(Step::Deleted(object));
+            }
+            WatchEvent::Bookmark(mark) => self.version = Some(mark.metadata.resource_version),
+            WatchEvent::Error(status) => {
+                debug!(
+                    what = self.what,
+                    code = status.code,
+                    "watch ended, listing again"
+                );
+                self.version = None;
+                return false;
+            }
+        }
+        true
+    }
+
+    fn failed(&mut self, failure: &Failure, connection: &Connection) {
+        if failure.code().is_none_or(|code| code == 401 || code >= 500) {
+            connection.suspect();
+        }
+        let Some(code) = failure.code() else {
+            debug!(what = self.what, error = %failure, "watch interrupted");
+            return;
+        };
+        // Whatever it says, our version may be what it objects to (410, or "too large" after a restore).
+        self.version = None;
+        if matches!(code, 401 | 403) && self.refused.replace(code) != Some(code) {
+            warn!(what = self.what, error = %failure, "watch refused, asking again until it is granted");
+        }
+    }
+
+    fn accepted(&mut self) {
+        if self.refused.take().is_some() {
+            info!(what = self.what, "watch granted");
+        }
+    }
+}
+
+async fn within<T>(
+    limit: Duration,
+    request: impl Future<Output = kube::Result<T>>,
+) -> Result<T, Failure> {
+    timeout(limit, request)
+        .await
+        .map_err(|_| Failure::TimedOut)?
+        .map_err(Failure::from)
+}
+
+/// Every server sends at least a bookmark in this time.
+const IDLE: Duration = Duration::from_secs(75);
+/// `timeoutSeconds` of a watch; the server's own default is 30 to 60 minutes, load balancers' is 300 s.
+const WATCH_SECONDS: u32 = 290;
+const OPEN: Duration = Duration::from_secs(5);
+const RETRY_MIN: Duration = Duration::from_millis(50);
+const RETRY_MAX: Duration = Duration::from_secs(1);
+/// A missing permission is not granted by asking often.
+const REFUSED_MAX: Duration = Duration::from_secs(10);

@@ -1,0 +1,227 @@
+//! The one Lease of an election: conditional writes, each with an outcome that cannot be misread.
+
+mod record;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
+use kube::api::PostParams;
+use tokio::sync::watch as channel;
+use tokio::time::timeout;
+use vipcast_proto::election::{Answer, Stamp, Write};
+
+pub use record::{Holder, VACATED, apply, blank, record};
+pub use watch::{Observed, watch_lease};
+
+use super::access::Connection;
+use super::failure::Failure;
+use crate::clock;
+
+/// Where the Lease is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LeaseName {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+}
+
+/// An answer for the election, and what metrics and logs want to know beside it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Outcome {
+    /// What the election is told.
+    pub answer: Answer,
+    /// Why it is not a success, for an operator.
+    pub failure: Option<Failure>,
+    /// From the request's departure to its answer.
+    pub latency: Duration,
+}
+
+/// Reads and writes one Lease through whatever connection is newest.
+#[derive(Debug)]
+pub struct LeaseStore {
+    name: LeaseName,
+    holder: Holder,
+    /// `metadata.annotations` of a Lease that we create.
+    annotations: BTreeMap<String, String>,
+    connections: channel::Receiver<Option<Connection>>,
+    /// What the watch saw: a write may be based on it.
+    observed: channel::Receiver<Option<Observed>>,
+    /// The object as the last successful request returned it.
+    base: Option<Lease>,
+    last: Stamp,
+}
+
+impl LeaseStore {
+    /// `observed` is what [`watch_lease`] publishes: a write based on a version that only the watch has
+    /// seen then needs no read to keep the metadata.
+    #[must_use]
+    pub fn new(
+        name: LeaseName,
+        holder: Holder,
+        annotations: BTreeMap<String, String>,
+        connections: channel::Receiver<Option<Connection>>,
+        observed: channel::Receiver<Option<Observed>>,
+    ) -> Self {
+        Self {
+            name,
+            holder,
+            annotations,
+            connections,
+            observed,
+            base: None,
+            last: Stamp(0),
+        }
+    }
+
+    /// Reads the Lease from the server, not from a cache.
+    pub async fn read(&mut self, limit: Duration) -> Outcome {
+        let departed = clock::now();
+        let result = self
+            .request(limit, async |api, name| api.get_opt(&name).await)
+            .await;
+        let answer = match &result {
+            Ok(lease) => Answer::Read(lease.as_ref().map(record)),
+            Err(failure) => match failure {
+                Failure::Status { .. } | Failure::NotSent(_) => Answer::Refused,
+                Failure::Broken(_) | Failure::TimedOut => Answer::Unknown(None),
+            },
+        };
+        let failure = result.map(|lease| self.base = lease).err();
+        outcome(answer, failure, departed)
+    }
+
+    /// Writes the Lease if it still is what `write` is based on.
+    pub async fn write(&mut self, write: &Write, limit: Duration) -> Outcome {
+        let departed = clock::now();
+        let base = match timeout(limit, self.find_base(write, limit))
+            .await
+            .unwrap_or(Err(Failure::TimedOut))
+        {
+            Ok(Some(base)) => base,
+            Ok(None) => return outcome(Answer::Conflict, None, departed),
+            // Nothing was written: only the read before the write has failed.
+            Err(failure) => return outcome(Answer::Refused, Some(failure), departed),
+        };
+        let stamp = self.stamp(&base);
+        let lease = apply(base, write.intent, &self.holder, stamp);
+        let left = limit.saturating_sub(clock::now().saturating_duration_since(departed));
+        let result = self
+            .request(left, async |api, name| send(&api, &name, &lease).await)
+            .await;
+        let exists = write.based_on.is_some();
+        match result {
+            Ok(written) => {
+                let answer = Answer::Written(record(&written));
+                self.base = Some(written);
+                outcome(answer, None, departed)
+            }
+            Err(failure) => outcome(refusal(&failure, exists, stamp), Some(failure), departed),
+        }
+    }
+
+    /// The object that has the version the write is based on; `None`: the server has another one by now.
+    async fn find_base(&self, write: &Write, limit: Duration) -> Result<Option<Lease>, Failure> {
+        let Some(version) = &write.based_on else {
+            return Ok(Some(blank(
+                &self.name.namespace,
+                &self.name.name,
+                &self.annotations,
+            )));
+        };
+        let fits = |lease: &Lease| lease.metadata.resource_version.as_deref() == Some(version);
+        if let Some(base) = self.base.clone().filter(fits) {
+            return Ok(Some(base));
+        }
+        let seen = self
+            .observed
+            .borrow()
+            .as_ref()
+            .and_then(|observed| observed.object.clone());
+        if let Some(base) = seen.filter(|lease| fits(lease)) {
+            return Ok(Some(Lease::clone(&base)));
+        }
+        Ok(self
+            .request(limit, async |api, name| api.get_opt(&name).await)
+            .await?
+            .filter(fits))
+    }
+
+    /// A name for the write that no other write of ours and not the record before it has.
+    fn stamp(&mut self, base: &Lease) -> Stamp {
+        let Stamp(last) = self.last;
+        let Stamp(before) = record(base).renewed.unwrap_or(Stamp(0));
+        let now = clock::wall_micros();
+        let taken = |micros: i64| micros <= last || micros == before;
+        let free = if taken(now) {
+            last.max(now).saturating_add(1)
+        } else {
+            now
+        };
+        self.last = Stamp(if free == before {
+            free.saturating_add(1)
+        } else {
+            free
+        });
+        self.last
+    }
+
+    async fn request<T>(
+        &self,
+        limit: Duration,
+        request: impl AsyncFnOnce(Api<Lease>, String) -> kube::Result<T>,
+    ) -> Result<T, Failure> {
+        let Some(connection) = self.connections.borrow().clone() else {
+            return Err(Failure::NotSent("no API server yet".into()));
+        };
+        let api = Api::namespaced(connection.lease.clone(), &self.name.namespace);
+        let answer = timeout(limit, request(api, self.name.name.clone())).await;
+        let result = answer
+            .map_err(|_| Failure::TimedOut)
+            .and_then(|result| result.map_err(Failure::from));
+        if result
+            .as_ref()
+            .is_err_and(|failure| !matches!(failure.code(), Some(404 | 409)))
+        {
+            connection.suspect();
+        }
+        result
+    }
+}
+
+impl fmt::Display for LeaseName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// A PUT with the version it is based on; a POST where the Lease must not exist yet.
+async fn send(api: &Api<Lease>, name: &str, lease: &Lease) -> kube::Result<Lease> {
+    match lease.metadata.resource_version {
+        Some(_) => api.replace(name, &PostParams::default(), lease).await,
+        None => api.create(&PostParams::default(), lease).await,
+    }
+}
+
+fn refusal(failure: &Failure, exists: bool, stamp: Stamp) -> Answer {
+    match failure.code() {
+        Some(409) => Answer::Conflict,
+        Some(404) if exists => Answer::Conflict,
+        _ if failure.certainly_not_applied() => Answer::Refused,
+        _ => Answer::Unknown(Some(stamp)),
+    }
+}
+
+fn outcome(answer: Answer, failure: Option<Failure>, departed: std::time::Instant) -> Outcome {
+    Outcome {
+        answer,
+        failure,
+        latency: clock::now().saturating_duration_since(departed),
+    }
+}
