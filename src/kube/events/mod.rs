@@ -303,11 +303,13 @@ mod tests {
         let server = Server::start(route.with_state(Arc::clone(&seen))).await;
         let (events, notices) = Events::channel();
         let (_, connections) = watch::channel(Some(connection(&server.url(), 1)));
-        events.tell(
-            Reason::VipAcquired,
-            "10.0.0.100",
-            "node-a answers for 10.0.0.100",
-        );
+        for vip in ["10.0.0.100", "fd00::100"] {
+            events.tell(
+                Reason::VipAcquired,
+                vip,
+                format!("node-a answers for {vip}"),
+            );
+        }
         drop(events);
         publish("node-a".into(), notices, connections).await;
         let mut seen = seen.lock().unwrap().clone();

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use vipcast_proto::election::{Intent, Record};
 
 use super::*;
-use crate::kube::testing::{Server, connection, unused_address};
+use crate::kube::testing::{Server, connection, listen_again, unused_address};
 
 const LIMIT: Duration = Duration::from_secs(5);
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases";
@@ -445,12 +445,9 @@ async fn a_server_that_went_away_is_found_again_where_it_was() {
     let server = Server::start(script.router()).await;
     let (address, mut watching) = (server.address, watching(&server.url()));
     assert_eq!(watching.next().await, None);
-    drop(server);
-    script.0.lock().unwrap().watch = None;
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.set_reuseaddr(true).unwrap();
-    socket.bind(address).unwrap();
-    let _server = Server::on(socket.listen(8).unwrap(), script.router(), None);
+    server.stop().await;
+    script.hang_up();
+    let _server = Server::on(listen_again(address), script.router(), None);
     script.send("ADDED", lease(102, "node-a")).await;
     assert_eq!(watching.next().await, Some(seen(102, "node-a")));
 }
