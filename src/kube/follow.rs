@@ -201,7 +201,7 @@ impl Session {
                     .meta()
                     .resource_version
                     .clone()
-                    .or(self.version.take());
+                    .or_else(|| self.version.take());
                 sink(Step::Applied(object));
             }
             WatchEvent::Deleted(object) => {
@@ -209,7 +209,7 @@ impl Session {
                     .meta()
                     .resource_version
                     .clone()
-                    .or(self.version.take());
+                    .or_else(|| self.version.take());
                 sink(Step::Deleted(object));
             }
             WatchEvent::Bookmark(mark) => self.version = Some(mark.metadata.resource_version),

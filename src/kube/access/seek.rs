@@ -123,6 +123,10 @@ fn redirect(
 }
 
 /// Errors of PEM and base64 parsers can quote what they parse: only those of TLS are passed on.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "another crate's enum, of which we know enough"
+)]
 fn unusable(error: &kube::Error) -> Rejection {
     Rejection::Unusable(match error {
         kube::Error::RustlsTls(_) => innermost(error),
