@@ -12,6 +12,16 @@ pub fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
+/// The wall clock in microseconds since the epoch, for what is written down for others to read.
+/// Nothing is decided by it.
+#[must_use]
+pub fn wall_micros() -> i64 {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
 /// Sleeps until `deadline`; for ever where there is none.
 pub async fn until(deadline: Option<Instant>) {
     match deadline {

@@ -44,6 +44,10 @@ impl Failure {
 }
 
 impl From<kube::Error> for Failure {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "another crate's enum, of which we know enough"
+    )]
     fn from(error: kube::Error) -> Self {
         let text = || innermost(&error);
         match &error {

@@ -201,7 +201,7 @@ impl Session {
                     .meta()
                     .resource_version
                     .clone()
-                    .or(self.version.take());
+                    .or_else(|| self.version.take());
                 sink(Step::Applied(object));
             }
             WatchEvent::Deleted(object) => {
@@ -209,7 +209,7 @@ impl Session {
                     .meta()
                     .resource_version
                     .clone()
-                    .or(self.version.take());
+                    .or_else(|| self.version.take());
                 sink(Step::Deleted(object));
             }
             WatchEvent::Bookmark(mark) => self.version = Some(mark.metadata.resource_version),
@@ -267,3 +267,95 @@ const RETRY_MIN: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(1);
 /// A missing permission is not granted by asking often.
 const REFUSED_MAX: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use futures::stream;
+    use k8s_openapi::api::coordination::v1::Lease;
+    use kube::core::Status;
+
+    use super::*;
+    use crate::kube::testing::connection;
+
+    /// A server that answers lists with `listed`, and watches with silence.
+    #[derive(Clone)]
+    struct Silent {
+        listed: Result<(), u16>,
+        asked: Rc<RefCell<Vec<(u128, String)>>>,
+        start: std::time::Instant,
+    }
+
+    impl Silent {
+        fn note(&self, what: String) {
+            self.asked
+                .borrow_mut()
+                .push(((clock::now() - self.start).as_millis(), what));
+        }
+    }
+
+    impl Source for Silent {
+        type Item = Lease;
+
+        async fn list(&self) -> kube::Result<ObjectList<Lease>> {
+            self.note("list".into());
+            self.listed.map_err(|code| {
+                kube::Error::Api(Status::failure("no", "").with_code(code).boxed())
+            })?;
+            let list = serde_json::json!({"metadata": {"resourceVersion": "7"}, "items": []});
+            Ok(serde_json::from_value(list).unwrap())
+        }
+
+        async fn watch(&self, version: &str) -> kube::Result<Changes<Lease>> {
+            self.note(format!("watch {version}"));
+            Ok(stream::pending().boxed())
+        }
+    }
+
+    /// What is asked in the first `span`, and when.
+    async fn asked(listed: Result<(), u16>, span: Duration) -> Vec<(u128, String)> {
+        let (_connections, receiver) = watch::channel(Some(connection("http://127.0.0.1:1", 1)));
+        let source = Silent {
+            listed,
+            asked: Rc::default(),
+            start: clock::now(),
+        };
+        let following = follow("lease", receiver, |_| source.clone(), |_| {});
+        assert!(timeout(span, following).await.is_err());
+        source.asked.take()
+    }
+
+    fn times(asked: Vec<(u128, String)>) -> Vec<u128> {
+        asked.into_iter().map(|(at, _)| at).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_falls_silent_for_longer_than_bookmarks_may_is_opened_again_without_a_list()
+     {
+        let expected = [
+            (0, "list"),
+            (0, "watch 7"),
+            (75_050, "watch 7"),
+            (150_100, "watch 7"),
+        ];
+        let expected = expected.map(|(at, what)| (at, what.to_owned()));
+        assert_eq!(asked(Ok(()), Duration::from_secs(200)).await, expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failing_server_is_asked_at_least_once_a_second() {
+        let seen = asked(Err(503), Duration::from_secs(4)).await;
+        assert_eq!(times(seen), [0, 50, 150, 350, 750, 1550, 2550, 3550]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusing_server_is_asked_less_and_less() {
+        let seen = asked(Err(403), Duration::from_secs(30)).await;
+        assert_eq!(
+            times(seen),
+            [0, 50, 150, 350, 750, 1550, 3150, 6350, 12_750, 22_750]
+        );
+    }
+}

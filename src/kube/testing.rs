@@ -12,7 +12,7 @@ use hyper_util::service::TowerToHyperService;
 use kube::Config;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -26,7 +26,7 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     scheme: &'static str,
     accepted: Arc<AtomicUsize>,
-    _task: JoinSet<()>,
+    task: JoinSet<()>,
 }
 
 /// A certificate authority, and a certificate of its own for one name.
@@ -58,12 +58,17 @@ impl Server {
             address,
             scheme: if tls.is_some() { "https" } else { "http" },
             accepted,
-            _task: task,
+            task,
         }
     }
 
     pub(crate) fn url(&self) -> String {
         format!("{}://{}", self.scheme, self.address)
+    }
+
+    /// Ends it; its address can be used again at once.
+    pub(crate) async fn stop(mut self) {
+        self.task.shutdown().await;
     }
 
     /// How many TCP connections there have been.
@@ -110,6 +115,14 @@ pub(crate) async fn unused_address() -> SocketAddr {
         .unwrap()
         .local_addr()
         .unwrap()
+}
+
+/// A listener on an address that another server has just left.
+pub(crate) fn listen_again(address: SocketAddr) -> TcpListener {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(address).unwrap();
+    socket.listen(16).unwrap()
 }
 
 /// A kubeconfig for `server`, with a token and, where given, an authority.

@@ -133,6 +133,10 @@ fn referenced(kubeconfig: &Kubeconfig) -> Vec<PathBuf> {
 }
 
 /// What is wrong, in words that cannot contain a key or a token: parsers quote their input.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "another crate's enum, of which we know enough"
+)]
 fn safe(error: &KubeconfigError) -> String {
     match error {
         KubeconfigError::ReadConfig(source, _) => io_text(source),

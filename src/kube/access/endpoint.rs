@@ -69,7 +69,10 @@ pub fn endpoint(
             why: Why::AsGiven,
         };
     };
-    let port = settings.api_port.or(server.port_u16()).unwrap_or(API_PORT);
+    let port = settings
+        .api_port
+        .or_else(|| server.port_u16())
+        .unwrap_or(API_PORT);
     let scheme = server.scheme_str().unwrap_or("https");
     local(format!("{scheme}://127.0.0.1:{port}"), why)
 }
@@ -124,7 +127,10 @@ fn configured(
 
 fn complete(addr: &str, server: &Uri, settings: &EndpointSettings) -> String {
     let scheme = server.scheme_str().unwrap_or("https");
-    let port = settings.api_port.or(server.port_u16()).unwrap_or(API_PORT);
+    let port = settings
+        .api_port
+        .or_else(|| server.port_u16())
+        .unwrap_or(API_PORT);
     match addr.parse::<IpAddr>() {
         Ok(IpAddr::V6(ip)) => format!("{scheme}://[{ip}]:{port}"),
         Ok(IpAddr::V4(ip)) => format!("{scheme}://{ip}:{port}"),

@@ -128,7 +128,7 @@ pub async fn run(
         };
         let condition = failed
             .as_ref()
-            .or(current.as_ref().map(|found| &found.condition));
+            .or_else(|| current.as_ref().map(|found| &found.condition));
         if let Some(condition) = condition.filter(|now| told.as_ref() != Some(*now)) {
             on_change(condition);
             told = Some(condition.clone());

@@ -52,7 +52,8 @@ pub(super) async fn seek(settings: &AccessSettings) -> Result<Found, Condition> 
     }
 }
 
-/// Credentials work where the Lease can be read, whether it exists or not.
+/// Credentials work where the Lease can be read, whether it exists or not. A 404 counts only with the
+/// reason `NotFound`: an API server that is still starting says plain 404 for groups it does not serve yet.
 pub(super) async fn test(settings: &AccessSettings, client: &Client) -> Result<(), Failure> {
     let api = Api::<Lease>::namespaced(client.clone(), &settings.lease.namespace);
     let answer = timeout(settings.read_timeout, api.get_opt(&settings.lease.name)).await;
@@ -122,6 +123,10 @@ fn redirect(
 }
 
 /// Errors of PEM and base64 parsers can quote what they parse: only those of TLS are passed on.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "another crate's enum, of which we know enough"
+)]
 fn unusable(error: &kube::Error) -> Rejection {
     Rejection::Unusable(match error {
         kube::Error::RustlsTls(_) => innermost(error),

@@ -23,6 +23,8 @@ pub(super) struct Post {
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     entries: BTreeMap<Key, Entry>,
+    /// The newest wall clock that names an Event: no two may have the same.
+    newest: i64,
 }
 
 /// Repetitions are of the same reason about the same subject, whatever the rest of the text says.
@@ -57,6 +59,8 @@ impl Ledger {
                 .map(|(key, _)| key.clone());
             quietest.and_then(|key| self.entries.remove(&key));
         }
+        self.newest = wall.max(self.newest.saturating_add(1));
+        let wall = self.newest;
         let (first_seen, count, told) =
             old.map_or((wall, 0, None), |old| (old.first_seen, old.count, old.told));
         let count = count.saturating_add(1);

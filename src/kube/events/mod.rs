@@ -109,7 +109,8 @@ pub async fn publish(
     let mut open = true;
     loop {
         let now = clock::now();
-        if writing.is_empty() && troubles.over(now) {
+        let hurry = !open && !troubles.failing;
+        if writing.is_empty() && (hurry || troubles.over(now)) {
             let connection = connections.borrow().clone();
             match (connection, ledger.due(now)) {
                 (Some(connection), Some(post)) => {
@@ -143,6 +144,7 @@ pub async fn publish(
 #[derive(Debug, Default)]
 struct Troubles {
     until: Option<std::time::Instant>,
+    failing: bool,
     told: Option<u16>,
 }
 
@@ -153,6 +155,7 @@ impl Troubles {
 
     fn wait(&mut self, now: std::time::Instant) {
         self.until = Some(now + RETRY);
+        self.failing = true;
     }
 
     fn settle(&mut self, ledger: &mut Ledger, post: &Post, result: Result<(), Failure>) {
@@ -160,6 +163,7 @@ impl Troubles {
         let Err(failure) = result else {
             ledger.told(now, post);
             self.until = Some(now + GAP);
+            self.failing = false;
             if self.told.take().is_some() {
                 info!("events are accepted again");
             }
@@ -299,11 +303,13 @@ mod tests {
         let server = Server::start(route.with_state(Arc::clone(&seen))).await;
         let (events, notices) = Events::channel();
         let (_, connections) = watch::channel(Some(connection(&server.url(), 1)));
-        events.tell(
-            Reason::VipAcquired,
-            "10.0.0.100",
-            "node-a answers for 10.0.0.100",
-        );
+        for vip in ["10.0.0.100", "fd00::100"] {
+            events.tell(
+                Reason::VipAcquired,
+                vip,
+                format!("node-a answers for {vip}"),
+            );
+        }
         drop(events);
         publish("node-a".into(), notices, connections).await;
         let mut seen = seen.lock().unwrap().clone();
@@ -313,16 +319,18 @@ mod tests {
             let name = event["metadata"]["name"].take();
             assert!(name.as_str().unwrap().starts_with("node-a.vipacquired-"));
         }
-        let expected = json!({
-            "apiVersion": "events.k8s.io/v1", "kind": "Event",
-            "metadata": {"namespace": "default", "name": null},
-            "eventTime": null,
-            "type": "Normal", "reason": "VIPAcquired", "action": "Announce",
-            "note": "node-a answers for 10.0.0.100",
-            "reportingController": "vipcast", "reportingInstance": "node-a",
-            "regarding": {"apiVersion": "v1", "kind": "Node", "name": "node-a", "uid": "node-a"},
-        });
-        assert_eq!(seen, [expected]);
+        let expected = |vip: &str| {
+            json!({
+                "apiVersion": "events.k8s.io/v1", "kind": "Event",
+                "metadata": {"namespace": "default", "name": null},
+                "eventTime": null,
+                "type": "Normal", "reason": "VIPAcquired", "action": "Announce",
+                "note": format!("node-a answers for {vip}"),
+                "reportingController": "vipcast", "reportingInstance": "node-a",
+                "regarding": {"apiVersion": "v1", "kind": "Node", "name": "node-a", "uid": "node-a"},
+            })
+        };
+        assert_eq!(seen, [expected("10.0.0.100"), expected("fd00::100")]);
     }
 
     #[tokio::test]
