@@ -176,10 +176,7 @@ impl Listen {
     /// unless the kernel was built or booted without IPv6; then `0.0.0.0` is left to the caller.
     #[must_use]
     pub fn socket_addr(&self) -> SocketAddr {
-        SocketAddr::new(
-            self.host.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
-            self.port.get(),
-        )
+        SocketAddr::new(self.host.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED)), self.port.get())
     }
 }
 

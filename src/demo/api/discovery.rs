@@ -36,11 +36,7 @@ fn version() -> Value {
 }
 
 fn groups() -> Vec<&'static str> {
-    let mut groups: Vec<_> = RESOURCES
-        .iter()
-        .map(|r| r.group)
-        .filter(|g| !g.is_empty())
-        .collect();
+    let mut groups: Vec<_> = RESOURCES.iter().map(|r| r.group).filter(|g| !g.is_empty()).collect();
     groups.dedup();
     groups
 }
@@ -57,10 +53,7 @@ fn group(name: &str) -> Value {
 }
 
 fn resources(group: &str, version: &str) -> Option<Value> {
-    let served: Vec<_> = RESOURCES
-        .iter()
-        .filter(|r| (r.group, r.version) == (group, version))
-        .collect();
+    let served: Vec<_> = RESOURCES.iter().filter(|r| (r.group, r.version) == (group, version)).collect();
     let group_version = served.first()?.api_version();
     Some(json!({
         "kind": "APIResourceList",
@@ -89,6 +82,4 @@ fn entries(resource: &Resource) -> Vec<Value> {
     entries
 }
 
-const VERBS: [&str; 7] = [
-    "create", "delete", "get", "list", "patch", "update", "watch",
-];
+const VERBS: [&str; 7] = ["create", "delete", "get", "list", "patch", "update", "watch"];

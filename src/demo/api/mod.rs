@@ -126,10 +126,7 @@ impl Shared {
     }
 
     /// Writes, and wakes the watches.
-    fn write(
-        &self,
-        write: impl FnOnce(&mut Store) -> Result<Written, Failure>,
-    ) -> Result<Written, Failure> {
+    fn write(&self, write: impl FnOnce(&mut Store) -> Result<Written, Failure>) -> Result<Written, Failure> {
         let mut store = self.store();
         let written = write(&mut store)?;
         self.revision.send_replace(store.revision());

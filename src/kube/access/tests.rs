@@ -32,19 +32,13 @@ impl Api {
 
     fn router(&self) -> Router {
         let path = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/{name}";
-        Router::new()
-            .route(path, get(Self::lease))
-            .with_state(self.clone())
+        Router::new().route(path, get(Self::lease)).with_state(self.clone())
     }
 
     async fn lease(State(Self(known)): State<Self>, headers: HeaderMap) -> Response {
-        let token = headers
-            .get("authorization")
-            .map(|value| value.to_str().unwrap().to_owned());
+        let token = headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
         let known = known.lock().unwrap();
-        let code = known
-            .iter()
-            .find(|(known, _)| token.as_deref() == Some(&format!("Bearer {known}")));
+        let code = known.iter().find(|(known, _)| token.as_deref() == Some(&format!("Bearer {known}")));
         let code = code.map_or(401, |(_, code)| *code);
         // A 404 that is not Kubernetes' own, as from some other server, has no such reason.
         let reason = if code == 404 { "NotFound" } else { "" };
@@ -69,10 +63,7 @@ fn settings(root: &Path) -> AccessSettings {
         home: None,
         in_cluster: None,
         endpoint: EndpointSettings::default(),
-        lease: LeaseName {
-            namespace: "kube-system".into(),
-            name: "plndr-cp-lock".into(),
-        },
+        lease: LeaseName { namespace: "kube-system".into(), name: "plndr-cp-lock".into() },
         connect_timeout: Duration::from_secs(2),
         read_timeout: Duration::from_secs(5),
     }
@@ -86,12 +77,7 @@ fn start(root: TempDir, settings: AccessSettings) -> Running {
     task.spawn(run(settings, out, move |condition| {
         let _ = told.send(condition.to_string().replace(&short, ""));
     }));
-    Running {
-        root,
-        conditions,
-        connections,
-        _task: task,
-    }
+    Running { root, conditions, connections, _task: task }
 }
 
 impl Running {
@@ -107,31 +93,19 @@ impl Running {
     }
 
     async fn told(&mut self) -> String {
-        timeout(LIMIT, self.conditions.recv())
-            .await
-            .expect("nothing told in time")
-            .unwrap()
+        timeout(LIMIT, self.conditions.recv()).await.expect("nothing told in time").unwrap()
     }
 
     async fn generation(&mut self, generation: u64) -> Connection {
-        let found = self
-            .connections
-            .wait_for(|now| now.as_ref().is_some_and(|now| now.generation == generation));
-        timeout(LIMIT, found)
-            .await
-            .expect("no such generation in time")
-            .unwrap()
-            .clone()
-            .unwrap()
+        let found =
+            self.connections.wait_for(|now| now.as_ref().is_some_and(|now| now.generation == generation));
+        timeout(LIMIT, found).await.expect("no such generation in time").unwrap().clone().unwrap()
     }
 }
 
 fn configured(root: &TempDir) -> (PathBuf, AccessSettings) {
     let path = root.path().join("admin.conf");
-    let settings = AccessSettings {
-        configured: Some(path.clone()),
-        ..settings(root.path())
-    };
+    let settings = AccessSettings { configured: Some(path.clone()), ..settings(root.path()) };
     (path, settings)
 }
 
@@ -176,9 +150,7 @@ async fn bootstrap_tells_each_state_of_the_file_and_of_the_server_once_and_never
         format!("{url}/ refuses /admin.conf: status 401: says 401"),
         format!("{url}/ refuses /admin.conf: status 403: says 403"),
         format!("{url}/ not ready for /admin.conf: status 503: says 503"),
-        format!(
-            "connected to {url}/ with /admin.conf (first usable credentials; as the credentials say)"
-        ),
+        format!("connected to {url}/ with /admin.conf (first usable credentials; as the credentials say)"),
     ];
     assert_eq!(told, expected);
     assert_eq!(running.generation(1).await.endpoint, format!("{url}/"));
@@ -207,10 +179,7 @@ async fn a_forbidden_admin_file_is_stood_in_for_and_returned_to() {
     }
     let settings = settings(root.path());
     let mut running = start(root, settings);
-    let (admin, stand_in) = (
-        "/etc/kubernetes/admin.conf",
-        "/etc/kubernetes/super-admin.conf",
-    );
+    let (admin, stand_in) = ("/etc/kubernetes/admin.conf", "/etc/kubernetes/super-admin.conf");
     let url = format!("{}/", server.url());
     assert_eq!(
         running.told().await,
@@ -222,9 +191,7 @@ async fn a_forbidden_admin_file_is_stood_in_for_and_returned_to() {
     api.answer("ordinary", 404);
     assert_eq!(
         running.told().await,
-        format!(
-            "connected to {url} with {admin} (first usable credentials; as the credentials say)"
-        )
+        format!("connected to {url} with {admin} (first usable credentials; as the credentials say)")
     );
     assert!(running.generation(2).await.source.ends_with(admin));
 }
@@ -236,10 +203,7 @@ async fn without_a_file_to_stand_in_a_forbidden_one_is_tried_until_it_is_permitt
     api.answer(SECRET, 403);
     let mut running = Running::with(|_| {});
     replace_in(&running, "etc/kubernetes/admin.conf", &server.url(), SECRET);
-    let refused = format!(
-        "{}/ refuses /etc/kubernetes/admin.conf: status 403: says 403",
-        server.url()
-    );
+    let refused = format!("{}/ refuses /etc/kubernetes/admin.conf: status 403: says 403", server.url());
     while running.told().await != refused {}
     api.answer(SECRET, 404);
     assert!(running.told().await.starts_with("connected"));
@@ -267,10 +231,7 @@ async fn credentials_that_rotate_are_read_again_at_once_when_the_old_ones_stop_w
     let before = clock::now();
     connection.suspect();
     let renewed = running.generation(2).await;
-    assert!(
-        clock::now() - before < Duration::from_secs(3),
-        "it waited for the next poll"
-    );
+    assert!(clock::now() - before < Duration::from_secs(3), "it waited for the next poll");
     test(&settings_of(&running), &renewed.lease).await.unwrap();
     running.told().await;
     assert_eq!(running.conditions.try_recv().ok(), None);
@@ -312,10 +273,7 @@ async fn a_server_that_comes_and_goes_is_told_twice_and_keeps_its_clients() {
     server.stop().await;
     connection.suspect();
     let away = running.told().await;
-    assert_eq!(
-        away,
-        format!("{url} unreachable with /admin.conf: connection refused")
-    );
+    assert_eq!(away, format!("{url} unreachable with /admin.conf: connection refused"));
     let _server = Server::on(listen_again(address), api.router(), None);
     assert_eq!(running.told().await, connected);
     assert_eq!(running.connections.borrow().as_ref().unwrap().generation, 1);
@@ -332,12 +290,7 @@ async fn on_a_control_plane_node_the_local_server_is_dialled_by_the_name_kuberne
     std::fs::write(&ca, &tls.ca_pem).unwrap();
     // The VIP that the file names does not exist: only the local server can answer.
     let vip = format!("https://192.0.2.1:{}", server.address.port());
-    write_kubeconfig(
-        &root.path().join("etc/kubernetes/admin.conf"),
-        &vip,
-        SECRET,
-        Some(&ca),
-    );
+    write_kubeconfig(&root.path().join("etc/kubernetes/admin.conf"), &vip, SECRET, Some(&ca));
     let mut settings = settings(root.path());
     settings.endpoint.control_plane = true;
     let mut running = start(root, settings);
@@ -363,10 +316,7 @@ async fn a_certificate_for_another_name_is_not_accepted() {
     settings.endpoint.kubernetes_addr = Some(server.url());
     let mut running = start(root, settings);
     let told = running.told().await;
-    assert!(
-        told.contains("unreachable") && told.contains("not valid for name"),
-        "{told}"
-    );
+    assert!(told.contains("unreachable") && told.contains("not valid for name"), "{told}");
     assert!(running.connections.borrow().is_none());
 }
 
@@ -378,16 +328,11 @@ async fn a_service_account_reads_its_token_and_authority_from_the_pod() {
     let server = Server::start_tls(api.router(), &tls).await;
     let port = server.address.port();
     let mut running = Running::with(|settings| {
-        let dir = settings
-            .root
-            .join("var/run/secrets/kubernetes.io/serviceaccount");
+        let dir = settings.root.join("var/run/secrets/kubernetes.io/serviceaccount");
         std::fs::create_dir_all(&dir).unwrap();
         std::fs::write(dir.join("token"), SECRET).unwrap();
         std::fs::write(dir.join("ca.crt"), &tls.ca_pem).unwrap();
-        settings.in_cluster = Some(InCluster {
-            host: "127.0.0.1".into(),
-            port,
-        });
+        settings.in_cluster = Some(InCluster { host: "127.0.0.1".into(), port });
     });
     let expected = format!(
         "connected to https://127.0.0.1:{port}/ with service account \
@@ -409,12 +354,6 @@ async fn keys_that_cannot_be_read_are_not_quoted() {
     std::fs::write(&path, text).unwrap();
     let mut running = start(root, settings);
     let told = running.told().await;
-    assert!(
-        told.starts_with("no credentials yet; /admin.conf is unusable: "),
-        "{told}"
-    );
-    assert!(
-        !told.contains(SECRET) && !told.contains("secret-token"),
-        "{told}"
-    );
+    assert!(told.starts_with("no credentials yet; /admin.conf is unusable: "), "{told}");
+    assert!(!told.contains(SECRET) && !told.contains("secret-token"), "{told}");
 }

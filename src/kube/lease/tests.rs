@@ -24,10 +24,7 @@ const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases
 const ONE: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/{name}";
 
 fn name() -> LeaseName {
-    LeaseName {
-        namespace: "kube-system".into(),
-        name: "plndr-cp-lock".into(),
-    }
+    LeaseName { namespace: "kube-system".into(), name: "plndr-cp-lock".into() }
 }
 
 fn lease(version: u32, holder: &str) -> Value {
@@ -53,36 +50,24 @@ fn status(code: u16, message: &str) -> Response {
 fn store_for(url: &str) -> LeaseStore {
     let (_, connections) = channel::channel(Some(connection(url, 1)));
     let (_, observed) = channel::channel(None);
-    let holder = Holder {
-        identity: "node-b".into(),
-        lease_duration: Duration::from_secs(5),
-    };
+    let holder = Holder { identity: "node-b".into(), lease_duration: Duration::from_secs(5) };
     let annotations = BTreeMap::from([("team".to_owned(), "net".to_owned())]);
     LeaseStore::new(name(), holder, annotations, connections, observed)
 }
 
 fn update(version: &str) -> Write {
-    Write {
-        based_on: Some(version.into()),
-        intent: Intent::Claim { transitions: 2 },
-    }
+    Write { based_on: Some(version.into()), intent: Intent::Claim { transitions: 2 } }
 }
 
 fn create() -> Write {
-    Write {
-        based_on: None,
-        intent: Intent::Claim { transitions: 0 },
-    }
+    Write { based_on: None, intent: Intent::Claim { transitions: 0 } }
 }
 
 /// Answers every write with `code`; a read finds version 7.
 async fn answering(code: u16) -> Server {
     let put = move |_: Path<String>| async move { status(code, "etcdserver: request timed out") };
     let router = Router::new()
-        .route(
-            ONE,
-            get(|_: Path<String>| async { Json(lease(7, "node-a")) }).put(put),
-        )
+        .route(ONE, get(|_: Path<String>| async { Json(lease(7, "node-a")) }).put(put))
         .route(LEASES, post(move || async move { status(code, "no") }));
     Server::start(router).await
 }
@@ -116,16 +101,8 @@ async fn a_status_is_a_conflict_a_refusal_or_an_unknown_outcome_by_what_the_serv
     for (code, updated, created) in cases {
         let server = answering(code).await;
         let mut store = store_for(&server.url());
-        assert_eq!(
-            without_stamp(store.write(&update("7"), LIMIT).await.answer),
-            updated,
-            "update, {code}"
-        );
-        assert_eq!(
-            without_stamp(store.write(&create(), LIMIT).await.answer),
-            created,
-            "create, {code}"
-        );
+        assert_eq!(without_stamp(store.write(&update("7"), LIMIT).await.answer), updated, "update, {code}");
+        assert_eq!(without_stamp(store.write(&create(), LIMIT).await.answer), created, "create, {code}");
     }
 }
 
@@ -134,10 +111,7 @@ async fn nobody_listening_is_a_refusal_of_reads_and_writes() {
     let mut store = store_for(&format!("http://{}", unused_address().await));
     for answer in [store.read(LIMIT).await, store.write(&create(), LIMIT).await] {
         assert_eq!(answer.answer, Answer::Refused);
-        assert_eq!(
-            answer.failure,
-            Some(Failure::NotSent("connection refused".into()))
-        );
+        assert_eq!(answer.failure, Some(Failure::NotSent("connection refused".into())));
     }
 }
 
@@ -155,10 +129,7 @@ async fn a_connection_that_breaks_after_the_request_leaves_the_outcome_unknown()
         }
     });
     let mut store = store_for(&url);
-    assert_eq!(
-        without_stamp(store.write(&create(), LIMIT).await.answer),
-        Answer::Unknown(Some(Stamp(0)))
-    );
+    assert_eq!(without_stamp(store.write(&create(), LIMIT).await.answer), Answer::Unknown(Some(Stamp(0))));
     assert_eq!(store.read(LIMIT).await.answer, Answer::Unknown(None));
 }
 
@@ -170,9 +141,7 @@ async fn silence_past_the_limit_leaves_the_outcome_unknown_with_the_stamp_of_the
         std::future::pending::<()>().await;
     });
     let server = Server::start(Router::new().route(LEASES, swallow)).await;
-    let outcome = store_for(&server.url())
-        .write(&create(), Duration::from_millis(100))
-        .await;
+    let outcome = store_for(&server.url()).write(&create(), Duration::from_millis(100)).await;
     let body: Lease = serde_json::from_value(written.recv().await.unwrap()).unwrap();
     assert_eq!(outcome.answer, Answer::Unknown(record(&body).renewed));
     assert_eq!(outcome.failure, Some(Failure::TimedOut));
@@ -183,16 +152,10 @@ async fn silence_past_the_limit_leaves_the_outcome_unknown_with_the_stamp_of_the
 async fn without_a_connection_nothing_is_sent() {
     let (_, connections) = channel::channel(None);
     let (_, observed) = channel::channel(None);
-    let holder = Holder {
-        identity: "node-b".into(),
-        lease_duration: LIMIT,
-    };
+    let holder = Holder { identity: "node-b".into(), lease_duration: LIMIT };
     let mut store = LeaseStore::new(name(), holder, BTreeMap::new(), connections, observed);
     assert_eq!(store.read(LIMIT).await.answer, Answer::Refused);
-    assert_eq!(
-        store.write(&update("7"), LIMIT).await.answer,
-        Answer::Refused
-    );
+    assert_eq!(store.write(&update("7"), LIMIT).await.answer, Answer::Refused);
 }
 
 #[tokio::test]
@@ -206,25 +169,14 @@ async fn what_is_written_carries_the_version_and_the_labels_of_what_it_is_based_
     let found = |_: Path<String>| async { Json(lease(7, "node-a")) };
     let server = Server::start(Router::new().route(ONE, get(found).put(put))).await;
     let mut store = store_for(&server.url());
-    assert_eq!(
-        store.read(LIMIT).await.answer,
-        Answer::Read(Some(seen(7, "node-a")))
-    );
+    assert_eq!(store.read(LIMIT).await.answer, Answer::Read(Some(seen(7, "node-a"))));
     let claimed = store.write(&update("7"), LIMIT).await;
     let body = written.recv().await.unwrap();
     assert_eq!(body["metadata"], lease(7, "")["metadata"]);
     let mut expected: Lease = serde_json::from_value(body).unwrap();
     expected.metadata.resource_version = Some("8".into());
     assert_eq!(claimed.answer, Answer::Written(record(&expected)));
-    let renewed = store
-        .write(
-            &Write {
-                based_on: Some("8".into()),
-                intent: Intent::Renew,
-            },
-            LIMIT,
-        )
-        .await;
+    let renewed = store.write(&Write { based_on: Some("8".into()), intent: Intent::Renew }, LIMIT).await;
     let stamps = [claimed.answer, renewed.answer].map(|answer| match answer {
         Answer::Written(record) => record.renewed,
         Answer::Read(_) | Answer::Conflict | Answer::Refused | Answer::Unknown(_) => None,
@@ -248,9 +200,7 @@ async fn a_write_based_on_what_only_the_watch_saw_needs_no_read() {
     let observed = Observed::new(serde_json::from_value(lease(7, "")).unwrap());
     store.observed = channel::channel(Some(observed)).1;
     let outcome = store.write(&update("7"), LIMIT).await;
-    assert!(
-        matches!(outcome.answer, Answer::Written(record) if record.holder.as_deref() == Some("node-b"))
-    );
+    assert!(matches!(outcome.answer, Answer::Written(record) if record.holder.as_deref() == Some("node-b")));
 }
 
 #[tokio::test]
@@ -284,9 +234,7 @@ struct Pages {
 
 impl Script {
     fn router(&self) -> Router {
-        Router::new()
-            .route(LEASES, get(Self::answer))
-            .with_state(self.clone())
+        Router::new().route(LEASES, get(Self::answer)).with_state(self.clone())
     }
 
     async fn answer(
@@ -302,20 +250,14 @@ impl Script {
             });
             return Json(list).into_response();
         }
-        pages.asked.push((
-            query["resourceVersion"].clone(),
-            query["fieldSelector"].clone(),
-        ));
+        pages.asked.push((query["resourceVersion"].clone(), query["fieldSelector"].clone()));
         if std::mem::take(&mut pages.gone) {
             return status(410, "too old resource version");
         }
         let (sender, receiver) = mpsc::channel(8);
         pages.watch = Some(sender);
         let lines = futures::stream::unfold(receiver, async |mut receiver| {
-            receiver
-                .recv()
-                .await
-                .map(|line| (Ok::<_, std::io::Error>(line), receiver))
+            receiver.recv().await.map(|line| (Ok::<_, std::io::Error>(line), receiver))
         });
         Body::from_stream(lines.boxed()).into_response()
     }
@@ -348,11 +290,7 @@ fn watching(url: &str) -> Watching {
     let (sender, newest) = channel::channel(None);
     let mut task = JoinSet::new();
     task.spawn(watch_lease(name(), receiver, sender));
-    Watching {
-        connections,
-        newest,
-        _task: task,
-    }
+    Watching { connections, newest, _task: task }
 }
 
 impl Watching {
@@ -376,10 +314,7 @@ async fn the_watch_tells_every_state_and_asks_for_this_lease_only() {
     script.send("DELETED", lease(104, "")).await;
     assert_eq!(watching.next().await, None);
     let pages = script.0.lock().unwrap();
-    assert_eq!(
-        pages.asked,
-        [("101".to_owned(), "metadata.name=plndr-cp-lock".to_owned())]
-    );
+    assert_eq!(pages.asked, [("101".to_owned(), "metadata.name=plndr-cp-lock".to_owned())]);
 }
 
 #[tokio::test]
@@ -424,17 +359,12 @@ async fn a_version_that_is_gone_is_listed_again_whichever_way_the_server_says_so
 #[tokio::test]
 async fn a_new_connection_is_followed_at_once() {
     let (old, new) = (Script::default(), Script::default());
-    let (first, second) = (
-        Server::start(old.router()).await,
-        Server::start(new.router()).await,
-    );
+    let (first, second) = (Server::start(old.router()).await, Server::start(new.router()).await);
     let mut watching = watching(&first.url());
     assert_eq!(watching.next().await, None);
     old.send("ADDED", lease(102, "node-a")).await;
     assert_eq!(watching.next().await, Some(seen(102, "node-a")));
-    watching
-        .connections
-        .send_replace(Some(connection(&second.url(), 2)));
+    watching.connections.send_replace(Some(connection(&second.url(), 2)));
     new.send("MODIFIED", lease(103, "node-b")).await;
     assert_eq!(watching.next().await, Some(seen(103, "node-b")));
 }
