@@ -357,3 +357,23 @@ async fn keys_that_cannot_be_read_are_not_quoted() {
     assert!(told.starts_with("no credentials yet; /admin.conf is unusable: "), "{told}");
     assert!(!told.contains(SECRET) && !told.contains("secret-token"), "{told}");
 }
+
+#[tokio::test]
+async fn permission_that_is_taken_away_later_is_looked_for_elsewhere_at_once() {
+    let api = Api::default();
+    let server = Server::start(api.router()).await;
+    let root = tempfile::tempdir().unwrap();
+    for (name, token) in [("admin", "ordinary"), ("super-admin", "super")] {
+        let path = root.path().join(format!("etc/kubernetes/{name}.conf"));
+        write_kubeconfig(&path, &server.url(), token, None);
+        api.answer(token, 404);
+    }
+    let settings = settings(root.path());
+    let mut running = start(root, settings);
+    let connection = running.generation(1).await;
+    assert!(connection.source.ends_with("/admin.conf"));
+    api.answer("ordinary", 403);
+    connection.suspect();
+    let source = running.generation(2).await.source;
+    assert!(source.ends_with("/super-admin.conf"));
+}

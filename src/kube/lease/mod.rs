@@ -132,10 +132,12 @@ impl LeaseStore {
     fn stamp(&mut self, base: &Lease) -> Stamp {
         let Stamp(last) = self.last;
         let Stamp(before) = record(base).renewed.unwrap_or(Stamp(0));
-        let now = clock::wall_micros();
-        let taken = |micros: i64| micros <= last || micros == before;
-        let free = if taken(now) { last.max(now).saturating_add(1) } else { now };
-        self.last = Stamp(if free == before { free.saturating_add(1) } else { free });
+        let free = clock::wall_micros().max(last.saturating_add(1));
+        self.last = Stamp(if free == before {
+            free.saturating_add(1)
+        } else {
+            free
+        });
         self.last
     }
 

@@ -381,3 +381,15 @@ async fn a_server_that_went_away_is_found_again_where_it_was() {
     script.send("ADDED", lease(102, "node-a")).await;
     assert_eq!(watching.next().await, Some(seen(102, "node-a")));
 }
+
+#[tokio::test]
+async fn no_write_has_the_stamp_of_another_or_of_the_record_before_it() {
+    let mut store = store_for("http://127.0.0.1:1");
+    let future = Stamp(clock::wall_micros() + 3_600_000_000);
+    store.last = future;
+    let holder = store.holder.clone();
+    let base = |stamp| apply(Lease::default(), Intent::Renew, &holder, Stamp(stamp));
+    assert_eq!(store.stamp(&Lease::default()), Stamp(future.0 + 1));
+    assert_eq!(store.stamp(&base(future.0 + 2)), Stamp(future.0 + 3));
+    assert_eq!(store.stamp(&base(future.0)), Stamp(future.0 + 4));
+}
