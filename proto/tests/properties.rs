@@ -85,7 +85,12 @@ impl Candidate {
                 Turn::Succeeds(_, true) => Answer::Read(self.ours.clone()),
                 Turn::Succeeds(record, false) => Answer::Read(record.clone()),
                 Turn::Lost => Answer::Unknown(None),
-                _ => Answer::Refused,
+                Turn::Tick
+                | Turn::Standing(_)
+                | Turn::Observed(_)
+                | Turn::Conflicts
+                | Turn::Refused
+                | Turn::Vacated => Answer::Refused,
             };
         };
         match turn {
@@ -95,7 +100,9 @@ impl Candidate {
             }
             Turn::Lost => Answer::Unknown(self.write(intent).renewed),
             Turn::Conflicts => Answer::Conflict,
-            _ => Answer::Refused,
+            Turn::Tick | Turn::Standing(_) | Turn::Observed(_) | Turn::Refused | Turn::Vacated => {
+                Answer::Refused
+            }
         }
     }
 
@@ -126,7 +133,7 @@ impl Candidate {
             assert_eq!(self.elector.grant(), None);
         }
         if let Some(grant) = self.elector.grant() {
-            let basis = self.basis.expect("a grant needs a write that succeeded");
+            let basis = self.basis.unwrap_or_else(|| panic!("a grant needs a write that succeeded"));
             assert!(self.now < grant.until && grant.until < grant.fence);
             assert!(grant.until <= basis + TIMING.renew_deadline);
             assert!(grant.fence <= basis + TIMING.lease_duration);
@@ -149,7 +156,10 @@ impl Interface {
             announcer::Event::Desired(desired) => self.desired = desired.clone(),
             announcer::Event::Gone(vip) => _ = self.present.remove(vip),
             announcer::Event::Stuck(vip) => _ = self.present.insert(*vip),
-            _ => {}
+            announcer::Event::Tick
+            | announcer::Event::Seen { .. }
+            | announcer::Event::Link(_)
+            | announcer::Event::Refused(_) => {}
         }
         for action in self.announcer.handle(self.now, event) {
             match action {
