@@ -282,7 +282,7 @@ impl Announcer {
     }
 
     fn refused(&mut self, now: Instant, vip: IpAddr) -> Vec<Action> {
-        if let Some(state) = self.vips.get_mut(&vip) {
+        if let Some(state) = self.vips.get_mut(&vip).filter(|state| matches!(state.phase, Phase::Held(_))) {
             state.phase = Phase::Refused { again_at: now + REFUSED_PAUSE };
         }
         vec![]
