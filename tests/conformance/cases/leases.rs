@@ -18,7 +18,8 @@ super::cases![
     a_lease_put_where_none_exists_creates_it,
     a_lease_put_after_its_deletion_is_a_conflict,
     a_put_that_changes_nothing_keeps_the_version,
-    times_come_back_with_microseconds,
+    times_come_back_in_utc_with_microseconds,
+    a_time_without_microseconds_is_a_bad_request,
     a_released_lease_keeps_an_empty_holder,
     a_duration_of_zero_is_invalid,
     a_time_that_is_none_is_a_bad_request,
@@ -136,15 +137,10 @@ async fn a_put_that_changes_nothing_keeps_the_version(client: Client) {
     assert_eq!(version(&put), version(&created));
 }
 
-async fn times_come_back_with_microseconds(client: Client) {
+async fn times_come_back_in_utc_with_microseconds(client: Client) {
     let mut object = lease("micro", "n1");
-    object["spec"]["acquireTime"] = json!("2026-01-02T03:04:05Z");
-    object["spec"]["renewTime"] = json!("2026-01-02T04:04:05.12+01:00");
+    object["spec"]["renewTime"] = json!("2026-01-02T04:04:05.120000+01:00");
     let created = client.post(LEASES, &object).await.ok();
-    assert_eq!(
-        created["spec"]["acquireTime"],
-        "2026-01-02T03:04:05.000000Z"
-    );
     assert_eq!(created["spec"]["renewTime"], "2026-01-02T03:04:05.120000Z");
     let api = Api::<Lease>::namespaced(client.kube.clone(), "default");
     let typed = api.get("micro").await.expect("was created");
@@ -182,6 +178,19 @@ async fn a_time_that_is_none_is_a_bad_request(client: Client) {
         client.post(LEASES, &object).await.failure(),
         (400, 400, "BadRequest")
     );
+}
+
+async fn a_time_without_microseconds_is_a_bad_request(client: Client) {
+    for time in [
+        "2026-01-02T03:04:05Z",
+        "2026-01-02T03:04:05.12Z",
+        "2026-01-02T03:04:05.1234567Z",
+    ] {
+        let mut object = lease("coarse", "n1");
+        object["spec"]["renewTime"] = json!(time);
+        let created = client.post(LEASES, &object).await;
+        assert_eq!(created.failure(), (400, 400, "BadRequest"), "{time}");
+    }
 }
 
 async fn one_of_twenty_concurrent_writers_wins(client: Client) {

@@ -116,24 +116,25 @@ async fn a_watch_from_a_compacted_version_gets_an_expired_error(client: Client) 
     assert_eq!(watch.next().await, None);
 }
 
+/// A real server "doesn't provide any guarantees on sending bookmarks" (cacher.go) and misses some when it is busy: one of a few
+/// watches must get one.
 async fn a_bookmark_comes_before_the_watch_ends(client: Client) {
-    let from = version(&client.get(LEASES).await.ok());
+    let from = version(&client.post(LEASES, &lease("marked", "n1")).await.ok());
     let query = format!(
         "resourceVersion={from}&allowWatchBookmarks=true&timeoutSeconds=4&fieldSelector=metadata.name%3Dnone"
     );
-    let mut watch = client.watch(LEASES, &query).await;
-    let (kind, object) = watch.next().await.expect("a bookmark comes");
-    assert_eq!(
-        (kind.as_str(), &object["kind"]),
-        ("BOOKMARK", &json!("Lease"))
-    );
-    assert_eq!(object["metadata"].get("name"), None);
-    assert!(version(&object) >= from);
-    let mut rest = Vec::new();
-    while let Some((kind, _)) = watch.next().await {
-        rest.push(kind);
+    for _ in 0..5 {
+        if let Some((kind, object)) = client.watch(LEASES, &query).await.next().await {
+            assert_eq!(
+                (kind.as_str(), &object["kind"]),
+                ("BOOKMARK", &json!("Lease"))
+            );
+            assert_eq!(object["metadata"].get("name"), None);
+            assert!(version(&object) >= from);
+            return;
+        }
     }
-    assert!(rest.iter().all(|kind| kind == "BOOKMARK"), "{rest:?}");
+    panic!("no bookmark came");
 }
 
 async fn a_watch_without_bookmarks_gets_none(client: Client) {
