@@ -133,11 +133,7 @@ impl LeaseStore {
         let Stamp(last) = self.last;
         let Stamp(before) = record(base).renewed.unwrap_or(Stamp(0));
         let free = clock::wall_micros().max(last.saturating_add(1));
-        self.last = Stamp(if free == before {
-            free.saturating_add(1)
-        } else {
-            free
-        });
+        self.last = Stamp(if free == before { free.saturating_add(1) } else { free });
         self.last
     }
 
