@@ -304,11 +304,11 @@ async fn sources_that_are_gone_say_nothing_and_cost_nothing() {
     let (lease, observed) = watch::channel(None);
     let (vacancy, vacated) = watch::channel(Vacancy::default());
     let mut inputs = Inputs::new(fitness, observed, vacated);
-    assert_eq!(inputs.next(None, 0).await, Event::Tick);
+    assert_eq!(inputs.next(None).await, Event::Tick);
     drop((conditions, lease, vacancy));
-    assert_eq!(inputs.next(None, 0).now_or_never(), None);
+    assert_eq!(inputs.next(None).now_or_never(), None);
     let deadline = clock::now() + Duration::from_secs(1);
-    assert_eq!(inputs.next(Some(deadline), 0).await, Event::Tick);
+    assert_eq!(inputs.next(Some(deadline)).await, Event::Tick);
     assert_eq!(clock::now(), deadline);
 }
 
