@@ -52,7 +52,11 @@ fn filter(level: &str) -> Result<Targets, LogError> {
     let wrong = |source| LogError::Level { level: level.to_owned(), source };
     let asked: Targets = level.trim().to_lowercase().parse().map_err(wrong)?;
     let ours = asked.default_level().unwrap_or(LevelFilter::INFO);
-    let default = Targets::new().with_target("vipcast", ours).with_default(ours.min(LevelFilter::WARN));
+    let default = Targets::new()
+        .with_target("vipcast", ours)
+        // It warns of each watch that ends; what that means is told once, by those who watch.
+        .with_target("kube_client", ours.min(LevelFilter::ERROR))
+        .with_default(ours.min(LevelFilter::WARN));
     Ok(default.with_targets(asked.iter()))
 }
 

@@ -99,6 +99,8 @@ pub struct KubernetesAccess {
     pub home: Option<PathBuf>,
     /// The API server in place of the kubeconfig's: scheme, host and port, no path.
     pub address: Option<Uri>,
+    /// The local API server's port, where it was set; else the kubeconfig's port is the local one too.
+    pub api_port: Option<NonZeroU16>,
 }
 
 /// The health gate.

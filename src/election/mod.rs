@@ -58,8 +58,7 @@ pub async fn run(
     while !election.elector.is_finished() && !election.rulings.is_closed() {
         next = match next {
             None => {
-                let serial = election.serial();
-                let event = inputs.next(election.elector.deadline(), serial).await;
+                let event = inputs.next(election.elector.deadline()).await;
                 election.take(event, &inputs)
             }
             Some(action) => election.ask(action, &mut store, &mut inputs, timing.request_timeout()).await,
@@ -117,21 +116,16 @@ impl Election {
     ) -> Option<Action> {
         let mut outcome = pin!(perform(store, &action, limit));
         loop {
-            let serial = self.serial();
             let event = tokio::select! {
                 outcome = &mut outcome => {
                     self.reporter.asked(&action, &outcome);
                     return self.take(Event::Answered(outcome.answer), inputs);
                 }
-                event = inputs.next(self.elector.deadline(), serial) => event,
+                event = inputs.next(self.elector.deadline()) => event,
             };
             // The elector asks for nothing while a request is under way.
             let _ = self.take(event, inputs);
         }
-    }
-
-    fn serial(&self) -> u64 {
-        self.rulings.borrow().serial
     }
 
     fn take(&mut self, event: Event, inputs: &Inputs) -> Option<Action> {
@@ -143,7 +137,15 @@ impl Election {
             .flatten();
         self.standing = standing;
         self.publish(facts.bar());
-        action.or(more)
+        // After the ruling is out, so that a vacancy of before does not count.
+        let serial = self.rulings.borrow().serial;
+        let release = (self.elector.role() == Role::Leaving && inputs.is_vacated(serial))
+            .then(|| self.elector.handle(clock::now(), Event::Vacated))
+            .flatten();
+        if release.is_some() {
+            self.publish(facts.bar());
+        }
+        action.or(more).or(release)
     }
 
     fn facts(&mut self, conditions: Conditions) -> Facts {
