@@ -71,7 +71,10 @@ impl Inputs {
                 let seen = self.lease.borrow_and_update().clone();
                 seen.map_or(Event::Tick, |seen| Event::Observed(seen.record))
             }
-            Ok(()) = self.vacancy.changed() => Event::Tick,
+            Ok(()) = self.vacancy.changed() => {
+                self.vacancy.mark_unchanged();
+                Event::Tick
+            }
             Ok(()) = self.conditions.changed() => Event::Tick,
             () = clock::until(deadline) => Event::Tick,
         }
