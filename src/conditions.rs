@@ -46,14 +46,18 @@ impl Sources {
         Conditions {
             healthy: self.health.as_mut().is_none_or(healthy),
             // All of them are asked, so that each is marked as seen.
-            link_up: self.links.iter_mut().fold(true, |up, link| up & (*link.borrow_and_update() == Link::Up)),
+            link_up: self
+                .links
+                .iter_mut()
+                .fold(true, |up, link| up & (*link.borrow_and_update() == Link::Up)),
             rivals: rivals(&self.nodes.borrow_and_update(), &self.node_name),
             stopping: self.drain.has_started(),
         }
     }
 
     async fn changed(&mut self, stopping: bool) {
-        let links = futures::future::select_all(self.links.iter_mut().map(|link| Box::pin(changed(Some(link)))));
+        let links =
+            futures::future::select_all(self.links.iter_mut().map(|link| Box::pin(changed(Some(link)))));
         tokio::select! {
             () = changed(self.health.as_mut()) => {}
             () = changed(Some(&mut self.nodes)) => {}

@@ -43,26 +43,14 @@ impl Drain {
         let (trigger, stage) = channel();
         let mut listener = JoinSet::new();
         listener.spawn(signals.forward(trigger.clone()));
-        Ok((
-            trigger,
-            Self {
-                stage,
-                _listener: Arc::new(listener),
-            },
-        ))
+        Ok((trigger, Self { stage, _listener: Arc::new(listener) }))
     }
 
     /// One that only its trigger starts.
     #[must_use]
     pub fn manual() -> (Trigger, Self) {
         let (trigger, stage) = channel();
-        (
-            trigger,
-            Self {
-                stage,
-                _listener: Arc::default(),
-            },
-        )
+        (trigger, Self { stage, _listener: Arc::default() })
     }
 
     /// Completes when the ordered shutdown begins.
@@ -103,8 +91,7 @@ impl Trigger {
 
     /// The ordered shutdown begins, if it has not yet.
     pub fn start(&self) {
-        self.stage
-            .send_modify(|stage| *stage = (*stage).max(Stage::Started));
+        self.stage.send_modify(|stage| *stage = (*stage).max(Stage::Started));
     }
 }
 
@@ -143,10 +130,7 @@ mod tests {
     use super::*;
 
     fn seen(drain: &Drain) -> (bool, bool) {
-        (
-            drain.started().now_or_never().is_some(),
-            drain.forced().now_or_never().is_some(),
-        )
+        (drain.started().now_or_never().is_some(), drain.forced().now_or_never().is_some())
     }
 
     #[tokio::test]
@@ -157,10 +141,7 @@ mod tests {
             trigger.advance();
             stages.push(seen(&drain));
         }
-        assert_eq!(
-            stages,
-            [(false, false), (true, false), (true, true), (true, true)]
-        );
+        assert_eq!(stages, [(false, false), (true, false), (true, true), (true, true)]);
     }
 
     #[tokio::test]
@@ -192,10 +173,7 @@ mod tests {
 
     async fn kill(signal: &str) {
         let pid = std::process::id().to_string();
-        let status = tokio::process::Command::new("kill")
-            .args(["-s", signal, &pid])
-            .status()
-            .await;
+        let status = tokio::process::Command::new("kill").args(["-s", signal, &pid]).status().await;
         assert!(status.unwrap().success());
     }
 }

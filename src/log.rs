@@ -44,49 +44,30 @@ pub enum LogError {
 pub fn init(level: &str, format: Format) -> Result<(), LogError> {
     let filter = filter(level)?;
     let colour = std::io::stderr().is_terminal();
-    Ok(subscriber::set_global_default(subscriber(
-        filter,
-        format,
-        colour,
-        std::io::stderr,
-    ))?)
+    Ok(subscriber::set_global_default(subscriber(filter, format, colour, std::io::stderr))?)
 }
 
 /// A bare level is about vipcast. Libraries speak up at `warn`, unless they are named.
 fn filter(level: &str) -> Result<Targets, LogError> {
-    let wrong = |source| LogError::Level {
-        level: level.to_owned(),
-        source,
-    };
+    let wrong = |source| LogError::Level { level: level.to_owned(), source };
     let asked: Targets = level.trim().to_lowercase().parse().map_err(wrong)?;
     let ours = asked.default_level().unwrap_or(LevelFilter::INFO);
     let default = Targets::new()
         .with_target("vipcast", ours)
+        // It warns of each watch that ends; what that means is told once, by those who watch.
+        .with_target("kube_client", ours.min(LevelFilter::ERROR))
         .with_default(ours.min(LevelFilter::WARN));
     Ok(default.with_targets(asked.iter()))
 }
 
-fn subscriber<W>(
-    filter: Targets,
-    format: Format,
-    colour: bool,
-    writer: W,
-) -> impl Subscriber + Send + Sync
+fn subscriber<W>(filter: Targets, format: Format, colour: bool, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let lines = fmt::layer()
-        .with_writer(writer)
-        .with_target(false)
-        .with_ansi(colour);
+    let lines = fmt::layer().with_writer(writer).with_target(false).with_ansi(colour);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
         Format::Text => lines.boxed(),
-        Format::Json => lines
-            .json()
-            .flatten_event(true)
-            .with_span_list(false)
-            .with_target(true)
-            .boxed(),
+        Format::Json => lines.json().flatten_event(true).with_span_list(false).with_target(true).boxed(),
     };
     Registry::default().with(lines.with_filter(filter))
 }
@@ -115,31 +96,22 @@ mod tests {
     fn logged(level: &str, format: Format, log: impl FnOnce()) -> String {
         let sink = Sink::default();
         let writer = sink.clone();
-        let subscriber = subscriber(filter(level).unwrap(), format, false, move || {
-            writer.clone()
-        });
+        let subscriber = subscriber(filter(level).unwrap(), format, false, move || writer.clone());
         subscriber::with_default(subscriber, log);
         String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()
     }
 
     #[test]
     fn a_text_line_is_time_level_message_and_fields() {
-        let line = logged("info", Format::Text, || {
-            info!(vip = "10.0.0.1", "address held")
-        });
+        let line = logged("info", Format::Text, || info!(vip = "10.0.0.1", "address held"));
         let (time, rest) = line.split_once(' ').unwrap();
         assert_eq!(rest.trim_start(), "INFO address held vip=\"10.0.0.1\"\n");
-        assert_eq!(
-            (time.len(), time.chars().last()),
-            ("2026-11-21T01:49:43.123456Z".len(), Some('Z'))
-        );
+        assert_eq!((time.len(), time.chars().last()), ("2026-11-21T01:49:43.123456Z".len(), Some('Z')));
     }
 
     #[test]
     fn a_json_line_has_the_fields_at_the_top() {
-        let line = logged("info", Format::Json, || {
-            info!(vip = "10.0.0.1", "address held")
-        });
+        let line = logged("info", Format::Json, || info!(vip = "10.0.0.1", "address held"));
         let mut line: serde_json::Value = serde_json::from_str(&line).unwrap();
         line.as_object_mut().unwrap().remove("timestamp").unwrap();
         let expected = serde_json::json!({
@@ -157,25 +129,16 @@ mod tests {
         };
         let messages = |level| {
             let lines = logged(level, Format::Text, log);
-            lines
-                .lines()
-                .map(|line| line.split_once("Z ").unwrap().1.trim().to_owned())
-                .collect::<Vec<_>>()
+            lines.lines().map(|line| line.split_once("Z ").unwrap().1.trim().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(messages("debug"), ["DEBUG ours", "WARN their warning"]);
-        assert_eq!(
-            messages("DEBUG,hyper=debug"),
-            ["DEBUG ours", "DEBUG theirs", "WARN their warning"]
-        );
+        assert_eq!(messages("DEBUG,hyper=debug"), ["DEBUG ours", "DEBUG theirs", "WARN their warning"]);
         assert_eq!(messages("error"), [""; 0]);
     }
 
     #[test]
     fn a_level_that_means_nothing_is_refused_by_name() {
         let error = filter("vipcast=loud").unwrap_err().to_string();
-        assert!(
-            error.starts_with("log level \"vipcast=loud\" is neither error, warn, info"),
-            "{error}"
-        );
+        assert!(error.starts_with("log level \"vipcast=loud\" is neither error, warn, info"), "{error}");
     }
 }

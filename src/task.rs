@@ -67,10 +67,7 @@ impl Tasks {
             Ok((id, Err(error))) => (id, Why::Failed(error)),
             Err(error) => (error.id(), Why::from(error)),
         };
-        Some(Exit {
-            task: self.names.remove(&id).unwrap_or_default(),
-            why,
-        })
+        Some(Exit { task: self.names.remove(&id).unwrap_or_default(), why })
     }
 
     /// The names of the tasks that have not been seen to end, sorted.
@@ -151,25 +148,17 @@ mod tests {
     #[tokio::test]
     async fn each_end_is_reported_with_its_task_and_its_reason() {
         let mut tasks = Tasks::default();
-        tasks.spawn("failing", async {
-            Err::<(), _>(io::Error::other("no such interface"))
-        });
+        tasks.spawn("failing", async { Err::<(), _>(io::Error::other("no such interface")) });
         let exit = tasks.next().await.unwrap();
         assert_eq!(exit.to_string(), "task failing failed");
         assert_eq!(exit.source().unwrap().to_string(), "no such interface");
 
         tasks.spawn(format!("peer {}", 7), async {});
-        assert_eq!(
-            tasks.next().await.unwrap().to_string(),
-            "task peer 7 ended by itself"
-        );
+        assert_eq!(tasks.next().await.unwrap().to_string(), "task peer 7 ended by itself");
 
         tasks.spawn("buggy", async { assert_eq!(1, 2, "sums") });
         let exit = tasks.next().await.unwrap().to_string();
-        assert!(
-            exit.starts_with("task buggy panicked: assertion `left == right` failed: sums"),
-            "{exit}"
-        );
+        assert!(exit.starts_with("task buggy panicked: assertion `left == right` failed: sums"), "{exit}");
         assert!(tasks.next().await.is_none());
     }
 

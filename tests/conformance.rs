@@ -1,11 +1,7 @@
 //! One list of cases about the Kubernetes API, against the embedded server and against a real kube-apiserver with etcd: what the
 //! first promises, the second keeps.
 
-#![allow(
-    clippy::indexing_slicing,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::indexing_slicing, clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "conformance/cases/mod.rs"]
 mod cases;
@@ -60,9 +56,7 @@ fn main() -> ExitCode {
 
 /// An embedded server of the case's own.
 async fn embedded() -> (Client, api::Handle) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .await
-        .expect("loopback is up");
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback is up");
     let address = listener.local_addr().expect("is bound");
     let server = api::Server::new();
     let handle = server.handle();
@@ -87,13 +81,9 @@ fn client_of(mut config: kube::Config) -> kube::Client {
 
 fn real_kubeconfig() -> Result<PathBuf, String> {
     let mut real = REAL.lock().unwrap_or_else(PoisonError::into_inner);
-    let started = real.get_or_insert_with(|| {
-        RealApi::start(Launch::default()).map_err(|error| error.to_string())
-    });
-    started
-        .as_ref()
-        .map(|api| api.kubeconfig("admin"))
-        .map_err(Clone::clone)
+    let started =
+        real.get_or_insert_with(|| RealApi::start(Launch::default()).map_err(|error| error.to_string()));
+    started.as_ref().map(|api| api.kubeconfig("admin")).map_err(Clone::clone)
 }
 
 fn block_on(case: impl Future<Output = ()>) {

@@ -24,10 +24,7 @@ impl Intervals {
     /// `interval` while healthy; otherwise a quarter of a second, or less where `interval` is less.
     #[must_use]
     pub fn new(interval: Duration) -> Self {
-        Self {
-            healthy: interval,
-            unhealthy: interval.min(RECOVERY),
-        }
+        Self { healthy: interval, unhealthy: interval.min(RECOVERY) }
     }
 }
 
@@ -81,13 +78,7 @@ impl Health {
     /// Starts without a verdict; the first probe is due at once.
     #[must_use]
     pub fn new(thresholds: Thresholds, intervals: Intervals, now: Instant) -> Self {
-        Self {
-            thresholds,
-            intervals,
-            state: State::Unknown { failed: 0 },
-            proven: false,
-            next: Some(now),
-        }
+        Self { thresholds, intervals, state: State::Unknown { failed: 0 }, proven: false, next: Some(now) }
     }
 
     /// Takes an event; at most one probe is under way at any time.
@@ -117,24 +108,17 @@ impl Health {
         match &self.state {
             State::Unknown { .. } => Verdict::Unknown,
             State::Healthy { .. } => Verdict::Healthy,
-            State::Unhealthy { reason, since, .. } => Verdict::Unhealthy {
-                reason: reason.clone(),
-                since: *since,
-            },
+            State::Unhealthy { reason, since, .. } => {
+                Verdict::Unhealthy { reason: reason.clone(), since: *since }
+            }
         }
     }
 
     fn passed(&mut self) -> State {
         let state = match &self.state {
-            State::Unhealthy {
-                reason,
-                since,
-                passed,
-            } if passed + 1 < self.needed() => State::Unhealthy {
-                reason: reason.clone(),
-                since: *since,
-                passed: passed + 1,
-            },
+            State::Unhealthy { reason, since, passed } if passed + 1 < self.needed() => {
+                State::Unhealthy { reason: reason.clone(), since: *since, passed: passed + 1 }
+            }
             State::Unknown { .. } | State::Healthy { .. } | State::Unhealthy { .. } => {
                 State::Healthy { failed: 0 }
             }
@@ -151,26 +135,16 @@ impl Health {
             State::Healthy { failed } if failed + 1 < self.thresholds.failure => {
                 State::Healthy { failed: failed + 1 }
             }
-            State::Unknown { .. } | State::Healthy { .. } => State::Unhealthy {
-                reason,
-                since: now,
-                passed: 0,
-            },
-            State::Unhealthy { since, .. } => State::Unhealthy {
-                reason,
-                since,
-                passed: 0,
-            },
+            State::Unknown { .. } | State::Healthy { .. } => {
+                State::Unhealthy { reason, since: now, passed: 0 }
+            }
+            State::Unhealthy { since, .. } => State::Unhealthy { reason, since, passed: 0 },
         }
     }
 
     /// At bootstrap the first success counts, however long it took to come.
     fn needed(&self) -> u32 {
-        if self.proven {
-            self.thresholds.success
-        } else {
-            1
-        }
+        if self.proven { self.thresholds.success } else { 1 }
     }
 
     fn interval(&self) -> Duration {
@@ -183,17 +157,9 @@ impl Health {
 
 #[derive(Clone, Debug)]
 enum State {
-    Unknown {
-        failed: u32,
-    },
-    Healthy {
-        failed: u32,
-    },
-    Unhealthy {
-        reason: String,
-        since: Instant,
-        passed: u32,
-    },
+    Unknown { failed: u32 },
+    Healthy { failed: u32 },
+    Unhealthy { reason: String, since: Instant, passed: u32 },
 }
 
 const RECOVERY: Duration = Duration::from_millis(250);
@@ -202,16 +168,10 @@ const RECOVERY: Duration = Duration::from_millis(250);
 mod tests {
     use super::*;
 
-    const THRESHOLDS: Thresholds = Thresholds {
-        failure: 3,
-        success: 2,
-    };
+    const THRESHOLDS: Thresholds = Thresholds { failure: 3, success: 2 };
 
     fn start() -> Instant {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a test needs some instant to count from"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "a test needs some instant to count from")]
         Instant::now()
     }
 
@@ -255,13 +215,8 @@ mod tests {
     fn at_start_the_first_success_suffices_even_after_a_long_wait() {
         let t0 = start();
         let answers = [failed(), failed(), failed(), failed(), Event::Passed];
-        let seen = [
-            (0, "unknown"),
-            (250, "unknown"),
-            (500, "unhealthy"),
-            (750, "unhealthy"),
-            (1000, "healthy"),
-        ];
+        let seen =
+            [(0, "unknown"), (250, "unknown"), (500, "unhealthy"), (750, "unhealthy"), (1000, "healthy")];
         assert_eq!(walk(&mut health(t0), t0, &answers), seen);
     }
 
@@ -269,27 +224,15 @@ mod tests {
     fn a_healthy_server_is_given_up_at_the_failure_threshold_and_probed_fast_from_then_on() {
         let t0 = start();
         let answers = [Event::Passed, failed(), failed(), failed(), failed()];
-        let seen = [
-            (0, "healthy"),
-            (1000, "healthy"),
-            (2000, "healthy"),
-            (3000, "unhealthy"),
-            (3250, "unhealthy"),
-        ];
+        let seen =
+            [(0, "healthy"), (1000, "healthy"), (2000, "healthy"), (3000, "unhealthy"), (3250, "unhealthy")];
         assert_eq!(walk(&mut health(t0), t0, &answers), seen);
     }
 
     #[test]
     fn failures_that_are_not_in_a_row_do_not_add_up() {
         let t0 = start();
-        let answers = [
-            Event::Passed,
-            failed(),
-            failed(),
-            Event::Passed,
-            failed(),
-            failed(),
-        ];
+        let answers = [Event::Passed, failed(), failed(), Event::Passed, failed(), failed()];
         let last = walk(&mut health(t0), t0, &answers).pop();
         assert_eq!(last, Some((5000, "healthy")));
     }
@@ -324,24 +267,9 @@ mod tests {
     fn the_reason_is_the_newest_and_the_time_is_that_of_the_verdict() {
         let t0 = start();
         let mut health = health(t0);
-        walk(
-            &mut health,
-            t0,
-            &[
-                failed(),
-                failed(),
-                failed(),
-                Event::Failed("timed out".into()),
-            ],
-        );
+        walk(&mut health, t0, &[failed(), failed(), failed(), Event::Failed("timed out".into())]);
         let since = t0 + Duration::from_millis(500);
-        assert_eq!(
-            health.verdict(),
-            Verdict::Unhealthy {
-                reason: "timed out".into(),
-                since
-            }
-        );
+        assert_eq!(health.verdict(), Verdict::Unhealthy { reason: "timed out".into(), since });
     }
 
     #[test]
@@ -349,10 +277,7 @@ mod tests {
         let t0 = start();
         let mut health = health(t0 + RECOVERY);
         assert_eq!(health.handle(t0, Event::Tick), None);
-        assert_eq!(
-            health.handle(t0 + RECOVERY, Event::Tick),
-            Some(Action::Probe)
-        );
+        assert_eq!(health.handle(t0 + RECOVERY, Event::Tick), Some(Action::Probe));
         assert_eq!(health.handle(t0 + RECOVERY * 2, Event::Tick), None);
     }
 }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 
 use super::status::{
-    HealthStatus, HealthVerdict, KubernetesStatus, LinkState, LinkStatus, ScopeState, ScopeStatus,
-    Status, VipState, VipStatus,
+    HealthStatus, HealthVerdict, KubernetesStatus, LinkState, LinkStatus, ScopeState, ScopeStatus, Status,
+    VipState, VipStatus,
 };
 use super::timestamp::Timestamp;
 use crate::clock;
@@ -108,9 +108,8 @@ impl StatusBoard {
     /// The state of one election.
     pub fn scope(&self, scope: &str, fact: ScopeFact) {
         self.write(|facts, wall| {
-            let same = |old: &ScopeFact, new: &ScopeFact| {
-                (old.state, &old.holder) == (new.state, &new.holder)
-            };
+            let same =
+                |old: &ScopeFact, new: &ScopeFact| (old.state, &old.holder) == (new.state, &new.holder);
             renew(&mut facts.scopes, scope.to_owned(), fact, wall, same);
         });
     }
@@ -118,9 +117,7 @@ impl StatusBoard {
     /// The state of one address.
     pub fn vip(&self, address: IpAddr, fact: VipFact) {
         self.write(|facts, wall| {
-            renew(&mut facts.vips, address, fact, wall, |old, new| {
-                old.state == new.state
-            })
+            renew(&mut facts.vips, address, fact, wall, |old, new| old.state == new.state)
         });
     }
 
@@ -129,9 +126,7 @@ impl StatusBoard {
         self.write(|facts, wall| {
             facts.vips.retain(|address, _| all.contains_key(address));
             for (address, fact) in all {
-                renew(&mut facts.vips, address, fact, wall, |old, new| {
-                    old.state == new.state
-                });
+                renew(&mut facts.vips, address, fact, wall, |old, new| old.state == new.state);
             }
         });
     }
@@ -146,22 +141,14 @@ impl StatusBoard {
     pub fn kubernetes(&self, fact: KubernetesFact) {
         self.write(|facts, wall| {
             facts.was_connected |= fact.connected;
-            facts
-                .kubernetes
-                .replace(fact, wall, |old, new| old.condition == new.condition);
+            facts.kubernetes.replace(fact, wall, |old, new| old.condition == new.condition);
         });
     }
 
     /// The state of an interface.
     pub fn link(&self, interface: &str, state: LinkState, mac: Option<String>) {
         self.write(|facts, wall| {
-            renew(
-                &mut facts.links,
-                interface.to_owned(),
-                (state, mac),
-                wall,
-                |old, new| old.0 == new.0,
-            );
+            renew(&mut facts.links, interface.to_owned(), (state, mac), wall, |old, new| old.0 == new.0);
         });
     }
 
@@ -200,12 +187,8 @@ impl StatusReader {
 
 impl Facts {
     fn new(version: &str, node: &str, started: SystemTime) -> Self {
-        let nothing = KubernetesFact {
-            endpoint: None,
-            source: None,
-            connected: false,
-            condition: "starting".into(),
-        };
+        let nothing =
+            KubernetesFact { endpoint: None, source: None, connected: false, condition: "starting".into() };
         Self {
             version: version.to_owned(),
             node: node.to_owned(),
@@ -214,14 +197,8 @@ impl Facts {
             leaving: false,
             scopes: BTreeMap::new(),
             vips: BTreeMap::new(),
-            health: Dated {
-                since: started,
-                fact: (HealthVerdict::Unknown, "not probed yet".into()),
-            },
-            kubernetes: Dated {
-                since: started,
-                fact: nothing,
-            },
+            health: Dated { since: started, fact: (HealthVerdict::Unknown, "not probed yet".into()) },
+            kubernetes: Dated { since: started, fact: nothing },
             links: BTreeMap::new(),
         }
     }
@@ -230,25 +207,17 @@ impl Facts {
         if self.leaving {
             return Err("shutting down".into());
         }
-        if let Some((address, _)) = self
-            .vips
-            .iter()
-            .find(|(_, vip)| vip.fact.state == VipState::Held)
-        {
+        if let Some((address, _)) = self.vips.iter().find(|(_, vip)| vip.fact.state == VipState::Held) {
             return Ok(format!("{address} is held here"));
         }
         if !self.was_connected {
-            return Err(format!(
-                "no API server has answered yet: {}",
-                self.kubernetes.fact.condition
-            ));
+            return Err(format!("no API server has answered yet: {}", self.kubernetes.fact.condition));
         }
         let unseen = |scope: &Dated<ScopeFact>| scope.fact.state == ScopeState::Bootstrapping;
         match self.scopes.values().find(|scope| unseen(scope)) {
-            Some(scope) => Err(format!(
-                "lease {} has not been seen yet: {}",
-                scope.fact.lease, scope.fact.why
-            )),
+            Some(scope) => {
+                Err(format!("lease {} has not been seen yet: {}", scope.fact.lease, scope.fact.why))
+            }
             None if self.scopes.is_empty() => Err("the election has not started yet".into()),
             None => Ok("the lease is being watched".into()),
         }
@@ -267,23 +236,11 @@ impl Facts {
             now: at.wall.into(),
             ready,
             ready_why,
-            scopes: self
-                .scopes
-                .iter()
-                .map(|(name, scope)| scope_status(name, scope, at))
-                .collect(),
-            vips: self
-                .vips
-                .iter()
-                .map(|(address, vip)| vip_status(*address, vip, at))
-                .collect(),
+            scopes: self.scopes.iter().map(|(name, scope)| scope_status(name, scope, at)).collect(),
+            vips: self.vips.iter().map(|(address, vip)| vip_status(*address, vip, at)).collect(),
             health: health_status(&self.health),
             kubernetes: kubernetes_status(&self.kubernetes),
-            links: self
-                .links
-                .iter()
-                .map(|(name, link)| link_status(name, link))
-                .collect(),
+            links: self.links.iter().map(|(name, link)| link_status(name, link)).collect(),
         }
     }
 }
@@ -356,17 +313,8 @@ fn vip_status(address: IpAddr, Dated { since, fact }: &Dated<VipFact>, at: Momen
     }
 }
 
-fn health_status(
-    Dated {
-        since,
-        fact: (verdict, reason),
-    }: &Dated<(HealthVerdict, String)>,
-) -> HealthStatus {
-    HealthStatus {
-        verdict: *verdict,
-        reason: reason.clone(),
-        since: (*since).into(),
-    }
+fn health_status(Dated { since, fact: (verdict, reason) }: &Dated<(HealthVerdict, String)>) -> HealthStatus {
+    HealthStatus { verdict: *verdict, reason: reason.clone(), since: (*since).into() }
 }
 
 fn kubernetes_status(Dated { since, fact }: &Dated<KubernetesFact>) -> KubernetesStatus {
@@ -381,17 +329,9 @@ fn kubernetes_status(Dated { since, fact }: &Dated<KubernetesFact>) -> Kubernete
 
 fn link_status(
     name: &str,
-    Dated {
-        since,
-        fact: (state, mac),
-    }: &Dated<(LinkState, Option<String>)>,
+    Dated { since, fact: (state, mac) }: &Dated<(LinkState, Option<String>)>,
 ) -> LinkStatus {
-    LinkStatus {
-        interface: name.to_owned(),
-        state: *state,
-        mac: mac.clone(),
-        since: (*since).into(),
-    }
+    LinkStatus { interface: name.to_owned(), state: *state, mac: mac.clone(), since: (*since).into() }
 }
 
 fn millis(span: Duration) -> u64 {

@@ -65,16 +65,9 @@ pub async fn status(socket: &Path) -> Result<Status, ClientError> {
     match answer.await {
         Err(_) => Err(ClientError::Silent(path)),
         Ok(Err(error)) => Err(broken(path, error)),
-        Ok(Ok((StatusCode::OK, body))) => {
-            serde_json::from_slice(&body).map_err(|error| ClientError::Foreign {
-                path,
-                reason: error.to_string(),
-            })
-        }
-        Ok(Ok((code, _))) => Err(ClientError::Foreign {
-            path,
-            reason: format!("it answers {code}"),
-        }),
+        Ok(Ok((StatusCode::OK, body))) => serde_json::from_slice(&body)
+            .map_err(|error| ClientError::Foreign { path, reason: error.to_string() }),
+        Ok(Ok((code, _))) => Err(ClientError::Foreign { path, reason: format!("it answers {code}") }),
     }
 }
 
@@ -86,22 +79,13 @@ pub async fn get<S>(stream: S, path: &str) -> io::Result<(StatusCode, Bytes)>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(io::Error::other)?;
-    let request = Request::get(path)
-        .header(HOST, "vipcast")
-        .body(Empty::<Bytes>::new());
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    let request = Request::get(path).header(HOST, "vipcast").body(Empty::<Bytes>::new());
     let request = request.map_err(io::Error::other)?;
     let exchange = async {
-        let response = sender
-            .send_request(request)
-            .await
-            .map_err(io::Error::other)?;
+        let response = sender.send_request(request).await.map_err(io::Error::other)?;
         let code = response.status();
-        let body = Limited::new(response.into_body(), MAX_ANSWER)
-            .collect()
-            .await;
+        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
         Ok((code, body.map_err(io::Error::other)?.to_bytes()))
     };
     let driver = async {

@@ -13,11 +13,7 @@ impl Exposition {
     /// The format that an `Accept` header asks for.
     #[must_use]
     pub fn accepted(accept: &str) -> Self {
-        if accept.contains("application/openmetrics-text") {
-            Self::OpenMetrics
-        } else {
-            Self::Text
-        }
+        if accept.contains("application/openmetrics-text") { Self::OpenMetrics } else { Self::Text }
     }
 
     /// `Content-Type`.
@@ -48,9 +44,7 @@ fn text(open_metrics: &str) -> String {
         let counter = is_counter(line) || (line.starts_with("# HELP ") && is_counter(described));
         match line.splitn(4, ' ').collect::<Vec<_>>().as_slice() {
             ["#", "EOF"] | ["#", "UNIT", ..] => continue,
-            ["#", what, name, rest] if counter => {
-                out.push_str(&format!("# {what} {name}_total {rest}"))
-            }
+            ["#", what, name, rest] if counter => out.push_str(&format!("# {what} {name}_total {rest}")),
             _ => out.push_str(line),
         }
         out.push('\n');
@@ -68,15 +62,15 @@ mod tests {
 
     #[test]
     fn the_older_format_names_counters_with_their_suffix_and_has_no_end_mark() {
-        let open = "# HELP a Things.\n# TYPE a counter\na_total 1\n# HELP b Level.\n# TYPE b gauge\nb 2\n# EOF\n";
+        let open =
+            "# HELP a Things.\n# TYPE a counter\na_total 1\n# HELP b Level.\n# TYPE b gauge\nb 2\n# EOF\n";
         let text = "# HELP a_total Things.\n# TYPE a_total counter\na_total 1\n# HELP b Level.\n# TYPE b gauge\nb 2\n";
         assert_eq!(Exposition::Text.render(open.to_owned()), text);
     }
 
     #[test]
     fn prometheus_gets_open_metrics_and_curl_gets_text() {
-        let prometheus =
-            "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2";
+        let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2";
         assert_eq!(Exposition::accepted(prometheus), Exposition::OpenMetrics);
         assert_eq!(Exposition::accepted("*/*"), Exposition::Text);
     }

@@ -56,10 +56,7 @@ pub(crate) fn status() -> Status {
     let mut status = reader.status_at(now, wall);
     (status.pid, status.since) = (42, since);
     (status.health.since, status.kubernetes.since) = (since, since);
-    status
-        .scopes
-        .iter_mut()
-        .for_each(|scope| scope.since = since);
+    status.scopes.iter_mut().for_each(|scope| scope.since = since);
     status.vips.iter_mut().for_each(|vip| vip.since = since);
     status.links.iter_mut().for_each(|link| link.since = since);
     status
@@ -70,13 +67,5 @@ pub(crate) fn admin() -> (Admin, StatusBoard, watch::Sender<Instant>) {
     let (board, status) = holding(clock::now());
     let metrics = Metrics::new("0.1.0", None, status.clone());
     let (beat, heartbeat) = watch::channel(clock::now());
-    (
-        Admin {
-            status,
-            metrics,
-            heartbeat,
-        },
-        board,
-        beat,
-    )
+    (Admin { status, metrics, heartbeat }, board, beat)
 }

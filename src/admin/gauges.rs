@@ -24,63 +24,21 @@ impl Collector for Gauges {
 }
 
 fn write(mut to: DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
-    let held = status
-        .vips
-        .iter()
-        .map(|vip| (VipLabels::of(vip), truth(vip.state == VipState::Held)));
-    family(
-        &mut to,
-        "vipcast_vip_held",
-        "Whether this node holds the VIP",
-        held,
-    )?;
-    let holders = status
-        .scopes
-        .iter()
-        .map(|scope| (ScopeLabels::of(scope), truth(holds(scope))));
-    family(
-        &mut to,
-        "vipcast_lease_holder",
-        "Whether this node holds the Lease",
-        holders,
-    )?;
-    let grants = status
-        .scopes
-        .iter()
-        .map(|scope| (ScopeLabels::of(scope), grant_seconds(scope)));
-    family(
-        &mut to,
-        "vipcast_lease_grant_remaining_seconds",
-        GRANT_HELP,
-        grants,
-    )?;
-    let leaders = status
-        .scopes
-        .iter()
-        .map(|scope| (LeaderLabels::of(status, scope), truth(holds(scope))));
+    let held = status.vips.iter().map(|vip| (VipLabels::of(vip), truth(vip.state == VipState::Held)));
+    family(&mut to, "vipcast_vip_held", "Whether this node holds the VIP", held)?;
+    let holders = status.scopes.iter().map(|scope| (ScopeLabels::of(scope), truth(holds(scope))));
+    family(&mut to, "vipcast_lease_holder", "Whether this node holds the Lease", holders)?;
+    let grants = status.scopes.iter().map(|scope| (ScopeLabels::of(scope), grant_seconds(scope)));
+    family(&mut to, "vipcast_lease_grant_remaining_seconds", GRANT_HELP, grants)?;
+    let leaders = status.scopes.iter().map(|scope| (LeaderLabels::of(status, scope), truth(holds(scope))));
     family(&mut to, "kube_vip_is_leader", LEADER_HELP, leaders)?;
     let healthy = truth(status.health.verdict == HealthVerdict::Healthy);
     if status.health.verdict != HealthVerdict::Disabled {
-        single(
-            &mut to,
-            "vipcast_api_server_healthy",
-            "Verdict on the local API server",
-            healthy,
-        )?;
+        single(&mut to, "vipcast_api_server_healthy", "Verdict on the local API server", healthy)?;
     }
     let connected = truth(status.kubernetes.connected);
-    single(
-        &mut to,
-        "vipcast_kubernetes_connected",
-        "Whether the last request was answered",
-        connected,
-    )?;
-    single(
-        &mut to,
-        "vipcast_ready",
-        "What /readyz says",
-        truth(status.ready),
-    )
+    single(&mut to, "vipcast_kubernetes_connected", "Whether the last request was answered", connected)?;
+    single(&mut to, "vipcast_ready", "What /readyz says", truth(status.ready))
 }
 
 /// A family without series has no descriptor either.
@@ -99,8 +57,7 @@ fn family<L: EncodeLabelSet>(
 }
 
 fn single(to: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: f64) -> fmt::Result {
-    to.encode_descriptor(name, help, None, MetricType::Gauge)?
-        .encode_gauge(&value)
+    to.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -123,29 +80,20 @@ struct LeaderLabels {
 
 impl VipLabels {
     fn of(vip: &VipStatus) -> Self {
-        Self {
-            vip: IpAddr::to_string(&vip.address),
-            interface: vip.interface.clone(),
-        }
+        Self { vip: IpAddr::to_string(&vip.address), interface: vip.interface.clone() }
     }
 }
 
 impl ScopeLabels {
     fn of(scope: &ScopeStatus) -> Self {
-        Self {
-            scope: scope.scope.clone(),
-            lease: scope.lease.clone(),
-        }
+        Self { scope: scope.scope.clone(), lease: scope.lease.clone() }
     }
 }
 
 impl LeaderLabels {
     fn of(status: &Status, scope: &ScopeStatus) -> Self {
         let name = scope.lease.rsplit('/').next().unwrap_or_default();
-        Self {
-            node: status.node.clone(),
-            lease_name: name.to_owned(),
-        }
+        Self { node: status.node.clone(), lease_name: name.to_owned() }
     }
 }
 

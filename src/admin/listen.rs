@@ -52,10 +52,7 @@ pub async fn serve_tcp(address: SocketAddr, router: Router) -> Infallible {
 pub async fn serve_unix(path: PathBuf, router: Router) -> Infallible {
     let mut trouble = Trouble::default();
     // The file outlives the listener, and goes with it when this future is dropped.
-    let AdminSocket {
-        file: _file,
-        listener,
-    } = loop {
+    let AdminSocket { file: _file, listener } = loop {
         match AdminSocket::bind(&path).await {
             Ok(socket) => break socket,
             Err(error) if trouble.first() => warn!(
@@ -101,8 +98,7 @@ impl Connections {
                 connection.abort();
             }
         }
-        self.oldest
-            .push_back(self.tasks.spawn(serve(stream, router)));
+        self.oldest.push_back(self.tasks.spawn(serve(stream, router)));
     }
 }
 
@@ -140,10 +136,7 @@ async fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 fn no_ipv6(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL)
-    )
+    matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL))
 }
 
 /// Says a thing once and waits longer each time.
@@ -158,9 +151,7 @@ impl Trouble {
     }
 
     fn backoff(&mut self) -> Duration {
-        let wait = FIRST_RETRY
-            .saturating_mul(1 << self.attempts.min(6))
-            .min(LAST_RETRY);
+        let wait = FIRST_RETRY.saturating_mul(1 << self.attempts.min(6)).min(LAST_RETRY);
         self.attempts = self.attempts.saturating_add(1);
         wait
     }

@@ -85,93 +85,55 @@ impl Metrics {
     #[must_use]
     pub fn new(version: &str, revision: Option<&str>, status: StatusReader) -> Self {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(Process {
-            started: clock::wall(),
-        }));
+        registry.register_collector(Box::new(Process { started: clock::wall() }));
         let counts = Counts::registered(registry.sub_registry_with_prefix("vipcast"));
-        let build = BuildLabels {
-            version: version.into(),
-            revision: revision.map(Into::into),
-        };
+        let build = BuildLabels { version: version.into(), revision: revision.map(Into::into) };
         counts.build.get_or_create(&build).set(1);
         registry.register_collector(Box::new(Gauges { status }));
-        Self {
-            registry: Arc::new(registry),
-            counts,
-        }
+        Self { registry: Arc::new(registry), counts }
     }
 
     /// Makes a VIP's counters appear at zero, so that their first increase is seen as one.
     pub fn declare_vip(&self, vip: IpAddr) {
         let kind = if vip.is_ipv4() { Kind::Arp } else { Kind::Ndp };
-        drop(
-            self.counts
-                .announcements
-                .get_or_create(&AnnouncementLabels::new(vip, kind)),
-        );
+        drop(self.counts.announcements.get_or_create(&AnnouncementLabels::new(vip, kind)));
         drop(self.counts.conflicts.get_or_create(&VipLabels::new(vip)));
         for check in [Check::Free, Check::Taken] {
-            drop(
-                self.counts
-                    .checks
-                    .get_or_create(&CheckLabels::new(vip, check)),
-            );
+            drop(self.counts.checks.get_or_create(&CheckLabels::new(vip, check)));
         }
     }
 
     /// Makes a scope's counters appear at zero.
     pub fn declare_scope(&self, scope: &str, lease: &str) {
         for transition in [Transition::Acquired, Transition::Lost] {
-            drop(
-                self.counts
-                    .transitions
-                    .get_or_create(&TransitionLabels::new(scope, lease, transition)),
-            );
+            drop(self.counts.transitions.get_or_create(&TransitionLabels::new(scope, lease, transition)));
         }
     }
 
     /// This node became holder, or ceased to be.
     pub fn lease_transition(&self, scope: &str, lease: &str, transition: Transition) {
-        self.counts
-            .transitions
-            .get_or_create(&TransitionLabels::new(scope, lease, transition))
-            .inc();
+        self.counts.transitions.get_or_create(&TransitionLabels::new(scope, lease, transition)).inc();
     }
 
     /// A request for a Lease was answered, or given up, after `took`.
     pub fn lease_request(&self, operation: Operation, outcome: Outcome, took: Duration) {
-        let labels = RequestLabels {
-            operation: operation.label(),
-            outcome: outcome.label(),
-        };
-        self.counts
-            .requests
-            .get_or_create(&labels)
-            .observe(took.as_secs_f64());
+        let labels = RequestLabels { operation: operation.label(), outcome: outcome.label() };
+        self.counts.requests.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
     /// An announcement was sent.
     pub fn announced(&self, vip: IpAddr, kind: Kind) {
-        self.counts
-            .announcements
-            .get_or_create(&AnnouncementLabels::new(vip, kind))
-            .inc();
+        self.counts.announcements.get_or_create(&AnnouncementLabels::new(vip, kind)).inc();
     }
 
     /// The wire was asked for an address.
     pub fn wire_checked(&self, vip: IpAddr, check: Check) {
-        self.counts
-            .checks
-            .get_or_create(&CheckLabels::new(vip, check))
-            .inc();
+        self.counts.checks.get_or_create(&CheckLabels::new(vip, check)).inc();
     }
 
     /// Another station claimed an address that this node holds or wants.
     pub fn address_conflict(&self, vip: IpAddr) {
-        self.counts
-            .conflicts
-            .get_or_create(&VipLabels::new(vip))
-            .inc();
+        self.counts.conflicts.get_or_create(&VipLabels::new(vip)).inc();
     }
 
     /// A received frame was malformed.
@@ -229,42 +191,14 @@ impl Counts {
         };
         let all = new.clone();
         to.register("build_info", "Version of this daemon", all.build);
-        to.register(
-            "lease_transitions",
-            "Times this node acquired or lost a Lease",
-            all.transitions,
-        );
-        to.register(
-            "lease_request_duration_seconds",
-            "Requests for Leases",
-            all.requests,
-        );
+        to.register("lease_transitions", "Times this node acquired or lost a Lease", all.transitions);
+        to.register("lease_request_duration_seconds", "Requests for Leases", all.requests);
         to.register("announcements", "Announcements sent", all.announcements);
-        to.register(
-            "wire_checks",
-            "Times the wire was asked before a take-over",
-            all.checks,
-        );
-        to.register(
-            "address_conflicts",
-            "Claims of a VIP by another station",
-            all.conflicts,
-        );
-        to.register(
-            "frames_rejected",
-            "Malformed frames received",
-            all.frames_rejected,
-        );
-        to.register(
-            "health_probe_failures",
-            "Failed probes of the local API server",
-            all.probe_failures,
-        );
-        to.register(
-            "events_dropped",
-            "Kubernetes Events that were not written",
-            all.events_dropped,
-        );
+        to.register("wire_checks", "Times the wire was asked before a take-over", all.checks);
+        to.register("address_conflicts", "Claims of a VIP by another station", all.conflicts);
+        to.register("frames_rejected", "Malformed frames received", all.frames_rejected);
+        to.register("health_probe_failures", "Failed probes of the local API server", all.probe_failures);
+        to.register("events_dropped", "Kubernetes Events that were not written", all.events_dropped);
         new
     }
 }
@@ -311,11 +245,7 @@ impl TransitionLabels {
             Transition::Acquired => "acquired",
             Transition::Lost => "lost",
         };
-        Self {
-            scope: scope.to_owned(),
-            lease: lease.to_owned(),
-            transition,
-        }
+        Self { scope: scope.to_owned(), lease: lease.to_owned(), transition }
     }
 }
 
@@ -325,10 +255,7 @@ impl AnnouncementLabels {
             Kind::Arp => "arp",
             Kind::Ndp => "ndp",
         };
-        Self {
-            vip: vip.to_string(),
-            kind,
-        }
+        Self { vip: vip.to_string(), kind }
     }
 }
 
@@ -338,18 +265,13 @@ impl CheckLabels {
             Check::Free => "free",
             Check::Taken => "taken",
         };
-        Self {
-            vip: vip.to_string(),
-            result,
-        }
+        Self { vip: vip.to_string(), result }
     }
 }
 
 impl VipLabels {
     fn new(vip: IpAddr) -> Self {
-        Self {
-            vip: vip.to_string(),
-        }
+        Self { vip: vip.to_string() }
     }
 }
 
@@ -376,6 +298,4 @@ impl Outcome {
 }
 
 /// From a local API server's millisecond to the longest renew deadline in use.
-const REQUEST_BUCKETS: [f64; 12] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
-];
+const REQUEST_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];

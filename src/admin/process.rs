@@ -19,47 +19,17 @@ impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default();
         let start = Some(started.as_secs_f64());
-        gauge(
-            &mut encoder,
-            "process_start_time_seconds",
-            "When the process started",
-            start,
-        )?;
+        gauge(&mut encoder, "process_start_time_seconds", "When the process started", start)?;
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let resident = kilobytes(&status, "VmRSS:");
-        gauge(
-            &mut encoder,
-            "process_resident_memory_bytes",
-            "Resident memory",
-            resident,
-        )?;
+        gauge(&mut encoder, "process_resident_memory_bytes", "Resident memory", resident)?;
         let virtual_size = kilobytes(&status, "VmSize:");
-        gauge(
-            &mut encoder,
-            "process_virtual_memory_bytes",
-            "Virtual memory",
-            virtual_size,
-        )?;
-        gauge(
-            &mut encoder,
-            "process_open_fds",
-            "Open file descriptors",
-            open_fds(),
-        )?;
+        gauge(&mut encoder, "process_virtual_memory_bytes", "Virtual memory", virtual_size)?;
+        gauge(&mut encoder, "process_open_fds", "Open file descriptors", open_fds())?;
         let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
-        gauge(
-            &mut encoder,
-            "process_max_fds",
-            "Limit of file descriptors",
-            max_fds(&limits),
-        )?;
+        gauge(&mut encoder, "process_max_fds", "Limit of file descriptors", max_fds(&limits))?;
         let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-        counter(
-            &mut encoder,
-            "process_cpu_seconds",
-            "User and system time",
-            cpu_seconds(&stat),
-        )
+        counter(&mut encoder, "process_cpu_seconds", "User and system time", cpu_seconds(&stat))
     }
 }
 
@@ -95,27 +65,19 @@ fn kilobytes(status: &str, field: &str) -> Option<f64> {
 /// The command name may contain spaces and parentheses, so the fields are counted from the last one.
 fn cpu_seconds(stat: &str) -> Option<f64> {
     let (_, fields) = stat.rsplit_once(')')?;
-    let mut times = fields
-        .split_whitespace()
-        .skip(UTIME_AFTER_COMM)
-        .map(str::parse::<f64>);
+    let mut times = fields.split_whitespace().skip(UTIME_AFTER_COMM).map(str::parse::<f64>);
     let (user, system) = (times.next()?.ok()?, times.next()?.ok()?);
     Some((user + system) / TICKS_PER_SECOND)
 }
 
 fn max_fds(limits: &str) -> Option<f64> {
-    let line = limits
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files"))?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
 /// Without the one that lists the others.
 fn open_fds() -> Option<f64> {
-    let open = fs::read_dir("/proc/self/fd")
-        .ok()?
-        .count()
-        .saturating_sub(1);
+    let open = fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1);
     u32::try_from(open).ok().map(f64::from)
 }
 
@@ -137,19 +99,12 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_left_out() {
-        let nothing = (
-            kilobytes("", "VmRSS:"),
-            cpu_seconds("42 (a"),
-            max_fds("Max open files"),
-        );
+        let nothing = (kilobytes("", "VmRSS:"), cpu_seconds("42 (a"), max_fds("Max open files"));
         assert_eq!(nothing, (None, None, None));
     }
 
     #[test]
     fn memory_is_converted_to_bytes() {
-        assert_eq!(
-            kilobytes("Name:\tx\nVmRSS:\t    6616 kB\n", "VmRSS:"),
-            Some(6_774_784.0)
-        );
+        assert_eq!(kilobytes("Name:\tx\nVmRSS:\t    6616 kB\n", "VmRSS:"), Some(6_774_784.0));
     }
 }

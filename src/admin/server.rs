@@ -55,26 +55,16 @@ fn routes() -> Router<Admin> {
 }
 
 async fn metrics(State(admin): State<Admin>, headers: HeaderMap) -> impl IntoResponse {
-    let accept = headers
-        .get(ACCEPT)
-        .and_then(|accept| accept.to_str().ok())
-        .unwrap_or_default();
+    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let exposition = Exposition::accepted(accept);
-    (
-        [(CONTENT_TYPE, exposition.content_type())],
-        exposition.render(admin.metrics.render()),
-    )
+    ([(CONTENT_TYPE, exposition.content_type())], exposition.render(admin.metrics.render()))
 }
 
 async fn livez(State(admin): State<Admin>) -> (StatusCode, String) {
     match admin.stalled() {
         None => (StatusCode::OK, "ok\n".into()),
         Some(silent) => {
-            let why = format!(
-                "no progress for {:.1} s, limit {} s\n",
-                silent.as_secs_f64(),
-                STALE.as_secs()
-            );
+            let why = format!("no progress for {:.1} s, limit {} s\n", silent.as_secs_f64(), STALE.as_secs());
             (StatusCode::INTERNAL_SERVER_ERROR, why)
         }
     }
@@ -83,10 +73,7 @@ async fn livez(State(admin): State<Admin>) -> (StatusCode, String) {
 async fn readyz(State(admin): State<Admin>) -> (StatusCode, String) {
     match admin.status.ready() {
         Ok(why) => (StatusCode::OK, format!("ok: {why}\n")),
-        Err(why) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("not ready: {why}\n"),
-        ),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")),
     }
 }
 

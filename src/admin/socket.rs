@@ -44,10 +44,7 @@ impl AdminSocket {
     /// Another process answers there, something else is in the way, or the kernel refuses.
     pub async fn bind(path: &Path) -> Result<Self, SocketError> {
         make_room(path).await?;
-        let refused = |source| SocketError::Listen {
-            path: path.to_owned(),
-            source,
-        };
+        let refused = |source| SocketError::Listen { path: path.to_owned(), source };
         let listener = listen(path).map_err(refused)?;
         let file = SocketFile::at(path).map_err(refused)?;
         Ok(Self { listener, file })
@@ -69,10 +66,7 @@ pub struct SocketFile {
 
 impl SocketFile {
     fn at(path: &Path) -> io::Result<Self> {
-        Ok(Self {
-            path: path.to_owned(),
-            inode: inode(path)?,
-        })
+        Ok(Self { path: path.to_owned(), inode: inode(path)? })
     }
 }
 
@@ -86,16 +80,11 @@ impl Drop for SocketFile {
 }
 
 async fn make_room(path: &Path) -> Result<(), SocketError> {
-    let refused = |source| SocketError::Listen {
-        path: path.to_owned(),
-        source,
-    };
+    let refused = |source| SocketError::Listen { path: path.to_owned(), source };
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => make_directory(path).map_err(refused),
         Err(error) => Err(refused(error)),
-        Ok(found) if !found.file_type().is_socket() => {
-            Err(SocketError::NotASocket(path.to_owned()))
-        }
+        Ok(found) if !found.file_type().is_socket() => Err(SocketError::NotASocket(path.to_owned())),
         Ok(_) => match UnixStream::connect(path).await {
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
                 fs::remove_file(path).map_err(refused)
@@ -116,11 +105,7 @@ fn make_directory(path: &Path) -> io::Result<()> {
 /// `bind` creates the file with the mode of the unbound socket, less the umask. Set before, there is
 /// no moment at which others may connect.
 fn listen(path: &Path) -> io::Result<UnixListener> {
-    let unbound = File::from(OwnedFd::from(Socket::new(
-        Domain::UNIX,
-        Type::STREAM,
-        None,
-    )?));
+    let unbound = File::from(OwnedFd::from(Socket::new(Domain::UNIX, Type::STREAM, None)?));
     unbound.set_permissions(Permissions::from_mode(0o600))?;
     let socket = Socket::from(OwnedFd::from(unbound));
     socket.set_nonblocking(true)?;
@@ -169,10 +154,7 @@ mod tests {
         let path = dir.path().join("admin.sock");
         let first = AdminSocket::bind(&path).await.unwrap();
         let second = AdminSocket::bind(&path).await.unwrap_err();
-        assert_eq!(
-            second.to_string(),
-            format!("another process answers on {}", path.display())
-        );
+        assert_eq!(second.to_string(), format!("another process answers on {}", path.display()));
         UnixStream::connect(first.path()).await.unwrap();
     }
 
@@ -181,10 +163,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("admin.sock");
         fs::write(&path, "precious").unwrap();
-        assert!(matches!(
-            AdminSocket::bind(&path).await,
-            Err(SocketError::NotASocket(_))
-        ));
+        assert!(matches!(AdminSocket::bind(&path).await, Err(SocketError::NotASocket(_))));
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
     }
 

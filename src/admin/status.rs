@@ -193,8 +193,7 @@ impl Status {
     pub fn problems(&self) -> Vec<String> {
         let unready = (!self.ready).then(|| format!("not ready: {}", self.ready_why));
         let kubernetes = &self.kubernetes;
-        let server =
-            (!kubernetes.connected).then(|| format!("kubernetes: {}", kubernetes.condition));
+        let server = (!kubernetes.connected).then(|| format!("kubernetes: {}", kubernetes.condition));
         let health = (self.health.verdict == HealthVerdict::Unhealthy)
             .then(|| format!("api server is unhealthy: {}", self.health.reason));
         let links = self.links.iter().filter_map(LinkStatus::problem);
@@ -210,25 +209,19 @@ impl ScopeStatus {
         let Self { scope, lease, .. } = self;
         match self.state {
             ScopeState::Ineligible => Some(format!("{scope} is out of the election: {}", self.why)),
-            ScopeState::Standby if self.holder.is_none() => {
-                Some(format!("{scope}: nobody holds {lease}"))
+            ScopeState::Standby if self.holder.is_none() => Some(format!("{scope}: nobody holds {lease}")),
+            ScopeState::Bootstrapping | ScopeState::Standby | ScopeState::Holding | ScopeState::Leaving => {
+                None
             }
-            ScopeState::Bootstrapping
-            | ScopeState::Standby
-            | ScopeState::Holding
-            | ScopeState::Leaving => None,
         }
     }
 }
 
 impl VipStatus {
     fn problems(&self) -> impl Iterator<Item = String> {
-        let blocked = (self.state == VipState::Blocked)
-            .then(|| format!("{} is blocked: {}", self.address, self.why));
-        let rival = self
-            .rival
-            .as_ref()
-            .map(|mac| format!("{} is also claimed by {mac}", self.address));
+        let blocked =
+            (self.state == VipState::Blocked).then(|| format!("{} is blocked: {}", self.address, self.why));
+        let rival = self.rival.as_ref().map(|mac| format!("{} is also claimed by {mac}", self.address));
         blocked.into_iter().chain(rival)
     }
 }

@@ -49,16 +49,12 @@ fn the_status_is_written_as_documented_and_reads_back() {
 fn since_stands_still_while_the_state_does_and_a_vip_not_named_is_forgotten() {
     let now = clock::now();
     let (board, reader) = holding(now);
-    let since =
-        |reader: &super::board::StatusReader| reader.status().vips.first().map(|vip| vip.since);
+    let since = |reader: &super::board::StatusReader| reader.status().vips.first().map(|vip| vip.since);
     let first = since(&reader);
     std::thread::sleep(Duration::from_millis(5));
     board.vip("10.0.0.1".parse().unwrap(), held(None));
     assert_eq!(since(&reader), first);
-    let absent = super::board::VipFact {
-        state: VipState::Absent,
-        ..held(None)
-    };
+    let absent = super::board::VipFact { state: VipState::Absent, ..held(None) };
     board.vip("10.0.0.1".parse().unwrap(), absent);
     assert!(since(&reader) > first);
     board.vips([].into());
@@ -99,10 +95,7 @@ fn readiness_says_what_it_waits_for() {
             Err("shutting down".into()),
         ]
     );
-    assert_eq!(
-        reader.status().problems(),
-        ["not ready: shutting down", "kubernetes: connection refused"]
-    );
+    assert_eq!(reader.status().problems(), ["not ready: shutting down", "kubernetes: connection refused"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -113,16 +106,11 @@ async fn metrics_are_named_as_documented_and_labels_are_escaped() {
     metrics.declare_vip(vip);
     metrics.announced(vip, Kind::Arp);
     metrics.wire_checked(vip, Check::Free);
-    metrics.lease_transition(
-        "control-plane",
-        "kube-system/plndr-cp-lock",
-        Transition::Acquired,
-    );
+    metrics.lease_transition("control-plane", "kube-system/plndr-cp-lock", Transition::Acquired);
     metrics.lease_request(Operation::Renew, Outcome::Ok, Duration::from_millis(3));
     let text = metrics.render();
-    let ours = |line: &&str| {
-        !line.starts_with('#') && !line.starts_with("process_") && !line.contains("_bucket")
-    };
+    let ours =
+        |line: &&str| !line.starts_with('#') && !line.starts_with("process_") && !line.contains("_bucket");
     let mut samples: Vec<_> = text.lines().filter(ours).collect();
     samples.sort_unstable();
     let labels = r#"{scope="control-plane",lease="kube-system/plndr-cp-lock"}"#;
@@ -148,10 +136,7 @@ async fn metrics_are_named_as_documented_and_labels_are_escaped() {
     ];
     expected.sort_unstable();
     assert_eq!(samples, expected);
-    let process: Vec<_> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("# TYPE process_"))
-        .collect();
+    let process: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE process_")).collect();
     assert_eq!(
         process,
         [
@@ -183,16 +168,11 @@ async fn livez_turns_red_when_the_heartbeat_stops() {
         if beats {
             beat.send_replace(clock::now());
         }
-        let (code, body) = get(connect(&mut connections, &router), "/livez")
-            .await
-            .unwrap();
+        let (code, body) = get(connect(&mut connections, &router), "/livez").await.unwrap();
         asked.push((code.as_u16(), String::from_utf8(body.to_vec()).unwrap()));
     }
     let red = "no progress for 11.0 s, limit 10 s\n".to_owned();
-    assert_eq!(
-        asked,
-        [(200, "ok\n".into()), (500, red), (200, "ok\n".into())]
-    );
+    assert_eq!(asked, [(200, "ok\n".into()), (500, red), (200, "ok\n".into())]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -201,16 +181,9 @@ async fn a_client_that_never_ends_its_request_is_cut_off_and_delays_nobody() {
     let (router, mut connections) = (admin.public(), Connections::default());
     let begun = clock::now();
     let mut slow = connect(&mut connections, &router);
-    slow.write_all(b"GET /metrics HTTP/1.1\r\nX-Slow: ")
-        .await
-        .unwrap();
-    let (code, _) = get(connect(&mut connections, &router), "/readyz")
-        .await
-        .unwrap();
-    assert_eq!(
-        (code, clock::now() - begun),
-        (StatusCode::OK, Duration::ZERO)
-    );
+    slow.write_all(b"GET /metrics HTTP/1.1\r\nX-Slow: ").await.unwrap();
+    let (code, _) = get(connect(&mut connections, &router), "/readyz").await.unwrap();
+    assert_eq!((code, clock::now() - begun), (StatusCode::OK, Duration::ZERO));
     let mut rest = Vec::new();
     slow.read_to_end(&mut rest).await.unwrap();
     assert_eq!((clock::now() - begun).as_secs(), 5);
@@ -227,9 +200,7 @@ async fn of_a_thousand_connections_the_newest_sixty_four_live() {
     }
     let mut open = Vec::new();
     for (at, client) in clients.iter_mut().enumerate() {
-        let asked = client
-            .write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
-            .await;
+        let asked = client.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await;
         let mut answer = [0; 12];
         if asked.is_ok() && client.read_exact(&mut answer).await.is_ok() {
             assert_eq!(&answer, b"HTTP/1.1 200");
@@ -257,10 +228,7 @@ async fn a_port_that_is_taken_is_served_once_it_is_free() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    assert_eq!(
-        tokio::time::timeout(Duration::from_secs(10), served).await,
-        Ok(StatusCode::OK)
-    );
+    assert_eq!(tokio::time::timeout(Duration::from_secs(10), served).await, Ok(StatusCode::OK));
 }
 
 #[tokio::test]
@@ -278,19 +246,10 @@ async fn the_status_is_on_the_socket_only_and_a_body_is_refused() {
             Err(_) => tokio::task::yield_now().await,
         }
     };
-    let public = get(connect(&mut connections, &router), "/v1/status")
-        .await
-        .unwrap()
-        .0;
-    let private = get(UnixStream::connect(&path).await.unwrap(), "/v1/status")
-        .await
-        .unwrap()
-        .0;
+    let public = get(connect(&mut connections, &router), "/v1/status").await.unwrap().0;
+    let private = get(UnixStream::connect(&path).await.unwrap(), "/v1/status").await.unwrap().0;
     assert_eq!((public, private), (StatusCode::NOT_FOUND, StatusCode::OK));
-    stream
-        .write_all(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");

@@ -62,9 +62,6 @@ mod tests {
     #[test]
     fn the_age_of_a_moment_yet_to_come_is_zero() {
         let (early, late) = (Timestamp(1_000), Timestamp(3_500));
-        assert_eq!(
-            (early.age(late), late.age(early)),
-            (Duration::from_millis(2_500), Duration::ZERO)
-        );
+        assert_eq!((early.age(late), late.age(early)), (Duration::from_millis(2_500), Duration::ZERO));
     }
 }

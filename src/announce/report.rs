@@ -146,10 +146,8 @@ impl Reporter {
     }
 
     fn troubled(&mut self, vip: IpAddr, error: &NetError, what: &'static str) {
-        let text = std::error::Error::source(error).map_or_else(
-            || format!("{what}: {error}"),
-            |source| format!("{what}: {error}: {source}"),
-        );
+        let text = std::error::Error::source(error)
+            .map_or_else(|| format!("{what}: {error}"), |source| format!("{what}: {error}: {source}"));
         if self.trouble.insert(vip, text.clone()).as_ref() != Some(&text) {
             warn!(%vip, interface = self.interface, error = error as &dyn std::error::Error, "{what}");
         }

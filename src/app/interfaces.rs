@@ -16,9 +16,9 @@ use crate::announce::port::{Port, PortError};
 use crate::announce::{self};
 use crate::clock;
 use crate::config::Layer2;
+use crate::net::NetError;
 use crate::net::choice::{ChoiceError, choose};
 use crate::net::netlink::{LeftoverKind, Netlink};
-use crate::net::NetError;
 use crate::witness::Witness;
 
 /// The VIPs of one interface, each with the prefix length that it gets.
@@ -110,8 +110,7 @@ impl Driver {
     /// Runs until the core is gone; an interface that breaks is opened again.
     pub(super) async fn run(mut self) {
         let name = self.wires.name.clone();
-        let mut reporter =
-            announce::Reporter::new(name.clone(), self.vips.clone(), self.witness.clone());
+        let mut reporter = announce::Reporter::new(name.clone(), self.vips.clone(), self.witness.clone());
         let mut told = None;
         loop {
             let error = match Port::open(&name, self.vips.clone(), self.link.clone()).await {

@@ -53,7 +53,7 @@ fn settings(config: &Config, control_plane: &ControlPlane) -> AccessSettings {
         in_cluster: access.service.clone().map(|(host, port)| InCluster { host, port }),
         endpoint: EndpointSettings {
             kubernetes_addr: access.address.as_ref().map(Uri::to_string),
-            api_port: Some(control_plane.port.get()),
+            api_port: access.api_port.map(Into::into),
             control_plane: true,
             vips: control_plane.vips.iter().map(ipnet::IpNet::addr).collect::<BTreeSet<_>>(),
         },
@@ -93,10 +93,8 @@ pub(super) fn lease(
     let name = lease_name(config);
     let (out, observed) = watch::channel(None);
     tasks.spawn("lease watch", watch_lease(name.clone(), connections.clone(), out));
-    let holder = Holder {
-        identity: config.node_name.clone(),
-        lease_duration: config.election.timing.lease_duration,
-    };
+    let holder =
+        Holder { identity: config.node_name.clone(), lease_duration: config.election.timing.lease_duration };
     (LeaseStore::new(name, holder, BTreeMap::new(), connections.clone(), observed.clone()), observed)
 }
 
@@ -120,7 +118,13 @@ pub(super) fn health_gate(
     };
     let probe = Probe::new(target(health), health.timeout, connections.clone());
     let (out, verdict) = watch::channel(Verdict::Unknown);
-    tasks.spawn("health gate", watch_health(gate(health), probe, out, witness.clone()));
+    let (gate, witness, mut connections) = (gate(health), witness.clone(), connections.clone());
+    tasks.spawn("health gate", async move {
+        // Before there is a server, that it does not answer is no news.
+        if connections.wait_for(Option::is_some).await.is_ok() {
+            watch_health(gate, probe, out, witness).await;
+        }
+    });
     Some(verdict)
 }
 
@@ -132,7 +136,8 @@ fn target(health: &config::Health) -> Target {
             let authority = address.authority().map_or("", |authority| authority.as_str());
             let url = format!("{}://{authority}{path}", address.scheme_str().unwrap_or("https"));
             // Both parts were parsed before, so together they parse.
-            url.parse().map_or(Target::Connected { path }, |url| Target::Address { url, ca: health.ca_path.clone() })
+            url.parse()
+                .map_or(Target::Connected { path }, |url| Target::Address { url, ca: health.ca_path.clone() })
         }
     }
 }

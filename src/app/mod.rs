@@ -53,7 +53,8 @@ pub async fn run(config: Config, control_plane: ControlPlane, drain: Drain) -> a
         ports = interfaces::find(&config.layer2, &control_plane.vips) => ports,
         () = drain.started() => return Ok(Ending::Orderly),
     };
-    let daemon = Daemon { config: &config, control_plane: &control_plane, witness, connections, drain: drain.clone() };
+    let daemon =
+        Daemon { config: &config, control_plane: &control_plane, witness, connections, drain: drain.clone() };
     let election = daemon.wire(ports, &mut tasks);
     supervise(tasks, election, &drain, &heart, &board, config.shutdown_wait).await
 }
@@ -95,7 +96,8 @@ impl Daemon<'_> {
         let start = |(name, vips): (String, interfaces::Vips)| {
             let wires =
                 layer2::Wires { name: name.clone(), desired: desired.clone(), reports: reports.clone() };
-            let (driver, link) = interfaces::Driver::new(&self.config.layer2, vips, wires, self.witness.clone());
+            let (driver, link) =
+                interfaces::Driver::new(&self.config.layer2, vips, wires, self.witness.clone());
             tasks.spawn(format!("announcer {name}"), driver.run());
             link
         };

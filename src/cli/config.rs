@@ -38,11 +38,7 @@ pub enum Output {
 #[must_use]
 pub fn run(args: &ConfigArgs) -> ExitCode {
     if args.schema || args.markdown {
-        write(&if args.schema {
-            print::schema()
-        } else {
-            print::markdown()
-        });
+        write(&if args.schema { print::schema() } else { print::markdown() });
         return ExitCode::SUCCESS;
     }
     match config::load(&args.run.flags) {
@@ -84,9 +80,6 @@ mod tests {
         let args = ConfigArgs::from_arg_matches(&matches).unwrap();
         let given = [("arp", "true"), ("namespace", "vips")];
         let given = given.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        assert_eq!(
-            (args.output, args.run.flags),
-            (Output::Json, config::Flags(given.to_vec()))
-        );
+        assert_eq!((args.output, args.run.flags), (Output::Json, config::Flags(given.to_vec())));
     }
 }

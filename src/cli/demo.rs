@@ -63,11 +63,7 @@ pub fn api(args: &ApiArgs) -> ExitCode {
 /// Runs the demo. Success means that every promise held. Not to be called from within a runtime.
 #[must_use]
 pub fn run(args: &DemoArgs) -> ExitCode {
-    let code = if args.isolated {
-        inside(args)
-    } else {
-        outside()
-    };
+    let code = if args.isolated { inside(args) } else { outside() };
     code.unwrap_or_else(|error| {
         eprintln!("vipcast demo: {error:#}");
         ExitCode::FAILURE
@@ -76,9 +72,7 @@ pub fn run(args: &DemoArgs) -> ExitCode {
 
 /// The same command line once more, in namespaces of its own.
 fn outside() -> anyhow::Result<ExitCode> {
-    let arguments = std::env::args_os()
-        .skip(1)
-        .chain([OsString::from("--isolated")]);
+    let arguments = std::env::args_os().skip(1).chain([OsString::from("--isolated")]);
     let status = isolate::run_isolated(arguments.collect())?;
     Ok(isolate::exit_code(status).into())
 }
@@ -86,24 +80,14 @@ fn outside() -> anyhow::Result<ExitCode> {
 fn inside(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     isolate::settle_in()?;
     let interrupt = Interrupt::on_signals()?;
-    let mut progress = Progress {
-        begun: clock::now(),
-        to_stderr: args.json,
-    };
-    let settings = Settings {
-        place: WORK_PLACE.into(),
-        ..Settings::own(args.nodes.into())
-    };
-    progress.say(&format!(
-        "building a LAN of {} nodes, an API server, a client and an observer",
-        args.nodes
-    ));
+    let mut progress = Progress { begun: clock::now(), to_stderr: args.json };
+    let settings = Settings { place: WORK_PLACE.into(), ..Settings::own(args.nodes.into()) };
+    progress.say(&format!("building a LAN of {} nodes, an API server, a client and an observer", args.nodes));
     let mut cluster = Cluster::start(settings, interrupt)?;
-    let outcomes =
-        match scenario::perform(&mut cluster, args.pace(), &mut |line| progress.say(line)) {
-            Err(LabError::Interrupted) => return Ok(ExitCode::from(INTERRUPTED)),
-            other => other?,
-        };
+    let outcomes = match scenario::perform(&mut cluster, args.pace(), &mut |line| progress.say(line)) {
+        Err(LabError::Interrupted) => return Ok(ExitCode::from(INTERRUPTED)),
+        other => other?,
+    };
     report(args, &cluster, &outcomes)
 }
 
@@ -121,20 +105,12 @@ fn report(args: &DemoArgs, cluster: &Cluster, outcomes: &[Outcome]) -> anyhow::R
         print_entrances(cluster);
         cluster.keep();
     }
-    Ok(if report.kept {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if report.kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 impl DemoArgs {
     const fn pace(&self) -> Pace {
-        if self.quick {
-            Pace::Quick
-        } else {
-            Pace::Thorough
-        }
+        if self.quick { Pace::Quick } else { Pace::Thorough }
     }
 }
 
@@ -169,27 +145,16 @@ fn print_logs(cluster: &Cluster) {
 fn print_entrances(cluster: &Cluster) {
     let lan = cluster.lan();
     eprintln!("The LAN stays up until Ctrl-C. To enter it:");
-    for host in lan
-        .nodes
-        .iter()
-        .chain([&lan.api, &lan.client, &lan.observer])
-    {
+    for host in lan.nodes.iter().chain([&lan.api, &lan.client, &lan.observer]) {
         eprintln!("  {:9} {}", host.name, entrance(host));
     }
-    eprintln!(
-        "Logs, sockets and the kubeconfig are in {} there.",
-        cluster.directory().display()
-    );
+    eprintln!("Logs, sockets and the kubeconfig are in {} there.", cluster.directory().display());
 }
 
 /// Namespaces have no names here: this process holds them open.
 fn entrance(host: &Host) -> String {
     let (process, number) = (std::process::id(), host.namespace.number());
-    let user = if isolate::is_rootless() {
-        "-U --preserve-credentials "
-    } else {
-        ""
-    };
+    let user = if isolate::is_rootless() { "-U --preserve-credentials " } else { "" };
     format!("nsenter -t {process} {user}-m --net=/proc/{process}/fd/{number}")
 }
 

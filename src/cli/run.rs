@@ -54,7 +54,12 @@ fn format(format: LogFormat) -> log::Format {
 
 fn greet(resolved: &Resolved) {
     let config = &resolved.config;
-    info!(version = version::VERSION, revision = version::REVISION, node = config.node_name, "vipcast starts");
+    info!(
+        version = version::VERSION,
+        revision = version::REVISION,
+        node = config.node_name,
+        "vipcast starts"
+    );
     for notice in &resolved.notices {
         match notice.severity {
             Severity::Warning => warn!(setting = notice.setting, text = notice.text, "configuration"),

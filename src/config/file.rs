@@ -34,22 +34,14 @@ pub(super) fn read(path: &str, text: &str) -> Result<(Entries, Vec<Problem>), Bo
     let root = serde_saphyr::from_str_with_options::<Spanned<Node>>(text, options)
         .map_err(|error| Box::new(unreadable(path, &error)))?;
     let (mut entries, mut problems) = (Entries::new(), Vec::new());
-    let mut walk = Walk {
-        path,
-        text,
-        entries: &mut entries,
-        problems: &mut problems,
-    };
+    let mut walk = Walk { path, text, entries: &mut entries, problems: &mut problems };
     match &root.value {
         Node::Null => {}
         Node::Map(pairs) => walk.map("", pairs),
         Node::Scalar(_) | Node::Number(_) | Node::List(_) => {
             let source = walk.source("", &root);
             let problem = Problem::plain(WHOLE, "not a mapping", "write key: value pairs");
-            return Err(Box::new(Problem {
-                source: Some(source),
-                ..problem
-            }));
+            return Err(Box::new(Problem { source: Some(source), ..problem }));
         }
     }
     Ok((entries, problems))
@@ -78,11 +70,7 @@ impl Walk<'_> {
             if self.problems.len() >= MOST {
                 return;
             }
-            let key = if prefix.is_empty() {
-                name.clone()
-            } else {
-                format!("{prefix}.{name}")
-            };
+            let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
             match table::ALL.iter().find(|spec| spec.key == key) {
                 Some(spec) => self.setting(spec, node),
                 None => self.group(&key, node),
@@ -96,23 +84,13 @@ impl Walk<'_> {
         let known = table::ALL.iter().any(|spec| spec.key.starts_with(&below));
         if !known {
             let reason = hint::unknown(key, names());
-            return self.refuse(
-                key,
-                node,
-                &reason,
-                "vipcast config --schema lists every key",
-            );
+            return self.refuse(key, node, &reason, "vipcast config --schema lists every key");
         }
         match &node.value {
             Node::Map(pairs) => self.map(key, pairs),
             Node::Null => {}
             Node::Scalar(_) | Node::Number(_) | Node::List(_) => {
-                self.refuse(
-                    key,
-                    node,
-                    "a group of settings, not a value",
-                    "write its settings below it",
-                );
+                self.refuse(key, node, "a group of settings, not a value", "write its settings below it");
             }
         }
     }
@@ -121,31 +99,23 @@ impl Walk<'_> {
         let text = match &node.value {
             Node::Null => None,
             Node::Scalar(_) | Node::Number(_) => self.scalar(node).map(str::to_owned),
-            Node::List(items) if matches!(spec.kind, Kind::Addresses) => {
-                match self.scalars(items) {
-                    Some(texts) => Some(texts.join(",")),
-                    None => {
-                        return self.refuse(
-                            spec.key,
-                            node,
-                            "not a list of addresses",
-                            "write one address per item",
-                        );
-                    }
+            Node::List(items) if matches!(spec.kind, Kind::Addresses) => match self.scalars(items) {
+                Some(texts) => Some(texts.join(",")),
+                None => {
+                    return self.refuse(
+                        spec.key,
+                        node,
+                        "not a list of addresses",
+                        "write one address per item",
+                    );
                 }
-            }
+            },
             Node::List(_) => return self.refuse(spec.key, node, "a list", "write a single value"),
             Node::Map(_) => {
                 return self.refuse(spec.key, node, "a mapping", "write a single value");
             }
         };
-        self.entries.insert(
-            spec.key,
-            Entry {
-                text,
-                line: node.referenced.line(),
-            },
-        );
+        self.entries.insert(spec.key, Entry { text, line: node.referenced.line() });
     }
 
     fn scalars<'n>(&'n self, items: &'n [Spanned<Node>]) -> Option<Vec<&'n str>> {
@@ -170,18 +140,11 @@ impl Walk<'_> {
 
     fn refuse(&mut self, key: &str, node: &Spanned<Node>, reason: &str, fix: &str) {
         let source = self.source(key, node);
-        self.problems.push(Problem {
-            source: Some(source),
-            ..Problem::plain(key, reason, fix)
-        });
+        self.problems.push(Problem { source: Some(source), ..Problem::plain(key, reason, fix) });
     }
 
     fn source(&self, key: &str, node: &Spanned<Node>) -> Source {
-        Source::File {
-            path: self.path.to_owned(),
-            key: key.to_owned(),
-            line: node.referenced.line(),
-        }
+        Source::File { path: self.path.to_owned(), key: key.to_owned(), line: node.referenced.line() }
     }
 }
 
@@ -255,28 +218,19 @@ impl<'de> Visitor<'de> for Shape {
 
 /// Every key and every group.
 fn names() -> impl Iterator<Item = &'static str> {
-    let groups = table::ALL.iter().flat_map(|spec| {
-        spec.key
-            .match_indices('.')
-            .filter_map(|(at, _)| spec.key.get(..at))
-    });
+    let groups = table::ALL
+        .iter()
+        .flat_map(|spec| spec.key.match_indices('.').filter_map(|(at, _)| spec.key.get(..at)));
     table::ALL.iter().map(|spec| spec.key).chain(groups)
 }
 
 fn unreadable(path: &str, error: &serde_saphyr::Error) -> Problem {
     let line = error.location().map_or(0, |location| location.line());
-    let source = Source::File {
-        path: path.to_owned(),
-        key: String::new(),
-        line,
-    };
+    let source = Source::File { path: path.to_owned(), key: String::new(), line };
     // The message may quote the file; one line of it is enough to find the place.
     let message = error.without_snippet().to_string();
     let reason = super::problem::shown(message.lines().next().unwrap_or("not YAML"));
-    Problem {
-        source: Some(source),
-        ..Problem::plain(WHOLE, reason, "vipcast reads YAML and JSON")
-    }
+    Problem { source: Some(source), ..Problem::plain(WHOLE, reason, "vipcast reads YAML and JSON") }
 }
 
 /// What a problem of the whole file is called.

@@ -43,40 +43,22 @@ impl FromArgMatches for RunArgs {
 
 /// Specs whose flags exist.
 fn specs() -> impl Iterator<Item = &'static Spec> {
-    [&table::CONFIG_FILE.spec]
-        .into_iter()
-        .chain(table::ALL.iter().copied())
+    [&table::CONFIG_FILE.spec].into_iter().chain(table::ALL.iter().copied())
 }
 
 fn names() -> impl Iterator<Item = &'static str> {
     let ours = specs().flat_map(|spec| spec.flags.iter().map(|name| name.text));
-    ours.chain(
-        foreign::ALL
-            .iter()
-            .flat_map(|row| row.flags.iter().copied()),
-    )
+    ours.chain(foreign::ALL.iter().flat_map(|row| row.flags.iter().copied()))
 }
 
 fn args() -> impl Iterator<Item = Arg> {
-    let ours = specs().flat_map(|spec| {
-        spec.flags
-            .iter()
-            .enumerate()
-            .map(move |(at, name)| setting(spec, name, at))
-    });
-    ours.chain(
-        foreign::ALL
-            .iter()
-            .flat_map(|row| row.flags.iter().map(|name| ignored(name, row.form))),
-    )
+    let ours =
+        specs().flat_map(|spec| spec.flags.iter().enumerate().map(move |(at, name)| setting(spec, name, at)));
+    ours.chain(foreign::ALL.iter().flat_map(|row| row.flags.iter().map(|name| ignored(name, row.form))))
 }
 
 fn setting(spec: &'static Spec, name: &'static Name, at: usize) -> Arg {
-    let env = spec
-        .env
-        .first()
-        .map(|name| format!(" [env: {}]", name.text))
-        .unwrap_or_default();
+    let env = spec.env.first().map(|name| format!(" [env: {}]", name.text)).unwrap_or_default();
     let unset = spec.default.unwrap_or(spec.otherwise);
     let arg = form(name.text, matches!(spec.kind, Kind::Switch))
         .help(format!("{}{env} [default: {unset}]", spec.help))
@@ -90,24 +72,14 @@ fn setting(spec: &'static Spec, name: &'static Name, at: usize) -> Arg {
 
 fn ignored(name: &'static str, form_of: Form) -> Arg {
     let arg = form(name, form_of == Form::Switch).hide(true);
-    if name == "configMap" {
-        arg.short('c')
-    } else {
-        arg
-    }
+    if name == "configMap" { arg.short('c') } else { arg }
 }
 
 /// As pflag reads it: a switch takes a value only after `=`, everything else also as the next word.
 fn form(name: &'static str, switch: bool) -> Arg {
-    let arg = Arg::new(name)
-        .long(name)
-        .action(ArgAction::Set)
-        .value_name("VALUE");
+    let arg = Arg::new(name).long(name).action(ArgAction::Set).value_name("VALUE");
     if switch {
-        arg.num_args(0..=1)
-            .require_equals(true)
-            .default_missing_value("true")
-            .value_name("BOOL")
+        arg.num_args(0..=1).require_equals(true).default_missing_value("true").value_name("BOOL")
     } else {
         arg.allow_hyphen_values(true)
     }

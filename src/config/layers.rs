@@ -63,16 +63,7 @@ impl Layers {
         let complete = read.is_ok();
         let (file, problems) = read.unwrap_or_else(|problem| (Entries::new(), vec![*problem]));
         let flags = flags.0.iter().cloned().collect();
-        (
-            Self {
-                flags,
-                env: env.collect(),
-                path,
-                file,
-                complete,
-            },
-            problems,
-        )
+        (Self { flags, env: env.collect(), path, file, complete }, problems)
     }
 
     /// What counts: the first of flag, environment and file that says anything. Names of one layer
@@ -82,26 +73,15 @@ impl Layers {
         let flag = agree(self.named_flags(spec), &mut problems);
         let env = agree(self.named_env(spec), &mut problems);
         let file = self.file.get(spec.key).and_then(|entry| {
-            let source = Source::File {
-                path: self.path.clone(),
-                key: spec.key.to_owned(),
-                line: entry.line,
-            };
-            text_of(spec, entry.text.as_deref()?).map(|text| Given {
-                text,
-                source,
-                bare: Unit::Seconds,
-            })
+            let source = Source::File { path: self.path.clone(), key: spec.key.to_owned(), line: entry.line };
+            text_of(spec, entry.text.as_deref()?).map(|text| Given { text, source, bare: Unit::Seconds })
         });
         (flag.or(env).or(file), problems)
     }
 
     /// A variable that is not a setting of ours, such as `KUBECONFIG`.
     pub(super) fn variable(&self, name: &str) -> Option<&str> {
-        self.env
-            .get(name)
-            .map(String::as_str)
-            .filter(|text| !text.is_empty())
+        self.env.get(name).map(String::as_str).filter(|text| !text.is_empty())
     }
 
     /// Names of kube-vip's that set nothing here.
@@ -110,28 +90,12 @@ impl Layers {
         for (name, text) in &self.flags {
             if let Some(row) = Foreign::with_flag(name) {
                 let dashed = format!("--{name}");
-                verdict.add(
-                    row,
-                    &dashed,
-                    text,
-                    Source::Flag {
-                        name: dashed.clone(),
-                        instead: None,
-                    },
-                );
+                verdict.add(row, &dashed, text, Source::Flag { name: dashed.clone(), instead: None });
             }
         }
         for (name, text) in &self.env {
             if let Some(row) = Foreign::with_env(name) {
-                verdict.add(
-                    row,
-                    name,
-                    text,
-                    Source::Environment {
-                        name: name.clone(),
-                        instead: None,
-                    },
-                );
+                verdict.add(row, name, text, Source::Environment { name: name.clone(), instead: None });
             }
         }
         verdict.finish();
@@ -140,37 +104,25 @@ impl Layers {
 
     /// A hint for each variable that looks like one of ours and is not.
     pub(super) fn unknown(&self) -> impl Iterator<Item = Notice> {
-        let known =
-            |name: &str| table::with_env(name).is_some() || Foreign::with_env(name).is_some();
-        self.env
-            .keys()
-            .filter(move |name| looks_like_ours(name) && !known(name))
-            .map(move |name| {
-                let text = hint::unknown(name, known_env());
-                let notice = Notice::warning(name.clone(), text);
-                if name.chars().any(char::is_uppercase) && known(&name.to_lowercase()) {
-                    return Notice {
-                        text: format!("{} Names are lower case", notice.text),
-                        ..notice
-                    };
-                }
-                notice
-            })
+        let known = |name: &str| table::with_env(name).is_some() || Foreign::with_env(name).is_some();
+        self.env.keys().filter(move |name| looks_like_ours(name) && !known(name)).map(move |name| {
+            let text = hint::unknown(name, known_env());
+            let notice = Notice::warning(name.clone(), text);
+            if name.chars().any(char::is_uppercase) && known(&name.to_lowercase()) {
+                return Notice { text: format!("{} Names are lower case", notice.text), ..notice };
+            }
+            notice
+        })
     }
 
     fn named_flags<'a>(&'a self, spec: &'static Spec) -> impl Iterator<Item = Given> + use<'a> {
         let instead = first(spec.flags).map(|name| format!("--{name}"));
         spec.flags.iter().filter_map(move |name| {
             let text = text_of(spec, self.flags.get(name.text)?)?;
-            let instead = instead
-                .clone()
-                .filter(|_| name.status == Status::Deprecated);
+            let instead = instead.clone().filter(|_| name.status == Status::Deprecated);
             Some(Given {
                 text,
-                source: Source::Flag {
-                    name: format!("--{}", name.text),
-                    instead,
-                },
+                source: Source::Flag { name: format!("--{}", name.text), instead },
                 bare: name.bare,
             })
         })
@@ -179,21 +131,11 @@ impl Layers {
     fn named_env<'a>(&'a self, spec: &'static Spec) -> impl Iterator<Item = Given> + use<'a> {
         let instead = first(spec.env).map(str::to_owned);
         spec.env.iter().filter_map(move |name| {
-            let text = self
-                .env
-                .get(name.text)
-                .filter(|text| !is_unset(text))?
-                .trim()
-                .to_owned();
-            let instead = instead
-                .clone()
-                .filter(|_| name.status == Status::Deprecated);
+            let text = self.env.get(name.text).filter(|text| !is_unset(text))?.trim().to_owned();
+            let instead = instead.clone().filter(|_| name.status == Status::Deprecated);
             Some(Given {
                 text,
-                source: Source::Environment {
-                    name: name.text.to_owned(),
-                    instead,
-                },
+                source: Source::Environment { name: name.text.to_owned(), instead },
                 bare: name.bare,
             })
         })
@@ -224,20 +166,10 @@ fn text_of(spec: &Spec, text: &str) -> Option<String> {
 fn agree(mut named: impl Iterator<Item = Given>, problems: &mut Vec<Problem>) -> Option<Given> {
     let first = named.next()?;
     for other in named.filter(|other| other.text != first.text) {
-        let (name, rival) = (
-            other.source.name().unwrap_or_default(),
-            first.source.name().unwrap_or_default(),
-        );
-        let problem = Problem::plain(
-            name,
-            format!("contradicts {rival}"),
-            format!("keep only {rival}"),
-        );
-        problems.push(Problem {
-            value: Some(other.text),
-            source: Some(other.source.clone()),
-            ..problem
-        });
+        let (name, rival) =
+            (other.source.name().unwrap_or_default(), first.source.name().unwrap_or_default());
+        let problem = Problem::plain(name, format!("contradicts {rival}"), format!("keep only {rival}"));
+        problems.push(Problem { value: Some(other.text), source: Some(other.source.clone()), ..problem });
     }
     Some(first)
 }
@@ -247,9 +179,7 @@ fn first(names: &'static [Name]) -> Option<&'static str> {
 }
 
 fn known_env() -> impl Iterator<Item = &'static str> {
-    let ours = table::ALL
-        .iter()
-        .flat_map(|spec| spec.env.iter().map(|name| name.text));
+    let ours = table::ALL.iter().flat_map(|spec| spec.env.iter().map(|name| name.text));
     ours.chain(foreign::ALL.iter().flat_map(|row| row.env.iter().copied()))
 }
 
@@ -261,14 +191,5 @@ fn looks_like_ours(name: &str) -> bool {
     exact || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-const PREFIXES: &[&str] = &[
-    "vip_",
-    "cp_",
-    "svc_",
-    "bgp_",
-    "lb_",
-    "egress_",
-    "prometheus_",
-    "control_plane_",
-    "vipcast_",
-];
+const PREFIXES: &[&str] =
+    &["vip_", "cp_", "svc_", "bgp_", "lb_", "egress_", "prometheus_", "control_plane_", "vipcast_"];

@@ -15,9 +15,7 @@ use super::{HostFacts, Resolved, resolve_document, table};
 pub fn load(flags: &Flags) -> Result<Resolved, Problems> {
     // Not `vars`: it panics on a value that is not UTF-8. Such a value is refused when it is parsed.
     let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
-    let env: Vec<_> = std::env::vars_os()
-        .map(|(name, value)| (text(name), text(value)))
-        .collect();
+    let env: Vec<_> = std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
     let file = file(flags, &env).unwrap_or_else(Document::Unreadable);
     resolve_document(flags, env.into_iter(), file, &host())
 }
@@ -33,18 +31,11 @@ fn file(flags: &Flags, env: &[(String, String)]) -> Result<Document, Box<Problem
         return Ok(Document::None);
     };
     match read(Path::new(&given.text)) {
-        Ok(text) => Ok(Document::Text {
-            path: given.text,
-            text,
-        }),
+        Ok(text) => Ok(Document::Text { path: given.text, text }),
         Err(reason) => {
             let setting = given.source.name().unwrap_or("config").to_owned();
             let problem = Problem::plain(setting, reason, "name a readable YAML or JSON file");
-            Err(Box::new(Problem {
-                value: Some(given.text),
-                source: Some(given.source),
-                ..problem
-            }))
+            Err(Box::new(Problem { value: Some(given.text), source: Some(given.source), ..problem }))
         }
     }
 }
@@ -56,22 +47,12 @@ fn read(path: &Path) -> Result<String, String> {
     }
     let mut text = String::new();
     let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
-    file.take(FILE_MAX + 1)
-        .read_to_string(&mut text)
-        .map_err(|error| error.to_string())?;
-    if text.len() as u64 > FILE_MAX {
-        Err(format!("larger than {FILE_MAX} bytes"))
-    } else {
-        Ok(text)
-    }
+    file.take(FILE_MAX + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    if text.len() as u64 > FILE_MAX { Err(format!("larger than {FILE_MAX} bytes")) } else { Ok(text) }
 }
 
 fn host() -> HostFacts {
-    let line = |path: &str| {
-        std::fs::read_to_string(path)
-            .ok()
-            .map(|text| text.trim().to_owned())
-    };
+    let line = |path: &str| std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
     HostFacts {
         hostname: line("/proc/sys/kernel/hostname").unwrap_or_default(),
         service_account_namespace: line("/var/run/secrets/kubernetes.io/serviceaccount/namespace")

@@ -25,8 +25,8 @@ pub use load::load;
 pub use problem::{Notice, Problem, Problems, Severity};
 pub use source::Source;
 pub use types::{
-    Admin, Config, ControlPlane, Election, Health, KubernetesAccess, Layer2, Listen, Log,
-    LogFormat, LogLevel, WireCheck,
+    Admin, Config, ControlPlane, Election, Health, KubernetesAccess, Layer2, Listen, Log, LogFormat,
+    LogLevel, WireCheck,
 };
 
 use layers::{Document, Layers};
@@ -91,11 +91,7 @@ fn resolve_document(
     notices.extend(layers.unknown());
     let problems = unique(std::mem::take(&mut reader.problems));
     match config {
-        Some(config) if problems.is_empty() => Ok(Resolved {
-            config,
-            notices,
-            sources: reader.effective(),
-        }),
+        Some(config) if problems.is_empty() => Ok(Resolved { config, notices, sources: reader.effective() }),
         Some(_) | None => Err(Problems { problems, notices }),
     }
 }

@@ -54,31 +54,17 @@ impl Problem {
         reason: impl Into<String>,
         fix: impl Into<String>,
     ) -> Self {
-        Self {
-            setting: setting.into(),
-            value: None,
-            source: None,
-            reason: reason.into(),
-            fix: fix.into(),
-        }
+        Self { setting: setting.into(), value: None, source: None, reason: reason.into(), fix: fix.into() }
     }
 }
 
 impl Notice {
     pub(super) fn warning(setting: impl Into<String>, text: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Warning,
-            setting: setting.into(),
-            text: text.into(),
-        }
+        Self { severity: Severity::Warning, setting: setting.into(), text: text.into() }
     }
 
     pub(super) fn info(setting: impl Into<String>, text: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Info,
-            setting: setting.into(),
-            text: text.into(),
-        }
+        Self { severity: Severity::Info, setting: setting.into(), text: text.into() }
     }
 }
 
@@ -92,21 +78,14 @@ impl fmt::Display for Problem {
             write!(f, " ({})", source.place())?;
         }
         write!(f, ": {}", self.reason)?;
-        if self.fix.is_empty() {
-            Ok(())
-        } else {
-            write!(f, "; {}", self.fix)
-        }
+        if self.fix.is_empty() { Ok(()) } else { write!(f, "; {}", self.fix) }
     }
 }
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines = self
-            .problems
-            .iter()
-            .map(ToString::to_string)
-            .chain(self.notices.iter().map(ToString::to_string));
+        let lines =
+            self.problems.iter().map(ToString::to_string).chain(self.notices.iter().map(ToString::to_string));
         f.write_str(&lines.collect::<Vec<_>>().join("\n"))
     }
 }
@@ -119,14 +98,8 @@ impl fmt::Display for Notice {
 
 /// Text from outside as it may go to a terminal: one line, bounded, without credentials of a URL.
 pub(super) fn shown(text: &str) -> String {
-    let text = text
-        .rsplit_once('@')
-        .map_or_else(|| text.to_owned(), |(_, host)| format!("***@{host}"));
-    let mut shown: String = text
-        .chars()
-        .take(SHOWN)
-        .flat_map(char::escape_debug)
-        .collect();
+    let text = text.rsplit_once('@').map_or_else(|| text.to_owned(), |(_, host)| format!("***@{host}"));
+    let mut shown: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
     if text.chars().nth(SHOWN).is_some() {
         shown.push('…');
     }

@@ -19,12 +19,7 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(layers: &'a Layers, problems: Vec<Problem>) -> Self {
-        Self {
-            layers,
-            problems,
-            notices: Vec::new(),
-            effective: BTreeMap::new(),
-        }
+        Self { layers, problems, notices: Vec::new(), effective: BTreeMap::new() }
     }
 
     /// A setting that has a default.
@@ -60,89 +55,46 @@ impl<'a> Reader<'a> {
     pub(super) fn blame(&mut self, spec: &Spec, reason: impl Into<String>, fix: impl Into<String>) {
         let noted = self.effective.get(spec.key);
         let source = noted.map(|noted| noted.source.clone());
-        let setting = source
-            .as_ref()
-            .and_then(Source::name)
-            .unwrap_or_else(|| spec.preferred())
-            .to_owned();
+        let setting = source.as_ref().and_then(Source::name).unwrap_or_else(|| spec.preferred()).to_owned();
         let value = noted.and_then(|noted| noted.value.clone());
-        self.problems.push(Problem {
-            setting,
-            value,
-            source,
-            reason: reason.into(),
-            fix: fix.into(),
-        });
+        self.problems.push(Problem { setting, value, source, reason: reason.into(), fix: fix.into() });
     }
 
     /// The name under which a setting was given, else the one to recommend.
     pub(super) fn name(&self, spec: &Spec) -> String {
-        let noted = self
-            .effective
-            .get(spec.key)
-            .and_then(|noted| noted.source.name());
+        let noted = self.effective.get(spec.key).and_then(|noted| noted.source.name());
         noted.unwrap_or_else(|| spec.preferred()).to_owned()
     }
 
     /// Whether somebody asked for this setting by name.
     pub(super) fn is_explicit(&self, spec: &Spec) -> bool {
-        self.effective
-            .get(spec.key)
-            .is_some_and(|noted| noted.source.name().is_some())
+        self.effective.get(spec.key).is_some_and(|noted| noted.source.name().is_some())
     }
 
     /// Replaces what `vipcast config` shows for a setting that follows from something else.
-    pub(super) fn derived(
-        &mut self,
-        spec: &'static Spec,
-        value: impl Into<String>,
-        from: impl Into<String>,
-    ) {
+    pub(super) fn derived(&mut self, spec: &'static Spec, value: impl Into<String>, from: impl Into<String>) {
         self.note(spec, Some(value.into()), Source::Derived(from.into()));
     }
 
     /// In the order of the table.
     pub(super) fn effective(mut self) -> Vec<Effective> {
-        super::table::ALL
-            .iter()
-            .filter_map(|spec| self.effective.remove(spec.key))
-            .collect()
+        super::table::ALL.iter().filter_map(|spec| self.effective.remove(spec.key)).collect()
     }
 
     fn deprecation(&mut self, given: &Given) {
-        if let Source::Flag {
-            name,
-            instead: Some(instead),
-        }
-        | Source::Environment {
-            name,
-            instead: Some(instead),
-        } = &given.source
+        if let Source::Flag { name, instead: Some(instead) }
+        | Source::Environment { name, instead: Some(instead) } = &given.source
         {
-            self.notices.push(Notice::warning(
-                name.clone(),
-                format!("deprecated name, use {instead}"),
-            ));
+            self.notices.push(Notice::warning(name.clone(), format!("deprecated name, use {instead}")));
         }
     }
 
     fn note(&mut self, spec: &'static Spec, value: Option<String>, source: Source) {
-        self.effective.insert(
-            spec.key,
-            Effective {
-                key: spec.key,
-                value,
-                source,
-            },
-        );
+        self.effective.insert(spec.key, Effective { key: spec.key, value, source });
     }
 }
 
 fn default(spec: &Spec) -> Option<Given> {
     let text = spec.default?.to_owned();
-    Some(Given {
-        text,
-        source: Source::Default,
-        bare: super::setting::Unit::Seconds,
-    })
+    Some(Given { text, source: Source::Default, bare: super::setting::Unit::Seconds })
 }

@@ -222,9 +222,7 @@ impl Kind {
         match self {
             Self::Switch => "true or false".into(),
             Self::Addresses => "IP addresses, separated by commas; in the file also a list".into(),
-            Self::Prefixes => {
-                "`v4`, `v6` or `v4,v6` prefix lengths, such as `32,128`; or `auto`".into()
-            }
+            Self::Prefixes => "`v4`, `v6` or `v4,v6` prefix lengths, such as `32,128`; or `auto`".into(),
             Self::Port => "1 to 65535".into(),
             Self::Count(range) => format!("{} to {}", range.min, range.max),
             Self::Span(range) => range.describe(),
@@ -251,37 +249,22 @@ impl Spans {
             Grain::Second => ", whole seconds",
             Grain::Millisecond => "",
         };
-        let (min, max) = (
-            super::value::show_span(&self.min),
-            super::value::show_span(&self.max),
-        );
+        let (min, max) = (super::value::show_span(&self.min), super::value::show_span(&self.max));
         format!("{min} to {max}{grain}")
     }
 }
 
 /// A name to use.
 pub(super) const fn name(text: &'static str) -> Name {
-    Name {
-        text,
-        status: Status::Current,
-        bare: Unit::Seconds,
-    }
+    Name { text, status: Status::Current, bare: Unit::Seconds }
 }
 
 /// A name that was replaced by the first in its list.
 pub(super) const fn old(text: &'static str) -> Name {
-    Name {
-        text,
-        status: Status::Deprecated,
-        bare: Unit::Seconds,
-    }
+    Name { text, status: Status::Deprecated, bare: Unit::Seconds }
 }
 
 /// A name whose bare numbers are milliseconds.
 pub(super) const fn millis(text: &'static str) -> Name {
-    Name {
-        text,
-        status: Status::Current,
-        bare: Unit::Milliseconds,
-    }
+    Name { text, status: Status::Current, bare: Unit::Milliseconds }
 }

@@ -75,7 +75,5 @@ impl fmt::Display for Source {
 }
 
 fn deprecation(instead: Option<&str>) -> String {
-    instead
-        .map(|name| format!(" (deprecated name, use {name})"))
-        .unwrap_or_default()
+    instead.map(|name| format!(" (deprecated name, use {name})")).unwrap_or_default()
 }

@@ -64,16 +64,12 @@ pub(super) static CONTROL_PLANE: Setting<bool> = switch("controlPlane.enabled")
     .flags(&[name("controlplane")])
     .default("false")
     .help("announce the control-plane VIP");
-pub(super) static ADDRESS: Setting<Vec<IpAddr>> = Setting::new(
-    "controlPlane.address",
-    Kind::Addresses,
-    value::addresses,
-    value::show_addresses,
-)
-.env(&[name("address"), old("vip_address")])
-.flags(&[name("address"), old("vip")])
-.otherwise("required with the control plane")
-.help("the VIP, or several: IPv4, IPv6 or both");
+pub(super) static ADDRESS: Setting<Vec<IpAddr>> =
+    Setting::new("controlPlane.address", Kind::Addresses, value::addresses, value::show_addresses)
+        .env(&[name("address"), old("vip_address")])
+        .flags(&[name("address"), old("vip")])
+        .otherwise("required with the control plane")
+        .help("the VIP, or several: IPv4, IPv6 or both");
 pub(super) static PORT: Setting<NonZeroU16> =
     Setting::new("controlPlane.port", Kind::Port, value::port, show)
         .env(&[name("port")])
@@ -86,16 +82,12 @@ pub(super) static LAYER2: Setting<bool> = switch("layer2.enabled")
     .flags(&[name("arp")])
     .default("false")
     .help("announce by ARP (IPv4) and NDP (IPv6)");
-pub(super) static INTERFACE: Setting<String> = Setting::new(
-    "layer2.interface",
-    Kind::Interface,
-    value::interface,
-    String::clone,
-)
-.env(&[name("vip_interface")])
-.flags(&[name("interface")])
-.otherwise("the interface whose prefix contains the VIP, else the default route's")
-.help("interface that carries the VIP");
+pub(super) static INTERFACE: Setting<String> =
+    Setting::new("layer2.interface", Kind::Interface, value::interface, String::clone)
+        .env(&[name("vip_interface")])
+        .flags(&[name("interface")])
+        .otherwise("the interface whose prefix contains the VIP, else the default route's")
+        .help("interface that carries the VIP");
 pub(super) static PREFIX_LENGTH: Setting<Prefixes> =
     Setting::new("layer2.prefixLength", Kind::Prefixes, value::prefixes, show)
         .env(&[name("vip_subnet"), old("vip_cidr")])
@@ -112,24 +104,17 @@ pub(super) static SKIP_DAD: Setting<bool> = switch("layer2.skipDad")
     .flags(&[name("layer2-skip-dad")])
     .default("false")
     .help("add IPv6 VIPs without the kernel's duplicate address detection");
-pub(super) static ADDRESS_LIFETIME: Setting<Duration> =
-    span("layer2.addressLifetime", seconds(1, 60))
-        .env(&[name("vipcast_layer2_address_lifetime")])
-        .flags(&[name("layer2-address-lifetime")])
-        .default("2s")
-        .help("lifetime of the VIP in the kernel: how long a frozen process keeps it at most");
-pub(super) static REFRESH: Setting<Duration> = span(
-    "layer2.refresh",
-    Spans {
-        min: ms(500),
-        max: ms(3_600_000),
-        grain: Grain::Millisecond,
-    },
-)
-.env(&[millis("vip_arpRate")])
-.flags(&[name("layer2-refresh")])
-.default("60s")
-.help("slow repetition of the announcement (vip_arpRate is in milliseconds)");
+pub(super) static ADDRESS_LIFETIME: Setting<Duration> = span("layer2.addressLifetime", seconds(1, 60))
+    .env(&[name("vipcast_layer2_address_lifetime")])
+    .flags(&[name("layer2-address-lifetime")])
+    .default("2s")
+    .help("lifetime of the VIP in the kernel: how long a frozen process keeps it at most");
+pub(super) static REFRESH: Setting<Duration> =
+    span("layer2.refresh", Spans { min: ms(500), max: ms(3_600_000), grain: Grain::Millisecond })
+        .env(&[millis("vip_arpRate")])
+        .flags(&[name("layer2-refresh")])
+        .default("60s")
+        .help("slow repetition of the announcement (vip_arpRate is in milliseconds)");
 pub(super) static WIRE_CHECK: Setting<bool> = switch("layer2.wireCheck.enabled")
     .env(&[name("vipcast_layer2_wire_check_enabled")])
     .flags(&[name("layer2-wire-check-enabled")])
@@ -140,57 +125,45 @@ pub(super) static WIRE_PROBES: Setting<NonZeroU32> = count("layer2.wireCheck.pro
     .flags(&[name("layer2-wire-check-probes")])
     .default("3")
     .help("probes that are sent (RFC 5227 PROBE_NUM)");
-pub(super) static WIRE_INTERVAL: Setting<Duration> =
-    span("layer2.wireCheck.interval", brief(1, 2_000))
-        .env(&[name("vipcast_layer2_wire_check_interval")])
-        .flags(&[name("layer2-wire-check-interval")])
-        .default("10ms")
-        .help("between two probes");
+pub(super) static WIRE_INTERVAL: Setting<Duration> = span("layer2.wireCheck.interval", brief(1, 2_000))
+    .env(&[name("vipcast_layer2_wire_check_interval")])
+    .flags(&[name("layer2-wire-check-interval")])
+    .default("10ms")
+    .help("between two probes");
 pub(super) static WIRE_WAIT: Setting<Duration> = span("layer2.wireCheck.wait", brief(1, 2_000))
     .env(&[name("vipcast_layer2_wire_check_wait")])
     .flags(&[name("layer2-wire-check-wait")])
     .default("10ms")
     .help("how long an answer to the last probe is awaited (RFC 5227 ANNOUNCE_WAIT)");
-pub(super) static WIRE_RETRY: Setting<Duration> =
-    span("layer2.wireCheck.retry", brief(100, 60_000))
-        .env(&[name("vipcast_layer2_wire_check_retry")])
-        .flags(&[name("layer2-wire-check-retry")])
-        .default("1s")
-        .help("after somebody answered: until the LAN is asked again");
+pub(super) static WIRE_RETRY: Setting<Duration> = span("layer2.wireCheck.retry", brief(100, 60_000))
+    .env(&[name("vipcast_layer2_wire_check_retry")])
+    .flags(&[name("layer2-wire-check-retry")])
+    .default("1s")
+    .help("after somebody answered: until the LAN is asked again");
 
-pub(super) static LEASE_NAME: Setting<LeaseName> = Setting::new(
-    "election.leaseName",
-    Kind::LeaseName,
-    value::lease_name,
-    show,
-)
-.env(&[name("vip_leasename")])
-.flags(&[name("leaseName")])
-.default("plndr-cp-lock")
-.help("Lease that decides who holds the control-plane VIP");
-pub(super) static LEASE_NAMESPACE: Setting<String> = Setting::new(
-    "election.leaseNamespace",
-    Kind::Namespace,
-    value::namespace,
-    String::clone,
-)
-.env(&[name("cp_namespace")])
-.flags(&[name("namespace")])
-.short('n')
-.otherwise("the service account's namespace, else kube-system")
-.help("namespace of the Lease");
-pub(super) static LEASE_DURATION: Setting<Duration> =
-    span("election.leaseDuration", seconds(3, 3600))
-        .env(&[name("vip_leaseduration")])
-        .flags(&[name("leaseDuration")])
-        .default("15s")
-        .help("how long others wait after the last renewal that they saw");
-pub(super) static RENEW_DEADLINE: Setting<Duration> =
-    span("election.renewDeadline", seconds(2, 3599))
-        .env(&[name("vip_renewdeadline")])
-        .flags(&[name("leaseRenewDuration")])
-        .default("10s")
-        .help("how long a renewal permits the holder to announce");
+pub(super) static LEASE_NAME: Setting<LeaseName> =
+    Setting::new("election.leaseName", Kind::LeaseName, value::lease_name, show)
+        .env(&[name("vip_leasename")])
+        .flags(&[name("leaseName")])
+        .default("plndr-cp-lock")
+        .help("Lease that decides who holds the control-plane VIP");
+pub(super) static LEASE_NAMESPACE: Setting<String> =
+    Setting::new("election.leaseNamespace", Kind::Namespace, value::namespace, String::clone)
+        .env(&[name("cp_namespace")])
+        .flags(&[name("namespace")])
+        .short('n')
+        .otherwise("the service account's namespace, else kube-system")
+        .help("namespace of the Lease");
+pub(super) static LEASE_DURATION: Setting<Duration> = span("election.leaseDuration", seconds(3, 3600))
+    .env(&[name("vip_leaseduration")])
+    .flags(&[name("leaseDuration")])
+    .default("15s")
+    .help("how long others wait after the last renewal that they saw");
+pub(super) static RENEW_DEADLINE: Setting<Duration> = span("election.renewDeadline", seconds(2, 3599))
+    .env(&[name("vip_renewdeadline")])
+    .flags(&[name("leaseRenewDuration")])
+    .default("10s")
+    .help("how long a renewal permits the holder to announce");
 pub(super) static RETRY_PERIOD: Setting<Duration> = span("election.retryPeriod", seconds(1, 1799))
     .env(&[name("vip_retryperiod")])
     .flags(&[name("leaseRetry")])
@@ -202,16 +175,12 @@ pub(super) static KUBECONFIG: Setting<PathBuf> = path("kubernetes.kubeconfig")
     .flags(&[name("k8sConfigPath")])
     .otherwise("found: in the cluster, $KUBECONFIG, kubeadm's, K3s' and RKE2's files")
     .help("kubeconfig file");
-pub(super) static KUBERNETES_ADDRESS: Setting<Uri> = Setting::new(
-    "kubernetes.address",
-    Kind::Server,
-    value::server,
-    value::show_uri,
-)
-.env(&[name("kubernetes_addr")])
-.flags(&[name("kubernetes-address")])
-.otherwise("the local API server on a control-plane node, else the kubeconfig's")
-.help("API server to talk to, in place of the kubeconfig's");
+pub(super) static KUBERNETES_ADDRESS: Setting<Uri> =
+    Setting::new("kubernetes.address", Kind::Server, value::server, value::show_uri)
+        .env(&[name("kubernetes_addr")])
+        .flags(&[name("kubernetes-address")])
+        .otherwise("the local API server on a control-plane node, else the kubeconfig's")
+        .help("API server to talk to, in place of the kubeconfig's");
 
 pub(super) static HEALTH: Setting<bool> = switch("health.enabled")
     .env(&[name("vipcast_health_enabled")])
@@ -268,38 +237,29 @@ pub(super) static SOCKET: Setting<PathBuf> =
         .flags(&[name("admin-socket")])
         .default("/run/vipcast/vipcast.sock")
         .help("Unix socket of the admin API");
-pub(super) static METRICS: Setting<Option<Listen>> = Setting::new(
-    "admin.metrics",
-    Kind::Listen,
-    value::listen,
-    value::show_listen,
-)
-.env(&[name("prometheus_server")])
-.flags(&[name("prometheusHTTPServer")])
-.blank_is_off()
-.default(":2112")
-.help("where /metrics, /livez and /readyz are served");
+pub(super) static METRICS: Setting<Option<Listen>> =
+    Setting::new("admin.metrics", Kind::Listen, value::listen, value::show_listen)
+        .env(&[name("prometheus_server")])
+        .flags(&[name("prometheusHTTPServer")])
+        .blank_is_off()
+        .default(":2112")
+        .help("where /metrics, /livez and /readyz are served");
 pub(super) static EVENTS: Setting<bool> = switch("events.enabled")
     .env(&[name("vipcast_events_enabled")])
     .flags(&[name("events-enabled")])
     .default("true")
     .help("write Kubernetes Events on take-over, loss and conflict");
-pub(super) static LOG_LEVEL: Setting<LogLevel> =
-    Setting::new("log.level", Kind::Level, value::level, show)
-        .env(&[name("vip_loglevel")])
-        .flags(&[name("log")])
-        .default("info")
-        .help("least severe level that is logged");
-pub(super) static LOG_FORMAT: Setting<LogFormat> = Setting::new(
-    "log.format",
-    Kind::Choice(&["text", "json"]),
-    value::format,
-    show,
-)
-.env(&[name("vipcast_log_format")])
-.flags(&[name("log-format")])
-.default("text")
-.help("form of the log");
+pub(super) static LOG_LEVEL: Setting<LogLevel> = Setting::new("log.level", Kind::Level, value::level, show)
+    .env(&[name("vip_loglevel")])
+    .flags(&[name("log")])
+    .default("info")
+    .help("least severe level that is logged");
+pub(super) static LOG_FORMAT: Setting<LogFormat> =
+    Setting::new("log.format", Kind::Choice(&["text", "json"]), value::format, show)
+        .env(&[name("vipcast_log_format")])
+        .flags(&[name("log-format")])
+        .default("text")
+        .help("form of the log");
 pub(super) static SHUTDOWN_WAIT: Setting<Duration> = span("shutdown.wait", brief(50, 1_000))
     .env(&[name("vipcast_shutdown_wait")])
     .flags(&[name("shutdown-wait")])
@@ -323,19 +283,11 @@ const fn path(key: &'static str) -> Setting<PathBuf> {
 }
 
 const fn seconds(min: u64, max: u64) -> Spans {
-    Spans {
-        min: Duration::from_secs(min),
-        max: Duration::from_secs(max),
-        grain: Grain::Second,
-    }
+    Spans { min: Duration::from_secs(min), max: Duration::from_secs(max), grain: Grain::Second }
 }
 
 const fn brief(min: u64, max: u64) -> Spans {
-    Spans {
-        min: ms(min),
-        max: ms(max),
-        grain: Grain::Millisecond,
-    }
+    Spans { min: ms(min), max: ms(max), grain: Grain::Millisecond }
 }
 
 const fn ms(span: u64) -> Duration {
@@ -349,7 +301,5 @@ fn show<T: ToString>(value: &T) -> String {
 /// Whether a flag or variable of this name belongs to a setting.
 pub(super) fn with_env(wanted: &str) -> Option<(&'static Spec, &'static Name)> {
     let specs = ALL.iter().copied().chain([&CONFIG_FILE.spec]);
-    specs
-        .flat_map(|spec| spec.env.iter().map(move |name| (spec, name)))
-        .find(|(_, name)| name.text == wanted)
+    specs.flat_map(|spec| spec.env.iter().map(move |name| (spec, name))).find(|(_, name)| name.text == wanted)
 }

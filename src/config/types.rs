@@ -99,6 +99,8 @@ pub struct KubernetesAccess {
     pub home: Option<PathBuf>,
     /// The API server in place of the kubeconfig's: scheme, host and port, no path.
     pub address: Option<Uri>,
+    /// The local API server's port, where it was set; else the kubeconfig's port is the local one too.
+    pub api_port: Option<NonZeroU16>,
 }
 
 /// The health gate.
@@ -176,10 +178,7 @@ impl Listen {
     /// unless the kernel was built or booted without IPv6; then `0.0.0.0` is left to the caller.
     #[must_use]
     pub fn socket_addr(&self) -> SocketAddr {
-        SocketAddr::new(
-            self.host.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
-            self.port.get(),
-        )
+        SocketAddr::new(self.host.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED)), self.port.get())
     }
 }
 

@@ -34,10 +34,7 @@ impl Program {
     /// This very program with one of its subcommands.
     #[must_use]
     pub fn own(arguments: &[&str]) -> Self {
-        Self {
-            path: "/proc/self/exe".into(),
-            arguments: arguments.iter().map(OsString::from).collect(),
-        }
+        Self { path: "/proc/self/exe".into(), arguments: arguments.iter().map(OsString::from).collect() }
     }
 }
 
@@ -113,11 +110,7 @@ impl Cluster {
             interrupt,
             ended: BTreeSet::new(),
         };
-        cluster
-            .interrupt
-            .wait("the API server answers", PATIENCE, || {
-                cluster.register_nodes()
-            })?;
+        cluster.interrupt.wait("the API server answers", PATIENCE, || cluster.register_nodes())?;
         Ok(cluster)
     }
 
@@ -178,11 +171,7 @@ impl Cluster {
     /// The daemons that ended without having been told to, and how.
     pub fn unexpected_ends(&mut self) -> Result<Vec<String>> {
         let ended = &self.ended;
-        let alive = self
-            .daemons
-            .iter_mut()
-            .enumerate()
-            .filter(|(node, _)| !ended.contains(node));
+        let alive = self.daemons.iter_mut().enumerate().filter(|(node, _)| !ended.contains(node));
         let ends = alive.map(|(_, daemon)| {
             let status = daemon.exit_status()?;
             Ok(status.map(|status| format!("the daemon on {} ended: {status}", daemon.name())))
@@ -197,11 +186,7 @@ impl Cluster {
             let now = clock::now();
             let reach = self.client.reach(now - STEADY, now);
             let steady = reach.gap < HICCUP && reach.answerers.len() == 1;
-            Ok(reach
-                .answerers
-                .first()
-                .filter(|_| steady)
-                .map(|node| usize::from(*node)))
+            Ok(reach.answerers.first().filter(|_| steady).map(|node| usize::from(*node)))
         })
     }
 
@@ -223,9 +208,7 @@ impl Cluster {
     /// Waits until the kernel of a node has lost the VIP; nobody in it is asked for help.
     pub fn wait_address_gone(&self, node: usize, patience: Duration) -> Result<Instant> {
         self.interrupt
-            .wait("the VIP has left the kernel", patience, || {
-                Ok((!self.has_address(node)?).then(clock::now))
-            })
+            .wait("the VIP has left the kernel", patience, || Ok((!self.has_address(node)?).then(clock::now)))
     }
 
     /// Whether the kernel of a node has the VIP.
@@ -251,19 +234,14 @@ impl Cluster {
     /// The name of a node.
     #[must_use]
     pub fn name(&self, node: usize) -> String {
-        self.lan
-            .nodes
-            .get(node)
-            .map_or_else(|| format!("node number {node}"), |host| host.name.clone())
+        self.lan.nodes.get(node).map_or_else(|| format!("node number {node}"), |host| host.name.clone())
     }
 
     /// The last lines of every log, each under the name of its process.
     #[must_use]
     pub fn last_lines(&self, count: usize) -> Vec<(String, Vec<String>)> {
         let processes = self.daemons.iter().chain([&self.api]);
-        processes
-            .map(|process| (process.name().to_owned(), process.last_lines(count)))
-            .collect()
+        processes.map(|process| (process.name().to_owned(), process.last_lines(count))).collect()
     }
 
     /// Where logs, sockets and the kubeconfig are.
@@ -300,14 +278,9 @@ impl Cluster {
             ("k8s_config_file", path(self.kubeconfig.clone())),
             ("vipcast_health_enabled", "false".to_owned()),
             ("prometheus_server", ":2112".to_owned()),
-            (
-                "vipcast_admin_socket",
-                path(self.work_dir.file(&format!("{node}.sock"))),
-            ),
+            ("vipcast_admin_socket", path(self.work_dir.file(&format!("{node}.sock")))),
         ];
-        settings
-            .map(|(name, value)| (name.to_owned(), value))
-            .into()
+        settings.map(|(name, value)| (name.to_owned(), value)).into()
     }
 
     /// The API knows the nodes, as a real one does: a holder can tell that it has rivals. Nothing while the server
@@ -316,11 +289,7 @@ impl Cluster {
         let address = SocketAddr::new(self.lan.api.v4.into(), API_PORT);
         for node in &self.lan.nodes {
             let body = node_object(&node.name, node.v4.into());
-            let created = self
-                .lan
-                .api
-                .namespace
-                .run(|| api_call::post(address, "/api/v1/nodes", &body))?;
+            let created = self.lan.api.namespace.run(|| api_call::post(address, "/api/v1/nodes", &body))?;
             match created {
                 Ok(200..=299 | 409) => {}
                 Ok(status) => return Err(LabError::Api { status }),
@@ -341,11 +310,7 @@ fn spawn(
     command.args(&program.arguments);
     // What the user's shell exports must not configure the daemons.
     command.env_clear().envs(environment.iter().cloned());
-    Process::spawn(
-        &host.name,
-        command,
-        &work_dir.file(&format!("{}.log", host.name)),
-    )
+    Process::spawn(&host.name, command, &work_dir.file(&format!("{}.log", host.name)))
 }
 
 fn node_object(name: &str, address: IpAddr) -> String {

@@ -30,9 +30,7 @@ pub enum IsolateError {
 /// Runs this program again with `arguments`, isolated, and waits for its end. Signals that ask this process to end are
 /// passed on; if it dies, the copy dies with it. Not to be called from within a runtime.
 pub fn run_isolated(arguments: Vec<OsString>) -> Result<ExitStatus, IsolateError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(IsolateError::Wait)?.block_on(async {
         let signals = Signals::register().map_err(IsolateError::Wait)?;
         let child = spawn(&arguments).map_err(|source| {
@@ -58,9 +56,7 @@ pub fn is_rootless() -> bool {
 /// The exit code a shell would report.
 #[must_use]
 pub fn exit_code(status: ExitStatus) -> u8 {
-    let code = status
-        .code()
-        .or_else(|| status.signal().map(|signal| 128 + signal));
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
@@ -134,10 +130,7 @@ fn advice(error: &io::Error, limits: &Limits) -> String {
     if limits.max_user_namespaces == Some(0) || exhausted {
         enable.push("sysctl -w user.max_user_namespaces=15000");
     }
-    if limits
-        .apparmor_restrict
-        .is_some_and(|restricted| restricted != 0)
-    {
+    if limits.apparmor_restrict.is_some_and(|restricted| restricted != 0) {
         enable.push("sysctl -w kernel.apparmor_restrict_unprivileged_userns=0");
     }
     if enable.is_empty() {
@@ -174,10 +167,7 @@ mod tests {
     #[test]
     fn a_refusal_that_no_setting_explains_points_at_the_container() {
         let refused = io::Error::from_raw_os_error(libc::EPERM);
-        let limits = Limits {
-            max_user_namespaces: Some(96365),
-            ..Limits::default()
-        };
+        let limits = Limits { max_user_namespaces: Some(96365), ..Limits::default() };
         assert!(advice(&refused, &limits).contains("seccomp"));
         let exhausted = io::Error::from_raw_os_error(libc::ENOSPC);
         assert!(advice(&exhausted, &limits).contains("max_user_namespaces=15000"));
@@ -203,18 +193,12 @@ mod tests {
     }
 
     fn isolates(isolation: Isolation) {
-        let test =
-            "demo::isolate::tests::an_isolated_copy_may_make_networks_and_leaves_nothing_behind";
+        let test = "demo::isolate::tests::an_isolated_copy_may_make_networks_and_leaves_nothing_behind";
         let arguments = ["--exact", test, PLAYED].map(OsString::from);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let status = runtime.block_on(async {
             let signals = Signals::register().unwrap();
-            attend(command(&arguments, isolation).spawn().unwrap(), signals)
-                .await
-                .unwrap()
+            attend(command(&arguments, isolation).spawn().unwrap(), signals).await.unwrap()
         });
         assert_eq!(exit_code(status), 0, "{isolation:?}");
         assert!(!fs::exists("/tmp/vipcast-isolated-copy").unwrap());

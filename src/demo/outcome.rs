@@ -113,8 +113,7 @@ impl Outcome {
     pub fn bound(mut self, name: &'static str, value: Duration, bound: Duration) -> Self {
         if value > bound {
             let (value, bound) = (value.as_millis(), bound.as_millis());
-            self.broken
-                .push(format!("{name}: {value} ms, promised at most {bound} ms"));
+            self.broken.push(format!("{name}: {value} ms, promised at most {bound} ms"));
         }
         self.figures.push(Figure { name, value, bound });
         self
@@ -141,19 +140,9 @@ mod tests {
     #[test]
     fn a_figure_beyond_its_bound_breaks_the_promise() {
         let ms = Duration::from_millis;
-        let kept = Outcome::new(Event::Crash)
-            .bound("gap", ms(6000), ms(6000))
-            .must(true, || "no".to_owned());
+        let kept = Outcome::new(Event::Crash).bound("gap", ms(6000), ms(6000)).must(true, || "no".to_owned());
         assert!(kept.kept());
-        let broken = kept
-            .bound("exit", ms(1001), ms(1000))
-            .must(false, || "a daemon restarted".to_owned());
-        assert_eq!(
-            broken.broken,
-            [
-                "exit: 1001 ms, promised at most 1000 ms",
-                "a daemon restarted"
-            ]
-        );
+        let broken = kept.bound("exit", ms(1001), ms(1000)).must(false, || "a daemon restarted".to_owned());
+        assert_eq!(broken.broken, ["exit: 1001 ms, promised at most 1000 ms", "a daemon restarted"]);
     }
 }

@@ -21,20 +21,14 @@ impl<'a> Report<'a> {
     #[must_use]
     pub fn new(nodes: usize, outcomes: &'a [Outcome]) -> Self {
         let kept = !outcomes.is_empty() && outcomes.iter().all(Outcome::kept);
-        Self {
-            nodes,
-            kept,
-            outcomes,
-        }
+        Self { nodes, kept, outcomes }
     }
 
     /// The table, with the other figures and the broken promises under it.
     #[must_use]
     pub fn table(&self) -> String {
         let mut table = Table::new();
-        table
-            .load_style(presets::UTF8_FULL_CONDENSED)
-            .set_header(HEADER);
+        table.load_style(presets::UTF8_FULL_CONDENSED).set_header(HEADER);
         for outcome in self.outcomes {
             table.add_row(row(outcome));
         }
@@ -54,19 +48,12 @@ fn row(outcome: &Outcome) -> Vec<Cell> {
     // The gap from before the start to after an outage says nothing.
     let gap = match outcome.event {
         Event::Whole => Cell::new("-").set_alignment(CellAlignment::Right),
-        Event::Start
-        | Event::HandOver
-        | Event::Crash
-        | Event::Freeze
-        | Event::Cable
-        | Event::Outage => number(outcome.gap.as_millis()),
+        Event::Start | Event::HandOver | Event::Crash | Event::Freeze | Event::Cable | Event::Outage => {
+            number(outcome.gap.as_millis())
+        }
     };
-    let double = format!(
-        "{} ({} of {})",
-        outcome.longest_double.as_millis(),
-        outcome.double_rounds,
-        outcome.rounds
-    );
+    let double =
+        format!("{} ({} of {})", outcome.longest_double.as_millis(), outcome.double_rounds, outcome.rounds);
     let verdict = if outcome.kept() { "kept" } else { "BROKEN" };
     let double = Cell::new(double).set_alignment(CellAlignment::Right);
     vec![
@@ -85,21 +72,12 @@ fn notes(outcome: &Outcome) -> Vec<String> {
         let (value, bound) = (figure.value.as_millis(), figure.bound.as_millis());
         format!("{title}: {} {value} ms (at most {bound} ms)", figure.name)
     });
-    let broken = outcome
-        .broken
-        .iter()
-        .map(|broken| format!("{title}: BROKEN: {broken}"));
+    let broken = outcome.broken.iter().map(|broken| format!("{title}: BROKEN: {broken}"));
     figures.chain(broken).collect()
 }
 
-const HEADER: [&str; 6] = [
-    "event",
-    "had it",
-    "took it",
-    "client's gap, ms",
-    "two owners, longest ms (rounds)",
-    "promises",
-];
+const HEADER: [&str; 6] =
+    ["event", "had it", "took it", "client's gap, ms", "two owners, longest ms (rounds)", "promises"];
 
 #[cfg(test)]
 mod tests {
@@ -115,11 +93,8 @@ mod tests {
             rounds: 400,
             ..Outcome::new(Event::Crash)
         };
-        let broken = Outcome::new(Event::Cable).bound(
-            "client's gap",
-            Duration::from_secs(9),
-            Duration::from_secs(6),
-        );
+        let broken =
+            Outcome::new(Event::Cable).bound("client's gap", Duration::from_secs(9), Duration::from_secs(6));
         vec![crash, broken]
     }
 
@@ -132,10 +107,7 @@ mod tests {
                 && lines[3].contains("5123")
                 && lines[3].contains("0 (0 of 400)")
         );
-        assert!(
-            lines[3].contains("kept") && lines[4].contains("BROKEN"),
-            "{table}"
-        );
+        assert!(lines[3].contains("kept") && lines[4].contains("BROKEN"), "{table}");
         assert_eq!(
             lines.last(),
             Some(&"pulled cable: BROKEN: client's gap: 9000 ms, promised at most 6000 ms")
@@ -145,8 +117,7 @@ mod tests {
     #[test]
     fn the_json_carries_milliseconds_and_the_verdict() {
         let all = outcomes();
-        let json: serde_json::Value =
-            serde_json::from_str(&Report::new(3, &all).json().unwrap()).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&Report::new(3, &all).json().unwrap()).unwrap();
         assert_eq!(json["kept"], false);
         assert_eq!(json["outcomes"][0]["gap_ms"], 5123);
         assert_eq!(json["outcomes"][0]["event"], "crash");

@@ -7,8 +7,7 @@ use super::lab::cable::Cable;
 use super::lab::error::{LabError, Result};
 use super::outcome::{Event, Outcome};
 use super::promise::{
-    CRASH_GAP, FIRST_HOLDER, FROZEN_ADDRESS, GRACEFUL_GAP, OUTAGE_BACK, OUTAGE_LET_GO, SHUTDOWN,
-    SLACK,
+    CRASH_GAP, FIRST_HOLDER, FROZEN_ADDRESS, GRACEFUL_GAP, OUTAGE_BACK, OUTAGE_LET_GO, SHUTDOWN, SLACK,
 };
 use crate::clock;
 
@@ -23,11 +22,7 @@ pub enum Pace {
 
 /// Performs everything, telling each step to `say`. Ends early where the laboratory itself fails or nobody holds the VIP
 /// any more; that too is in the last outcome.
-pub fn perform(
-    cluster: &mut Cluster,
-    pace: Pace,
-    say: &mut dyn FnMut(&str),
-) -> Result<Vec<Outcome>> {
+pub fn perform(cluster: &mut Cluster, pace: Pace, say: &mut dyn FnMut(&str)) -> Result<Vec<Outcome>> {
     let begin = clock::now();
     let mut outcomes = Vec::new();
     for (event, title) in EVENTS {
@@ -122,11 +117,7 @@ pub fn freeze(cluster: &mut Cluster) -> Result<Outcome> {
     let outcome = measure(cluster, Event::Freeze, begin)?;
     let gap = outcome.gap;
     let outcome = outcome
-        .bound(
-            "address gone from the frozen kernel",
-            gone - begin,
-            FROZEN_ADDRESS + SLACK,
-        )
+        .bound("address gone from the frozen kernel", gone - begin, FROZEN_ADDRESS + SLACK)
         .bound("client's gap", gap, CRASH_GAP + SLACK);
     stays_silent(cluster, outcome, holder, thawed)
 }
@@ -157,18 +148,15 @@ pub fn outage(cluster: &mut Cluster, pace: Pace) -> Result<Outcome> {
     let thawed = clock::now();
     cluster.api().cont()?;
     outlasted?;
-    let (_, back) =
-        cluster.wait_answer("anybody holds the VIP again", thawed, PATIENCE, |_| true)?;
+    let (_, back) = cluster.wait_answer("anybody holds the VIP again", thawed, PATIENCE, |_| true)?;
     cluster.linger(AFTERMATH)?;
     let last = cluster.reach(begin, thawed).last_answer.unwrap_or(begin);
     let outcome = measure(cluster, Event::Outage, begin)?;
-    Ok(outcome
-        .bound("VIP let go", last - begin, OUTAGE_LET_GO + SLACK)
-        .bound(
-            "VIP back after the API answers",
-            back - thawed,
-            OUTAGE_BACK + SLACK,
-        ))
+    Ok(outcome.bound("VIP let go", last - begin, OUTAGE_LET_GO + SLACK).bound(
+        "VIP back after the API answers",
+        back - thawed,
+        OUTAGE_BACK + SLACK,
+    ))
 }
 
 impl Pace {
@@ -181,11 +169,7 @@ impl Pace {
 }
 
 fn await_taker(cluster: &mut Cluster, begin: Instant, holder: usize) -> Result<()> {
-    cluster
-        .wait_answer("another node holds the VIP", begin, PATIENCE, |node| {
-            node != holder
-        })
-        .map(drop)
+    cluster.wait_answer("another node holds the VIP", begin, PATIENCE, |node| node != holder).map(drop)
 }
 
 /// What everybody on the LAN saw since `begin`. In every event: never two owners, and no daemon restarts.
@@ -206,37 +190,23 @@ fn measure(cluster: &mut Cluster, event: Event, begin: Instant) -> Result<Outcom
     };
     let ends = cluster.unexpected_ends()?;
     let outcome = outcome
-        .must(seen.double == 0, || {
-            format!("two owners answered {} rounds", seen.double)
-        })
+        .must(seen.double == 0, || format!("two owners answered {} rounds", seen.double))
         .must(seen.answered > 0, || "the observer heard nobody".to_owned());
-    Ok(ends
-        .into_iter()
-        .fold(outcome, |outcome, end| outcome.must(false, || end)))
+    Ok(ends.into_iter().fold(outcome, |outcome, end| outcome.must(false, || end)))
 }
 
 /// A node that was cut off or frozen must not answer, announce or hold the VIP after its return.
-fn stays_silent(
-    cluster: &mut Cluster,
-    outcome: Outcome,
-    node: usize,
-    since: Instant,
-) -> Result<Outcome> {
+fn stays_silent(cluster: &mut Cluster, outcome: Outcome, node: usize, since: Instant) -> Result<Outcome> {
     let mac = cluster.node(node)?.mac;
     let seen = cluster.sightings(since, clock::now());
     let name = cluster.name(node);
     let holds = cluster.has_address(node)?;
     Ok(outcome
-        .must(!seen.owners.contains(&mac), || {
-            format!("{name} answered for the VIP after its return")
+        .must(!seen.owners.contains(&mac), || format!("{name} answered for the VIP after its return"))
+        .must(seen.announcements.iter().all(|said| said.owner != mac), || {
+            format!("{name} announced the VIP after its return")
         })
-        .must(
-            seen.announcements.iter().all(|said| said.owner != mac),
-            || format!("{name} announced the VIP after its return"),
-        )
-        .must(!holds, || {
-            format!("the kernel of {name} has the VIP after its return")
-        }))
+        .must(!holds, || format!("the kernel of {name} has the VIP after its return")))
 }
 
 /// From the first to the last second: also what lay between the events.
@@ -254,36 +224,17 @@ fn summary(outcome: &Outcome) -> String {
     let name = |who: &Option<String>| who.clone().unwrap_or_else(|| "nobody".to_owned());
     let (before, after) = (name(&outcome.before), name(&outcome.after));
     let gap = outcome.gap.as_millis();
-    let verdict = if outcome.kept() {
-        "kept".to_owned()
-    } else {
-        outcome.broken.join("; ")
-    };
-    format!(
-        "{before} -> {after}, gap {gap} ms, {} rounds with two owners: {verdict}",
-        outcome.double_rounds
-    )
+    let verdict = if outcome.kept() { "kept".to_owned() } else { outcome.broken.join("; ") };
+    format!("{before} -> {after}, gap {gap} ms, {} rounds with two owners: {verdict}", outcome.double_rounds)
 }
 
 const EVENTS: [(Event, &str); 6] = [
-    (
-        Event::Start,
-        "start: the daemons begin, one of them takes the VIP",
-    ),
+    (Event::Start, "start: the daemons begin, one of them takes the VIP"),
     (Event::HandOver, "hand-over: SIGTERM to the holder"),
     (Event::Crash, "crash: kill -9 of the holder"),
-    (
-        Event::Freeze,
-        "freeze: SIGSTOP to the holder, SIGCONT once another has the VIP",
-    ),
-    (
-        Event::Cable,
-        "cable: the holder's is pulled, and plugged in again once another has the VIP",
-    ),
-    (
-        Event::Outage,
-        "outage: the API server is frozen, and thawed again",
-    ),
+    (Event::Freeze, "freeze: SIGSTOP to the holder, SIGCONT once another has the VIP"),
+    (Event::Cable, "cable: the holder's is pulled, and plugged in again once another has the VIP"),
+    (Event::Outage, "outage: the API server is frozen, and thawed again"),
 ];
 /// How long to wait for what must happen, before it counts as never.
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -33,20 +33,14 @@ fn played() -> bool {
 
 fn program(test: &str) -> Program {
     let arguments = ["--exact", test, PLAYED, "--nocapture"];
-    Program {
-        path: "/proc/self/exe".into(),
-        arguments: arguments.map(Into::into).to_vec(),
-    }
+    Program { path: "/proc/self/exe".into(), arguments: arguments.map(Into::into).to_vec() }
 }
 
 fn cluster(nodes: usize, fault: Option<&str>) -> Cluster {
     let settings = Settings {
         daemon: program("demo::stand_in::a_daemon_holds_the_vip_while_its_grant_lasts"),
         api: program("demo::stand_in::a_lease_has_one_holder_at_a_time"),
-        environment: fault
-            .map(|fault| ("fault".to_owned(), fault.to_owned()))
-            .into_iter()
-            .collect(),
+        environment: fault.map(|fault| ("fault".to_owned(), fault.to_owned())).into_iter().collect(),
         ..Settings::own(nodes)
     };
     Cluster::start(settings, Interrupt::default()).unwrap()
@@ -59,10 +53,7 @@ struct Lease {
 
 impl Lease {
     fn claim(&mut self, now: Instant, name: &str) -> bool {
-        let free = self
-            .holder
-            .as_ref()
-            .is_none_or(|(holder, until)| holder == name || *until <= now);
+        let free = self.holder.as_ref().is_none_or(|(holder, until)| holder == name || *until <= now);
         if free {
             self.holder = Some((name.to_owned(), now + LEASE));
         }
@@ -147,11 +138,7 @@ impl Daemon {
     }
 
     fn hold(&mut self) {
-        let valid = if self.faulty {
-            None
-        } else {
-            Some(VALID_SECONDS)
-        };
+        let valid = if self.faulty { None } else { Some(VALID_SECONDS) };
         address::add(&self.namespace, self.interface, (VIP, 32), valid).unwrap();
         if !self.holds {
             self.announce();
@@ -168,11 +155,8 @@ impl Daemon {
     fn announce(&self) {
         let number: u8 = self.name.trim_start_matches("node").parse().unwrap();
         let socket =
-            socket2::Socket::new(socket2::Domain::PACKET, socket2::Type::RAW, Some(0.into()))
-                .unwrap();
-        socket
-            .bind(&sys::packet_address(self.interface, 0x0806).unwrap())
-            .unwrap();
+            socket2::Socket::new(socket2::Domain::PACKET, socket2::Type::RAW, Some(0.into())).unwrap();
+        socket.bind(&sys::packet_address(self.interface, 0x0806).unwrap()).unwrap();
         let frame = frame::question([2, 0x77, 0, 0, 0, 10 + number], VIP, VIP).unwrap();
         // With the cable out it reaches nobody.
         let _ = socket.send(&frame);
@@ -196,10 +180,7 @@ fn a_daemon_holds_the_vip_while_its_grant_lasts() {
     if played() {
         let ended = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&ended);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let mut signals = runtime.block_on(async { Signals::register() }).unwrap();
         thread::spawn(move || {
             runtime.block_on(signals.next());
@@ -209,15 +190,10 @@ fn a_daemon_holds_the_vip_while_its_grant_lasts() {
         std::process::exit(0);
     }
     let mut cluster = cluster(1, None);
-    assert_eq!(
-        scenario::start(&mut cluster).unwrap().broken,
-        [] as [&str; 0]
-    );
+    assert_eq!(scenario::start(&mut cluster).unwrap().broken, [] as [&str; 0]);
     assert!(cluster.has_address(0).unwrap());
     cluster.api().stop().unwrap();
-    cluster
-        .wait_address_gone(0, Duration::from_secs(10))
-        .unwrap();
+    cluster.wait_address_gone(0, Duration::from_secs(10)).unwrap();
 }
 
 #[test]
@@ -229,10 +205,7 @@ fn a_daemon_that_keeps_the_rules_keeps_every_promise() {
         said.insert(line.to_owned(), ());
     });
     let outcomes = outcomes.unwrap();
-    let kept: Vec<_> = outcomes
-        .iter()
-        .map(|outcome| (outcome.event, outcome.broken.clone()))
-        .collect();
+    let kept: Vec<_> = outcomes.iter().map(|outcome| (outcome.event, outcome.broken.clone())).collect();
     let all = [
         Event::Start,
         Event::HandOver,
@@ -243,12 +216,8 @@ fn a_daemon_that_keeps_the_rules_keeps_every_promise() {
         Event::Whole,
     ];
     assert_eq!(kept, all.map(|event| (event, Vec::new())), "{outcomes:#?}");
-    let changes: Vec<_> = outcomes
-        .iter()
-        .skip(1)
-        .take(4)
-        .map(|outcome| outcome.before != outcome.after)
-        .collect();
+    let changes: Vec<_> =
+        outcomes.iter().skip(1).take(4).map(|outcome| outcome.before != outcome.after).collect();
     assert_eq!(changes, [true; 4], "the VIP moved each time");
     assert!(said.len() >= 12, "each step is told");
 }
@@ -263,11 +232,7 @@ fn a_daemon_that_leaves_its_address_behind_is_convicted() {
     let begin = clock::now();
     cluster.expect_end(holder);
     cluster.daemon(holder).unwrap().kill().unwrap();
-    cluster
-        .wait_answer("another answers", begin, Duration::from_secs(10), |node| {
-            node != holder
-        })
-        .unwrap();
+    cluster.wait_answer("another answers", begin, Duration::from_secs(10), |node| node != holder).unwrap();
     cluster.linger(Duration::from_secs(1)).unwrap();
     assert!(cluster.sightings(begin, clock::now()).double > 20);
 }

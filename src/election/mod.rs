@@ -71,7 +71,14 @@ impl Ruling {
     /// Before anything is known.
     #[must_use]
     pub fn unknown() -> Self {
-        Self { serial: 0, grant: None, role: Role::Standby, holder: None, known: false, bar: Some(Bar::Health) }
+        Self {
+            serial: 0,
+            grant: None,
+            role: Role::Standby,
+            holder: None,
+            known: false,
+            bar: Some(Bar::Health),
+        }
     }
 }
 

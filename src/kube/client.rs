@@ -30,22 +30,16 @@ pub(super) fn build(config: &Config, connect_timeout: Duration) -> kube::Result<
     }
 }
 
-fn stack<C: Connect + Clone + Send + Sync + 'static>(
-    config: &Config,
-    connector: C,
-) -> kube::Result<Client> {
+fn stack<C: Connect + Clone + Send + Sync + 'static>(config: &Config, connector: C) -> kube::Result<Client> {
     let http: HttpClient<_, Body> = HttpClient::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(POOL_IDLE)
         .build(connector);
     let http = http.map_err(BoxError::from);
-    let bottom = ClientBuilder::new(http, config.default_namespace.clone())
-        .with_layer(&config.extra_headers_layer()?);
+    let bottom =
+        ClientBuilder::new(http, config.default_namespace.clone()).with_layer(&config.extra_headers_layer()?);
     Ok(match config.auth_layer()? {
-        Some(auth) => bottom
-            .with_layer(&auth)
-            .with_layer(&config.base_uri_layer())
-            .build(),
+        Some(auth) => bottom.with_layer(&auth).with_layer(&config.base_uri_layer()).build(),
         None => bottom.with_layer(&config.base_uri_layer()).build(),
     })
 }

@@ -44,23 +44,17 @@ impl Failure {
 }
 
 impl From<kube::Error> for Failure {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "another crate's enum, of which we know enough")]
     fn from(error: kube::Error) -> Self {
         let text = || innermost(&error);
         match &error {
-            kube::Error::Api(status) => Self::Status {
-                code: status.code,
-                message: shorten(&status.message),
-            },
-            kube::Error::Service(source) if never_connected(source.as_ref()) => {
-                Self::NotSent(text())
-            }
+            kube::Error::Api(status) => Self::Status { code: status.code, message: shorten(&status.message) },
+            kube::Error::Service(source) if never_connected(source.as_ref()) => Self::NotSent(text()),
             kube::Error::Auth(_) | kube::Error::BuildRequest(_) | kube::Error::HttpError(_) => {
                 Self::NotSent(text())
             }
             // The text of these two can quote what the server sent.
-            kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => {
-                Self::Broken("unreadable answer".into())
-            }
+            kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => Self::Broken("unreadable answer".into()),
             _ => Self::Broken(text()),
         }
     }
@@ -109,13 +103,7 @@ fn never_connected(source: &(dyn StdError + 'static)) -> bool {
 
 /// One line, and not the whole story: a server can send anything as its message.
 fn shorten(text: &str) -> String {
-    text.lines()
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .chars()
-        .take(MESSAGE)
-        .collect()
+    text.lines().next().unwrap_or_default().trim().chars().take(MESSAGE).collect()
 }
 
 /// A proxy's or the server's own time-out: the one client error that says nothing about the outcome.

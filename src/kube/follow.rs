@@ -55,15 +55,11 @@ where
     type Item = K;
 
     async fn list(&self) -> kube::Result<ObjectList<K>> {
-        self.api
-            .list(&ListParams::default().fields(&self.fields))
-            .await
+        self.api.list(&ListParams::default().fields(&self.fields)).await
     }
 
     async fn watch(&self, version: &str) -> kube::Result<Changes<K>> {
-        let params = WatchParams::default()
-            .fields(&self.fields)
-            .timeout(WATCH_SECONDS);
+        let params = WatchParams::default().fields(&self.fields).timeout(WATCH_SECONDS);
         Ok(self.api.watch(&params, version).await?.boxed())
     }
 }
@@ -92,17 +88,8 @@ pub(super) async fn follow<S: Source>(
     source: impl Fn(&Connection) -> S,
     mut sink: impl FnMut(Step<S::Item>),
 ) {
-    let mut session = Session {
-        what,
-        version: None,
-        delay: RETRY_MIN,
-        refused: None,
-    };
-    while let Ok(connection) = connections
-        .wait_for(Option::is_some)
-        .await
-        .map(|seen| seen.clone())
-    {
+    let mut session = Session { what, version: None, delay: RETRY_MIN, refused: None };
+    while let Ok(connection) = connections.wait_for(Option::is_some).await.map(|seen| seen.clone()) {
         let Some(connection) = connection else {
             continue;
         };
@@ -119,8 +106,7 @@ async fn renewed(
     connections: &mut watch::Receiver<Option<Connection>>,
     generation: u64,
 ) -> Result<(), watch::error::RecvError> {
-    let newer =
-        |now: &Option<Connection>| now.as_ref().is_none_or(|now| now.generation != generation);
+    let newer = |now: &Option<Connection>| now.as_ref().is_none_or(|now| now.generation != generation);
     connections.wait_for(newer).await.map(|_| ())
 }
 
@@ -154,11 +140,7 @@ impl Session {
             Ok(()) => {}
         }
         clock::pause(self.delay).await;
-        self.delay = (self.delay * 2).min(if self.refused.is_some() {
-            REFUSED_MAX
-        } else {
-            RETRY_MAX
-        });
+        self.delay = (self.delay * 2).min(if self.refused.is_some() { REFUSED_MAX } else { RETRY_MAX });
     }
 
     async fn list_and_watch<S: Source>(
@@ -178,10 +160,7 @@ impl Session {
         self.version = Some(version);
         self.accepted();
         // A server that is frozen keeps its connections: bookmarks come every minute from one that is not.
-        while let Some(change) = timeout(IDLE, changes.next())
-            .await
-            .map_err(|_| Failure::TimedOut)?
-        {
+        while let Some(change) = timeout(IDLE, changes.next()).await.map_err(|_| Failure::TimedOut)? {
             if !self.change(change?, sink) {
                 return Ok(());
             }
@@ -190,35 +169,19 @@ impl Session {
     }
 
     /// `false`: the server cannot go on from our version.
-    fn change<K: Resource>(
-        &mut self,
-        change: WatchEvent<K>,
-        sink: &mut impl FnMut(Step<K>),
-    ) -> bool {
+    fn change<K: Resource>(&mut self, change: WatchEvent<K>, sink: &mut impl FnMut(Step<K>)) -> bool {
         match change {
             WatchEvent::Added(object) | WatchEvent::Modified(object) => {
-                self.version = object
-                    .meta()
-                    .resource_version
-                    .clone()
-                    .or(self.version.take());
+                self.version = object.meta().resource_version.clone().or_else(|| self.version.take());
                 sink(Step::Applied(object));
             }
             WatchEvent::Deleted(object) => {
-                self.version = object
-                    .meta()
-                    .resource_version
-                    .clone()
-                    .or(self.version.take());
+                self.version = object.meta().resource_version.clone().or_else(|| self.version.take());
                 sink(Step::Deleted(object));
             }
             WatchEvent::Bookmark(mark) => self.version = Some(mark.metadata.resource_version),
             WatchEvent::Error(status) => {
-                debug!(
-                    what = self.what,
-                    code = status.code,
-                    "watch ended, listing again"
-                );
+                debug!(what = self.what, code = status.code, "watch ended, listing again");
                 self.version = None;
                 return false;
             }
@@ -248,14 +211,8 @@ impl Session {
     }
 }
 
-async fn within<T>(
-    limit: Duration,
-    request: impl Future<Output = kube::Result<T>>,
-) -> Result<T, Failure> {
-    timeout(limit, request)
-        .await
-        .map_err(|_| Failure::TimedOut)?
-        .map_err(Failure::from)
+async fn within<T>(limit: Duration, request: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
+    timeout(limit, request).await.map_err(|_| Failure::TimedOut)?.map_err(Failure::from)
 }
 
 /// Every server sends at least a bookmark in this time.
@@ -267,3 +224,79 @@ const RETRY_MIN: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(1);
 /// A missing permission is not granted by asking often.
 const REFUSED_MAX: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use futures::stream;
+    use k8s_openapi::api::coordination::v1::Lease;
+    use kube::core::Status;
+
+    use super::*;
+    use crate::kube::testing::connection;
+
+    /// A server that answers lists with `listed`, and watches with silence.
+    #[derive(Clone)]
+    struct Silent {
+        listed: Result<(), u16>,
+        asked: Rc<RefCell<Vec<(u128, String)>>>,
+        start: std::time::Instant,
+    }
+
+    impl Silent {
+        fn note(&self, what: String) {
+            self.asked.borrow_mut().push(((clock::now() - self.start).as_millis(), what));
+        }
+    }
+
+    impl Source for Silent {
+        type Item = Lease;
+
+        async fn list(&self) -> kube::Result<ObjectList<Lease>> {
+            self.note("list".into());
+            self.listed
+                .map_err(|code| kube::Error::Api(Status::failure("no", "").with_code(code).boxed()))?;
+            let list = serde_json::json!({"metadata": {"resourceVersion": "7"}, "items": []});
+            Ok(serde_json::from_value(list).unwrap())
+        }
+
+        async fn watch(&self, version: &str) -> kube::Result<Changes<Lease>> {
+            self.note(format!("watch {version}"));
+            Ok(stream::pending().boxed())
+        }
+    }
+
+    /// What is asked in the first `span`, and when.
+    async fn asked(listed: Result<(), u16>, span: Duration) -> Vec<(u128, String)> {
+        let (_connections, receiver) = watch::channel(Some(connection("http://127.0.0.1:1", 1)));
+        let source = Silent { listed, asked: Rc::default(), start: clock::now() };
+        let following = follow("lease", receiver, |_| source.clone(), |_| {});
+        assert!(timeout(span, following).await.is_err());
+        source.asked.take()
+    }
+
+    fn times(asked: Vec<(u128, String)>) -> Vec<u128> {
+        asked.into_iter().map(|(at, _)| at).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_falls_silent_for_longer_than_bookmarks_may_is_opened_again_without_a_list() {
+        let expected = [(0, "list"), (0, "watch 7"), (75_050, "watch 7"), (150_100, "watch 7")];
+        let expected = expected.map(|(at, what)| (at, what.to_owned()));
+        assert_eq!(asked(Ok(()), Duration::from_secs(200)).await, expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failing_server_is_asked_at_least_once_a_second() {
+        let seen = asked(Err(503), Duration::from_secs(4)).await;
+        assert_eq!(times(seen), [0, 50, 150, 350, 750, 1550, 2550, 3550]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusing_server_is_asked_less_and_less() {
+        let seen = asked(Err(403), Duration::from_secs(30)).await;
+        assert_eq!(times(seen), [0, 50, 150, 350, 750, 1550, 3150, 6350, 12_750, 22_750]);
+    }
+}

@@ -45,17 +45,8 @@ pub struct Probe {
 impl Probe {
     /// `limit` bounds each probe from its departure to the end of its answer.
     #[must_use]
-    pub fn new(
-        target: Target,
-        limit: Duration,
-        connections: watch::Receiver<Option<Connection>>,
-    ) -> Self {
-        Self {
-            target,
-            limit,
-            connections,
-            client: None,
-        }
+    pub fn new(target: Target, limit: Duration, connections: watch::Receiver<Option<Connection>>) -> Self {
+        Self { target, limit, connections, client: None }
     }
 
     /// Asks once. The error is a reason for an operator.
@@ -65,15 +56,13 @@ impl Probe {
     pub async fn probe(&mut self) -> Result<(), String> {
         let (client, path) = self.client()?;
         let answer = timeout(self.limit, ask(client, &path)).await;
-        answer
-            .map_err(|_| "timed out".to_owned())?
-            .map_err(|why| match why {
-                Unfit::Failed(failure) => failure.to_string(),
-                Unfit::Says(status, detail) if detail.is_empty() => {
-                    format!("{} says {status}", name(&path))
-                }
-                Unfit::Says(status, detail) => format!("{} says {status}: {detail}", name(&path)),
-            })
+        answer.map_err(|_| "timed out".to_owned())?.map_err(|why| match why {
+            Unfit::Failed(failure) => failure.to_string(),
+            Unfit::Says(status, detail) if detail.is_empty() => {
+                format!("{} says {status}", name(&path))
+            }
+            Unfit::Says(status, detail) => format!("{} says {status}: {detail}", name(&path)),
+        })
     }
 
     fn client(&mut self) -> Result<(Client, String), String> {
@@ -84,10 +73,7 @@ impl Probe {
                 Ok((connection.lease, path.clone()))
             }
             Target::Address { url, ca } => {
-                let path = url
-                    .path_and_query()
-                    .map_or("/", |path| path.as_str())
-                    .to_owned();
+                let path = url.path_and_query().map_or("/", |path| path.as_str()).to_owned();
                 if let Some(Separate(client)) = &self.client {
                     return Ok((client.clone(), path));
                 }
@@ -119,9 +105,7 @@ impl From<kube::Error> for Unfit {
 }
 
 async fn ask(client: Client, path: &str) -> Result<(), Unfit> {
-    let request = Request::get(path)
-        .body(Body::empty())
-        .map_err(kube::Error::HttpError)?;
+    let request = Request::get(path).body(Body::empty()).map_err(kube::Error::HttpError)?;
     let response = client.send(request).await?;
     let status = response.status();
     // Read to the end in any case, so that the connection can be used again.
@@ -131,25 +115,16 @@ async fn ask(client: Client, path: &str) -> Result<(), Unfit> {
         (StatusCode::OK, Err(_)) => Err(Unfit::Failed(Failure::Broken("answer broken off".into()))),
         (status, body) => {
             let text = body.map(|body| body.to_bytes()).unwrap_or_default();
-            Err(Unfit::Says(
-                status.as_u16(),
-                failing_checks(&String::from_utf8_lossy(&text)),
-            ))
+            Err(Unfit::Says(status.as_u16(), failing_checks(&String::from_utf8_lossy(&text))))
         }
     }
 }
 
 /// The names of the checks that a Kubernetes server marks with `[-]`.
 fn failing_checks(body: &str) -> String {
-    let names = body
-        .lines()
-        .filter_map(|line| line.strip_prefix("[-]")?.split_whitespace().next());
+    let names = body.lines().filter_map(|line| line.strip_prefix("[-]")?.split_whitespace().next());
     let names: Vec<_> = names.take(CHECKS).collect();
-    if names.is_empty() {
-        String::new()
-    } else {
-        format!("{} failed", names.join(", "))
-    }
+    if names.is_empty() { String::new() } else { format!("{} failed", names.join(", ")) }
 }
 
 fn name(path: &str) -> &str {
@@ -185,25 +160,12 @@ mod tests {
 
     fn connected(url: &str) -> Probe {
         let (_, connections) = watch::channel(Some(connection(url, 1)));
-        Probe::new(
-            Target::Connected {
-                path: "/readyz".into(),
-            },
-            LIMIT,
-            connections,
-        )
+        Probe::new(Target::Connected { path: "/readyz".into() }, LIMIT, connections)
     }
 
     fn separately(url: String, ca: Option<PathBuf>) -> Probe {
         let (_, connections) = watch::channel(None);
-        Probe::new(
-            Target::Address {
-                url: url.parse().unwrap(),
-                ca,
-            },
-            LIMIT,
-            connections,
-        )
+        Probe::new(Target::Address { url: url.parse().unwrap(), ca }, LIMIT, connections)
     }
 
     #[tokio::test]
@@ -218,7 +180,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_checks_that_fail_are_named() {
-        let body = "[+]ping ok\n[-]etcd failed: reason withheld\n[-]poststarthook/rbac failed\nreadyz check failed";
+        let body =
+            "[+]ping ok\n[-]etcd failed: reason withheld\n[-]poststarthook/rbac failed\nreadyz check failed";
         let answer = get(move || async move { (StatusCode::INTERNAL_SERVER_ERROR, body) });
         let server = Server::start(Router::new().route("/readyz", answer)).await;
         let expected = Err("readyz says 500: etcd, poststarthook/rbac failed".to_owned());
@@ -228,49 +191,29 @@ mod tests {
     #[tokio::test]
     async fn a_refused_connection_is_called_so() {
         let url = format!("http://{}", unused_address().await);
-        assert_eq!(
-            connected(&url).probe().await,
-            Err("connection refused".into())
-        );
+        assert_eq!(connected(&url).probe().await, Err("connection refused".into()));
     }
 
     #[tokio::test]
     async fn a_server_that_does_not_answer_is_given_up_at_the_limit() {
-        let server =
-            Server::start(Router::new().route("/readyz", get(std::future::pending::<()>))).await;
+        let server = Server::start(Router::new().route("/readyz", get(std::future::pending::<()>))).await;
         let (_, connections) = watch::channel(Some(connection(&server.url(), 1)));
         let limit = Duration::from_millis(50);
-        let mut probe = Probe::new(
-            Target::Connected {
-                path: "/readyz".into(),
-            },
-            limit,
-            connections,
-        );
+        let mut probe = Probe::new(Target::Connected { path: "/readyz".into() }, limit, connections);
         assert_eq!(probe.probe().await, Err("timed out".into()));
     }
 
     #[tokio::test]
     async fn without_a_connection_there_is_nothing_to_probe() {
         let (_, connections) = watch::channel(None);
-        let mut probe = Probe::new(
-            Target::Connected {
-                path: "/readyz".into(),
-            },
-            LIMIT,
-            connections,
-        );
+        let mut probe = Probe::new(Target::Connected { path: "/readyz".into() }, LIMIT, connections);
         assert_eq!(probe.probe().await, Err("no API server yet".into()));
     }
 
     #[tokio::test]
     async fn a_separate_address_is_verified_by_its_own_authority() {
         let tls = Tls::new("127.0.0.1");
-        let server = Server::start_tls(
-            Router::new().route("/healthz", get(|| async { "ok" })),
-            &tls,
-        )
-        .await;
+        let server = Server::start_tls(Router::new().route("/healthz", get(|| async { "ok" })), &tls).await;
         let dir = tempfile::tempdir().unwrap();
         let (right, wrong) = (dir.path().join("right.crt"), dir.path().join("wrong.crt"));
         std::fs::write(&right, &tls.ca_pem).unwrap();
@@ -280,23 +223,13 @@ mod tests {
         assert_eq!(separately(url.clone(), None).probe().await, Ok(()));
         let refused = separately(url.clone(), Some(wrong)).probe().await;
         assert!(refused.is_err_and(|why| why.contains("certificate")));
-        let missing = separately(url, Some("/nonexistent/ca.crt".into()))
-            .probe()
-            .await;
-        assert_eq!(
-            missing,
-            Err("/nonexistent/ca.crt is not a certificate authority".into())
-        );
+        let missing = separately(url, Some("/nonexistent/ca.crt".into())).probe().await;
+        assert_eq!(missing, Err("/nonexistent/ca.crt is not a certificate authority".into()));
     }
 
     #[tokio::test]
     async fn a_separate_address_may_be_plain_http() {
         let server = Server::start(Router::new().route("/healthz", get(|| async { "ok" }))).await;
-        assert_eq!(
-            separately(format!("{}/healthz?verbose", server.url()), None)
-                .probe()
-                .await,
-            Ok(())
-        );
+        assert_eq!(separately(format!("{}/healthz?verbose", server.url()), None).probe().await, Ok(()));
     }
 }

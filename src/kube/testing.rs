@@ -12,7 +12,7 @@ use hyper_util::service::TowerToHyperService;
 use kube::Config;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -26,7 +26,7 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     scheme: &'static str,
     accepted: Arc<AtomicUsize>,
-    _task: JoinSet<()>,
+    task: JoinSet<()>,
 }
 
 /// A certificate authority, and a certificate of its own for one name.
@@ -41,11 +41,7 @@ impl Server {
     }
 
     pub(crate) async fn start_tls(app: Router, tls: &Tls) -> Self {
-        Self::on(
-            TcpListener::bind("127.0.0.1:0").await.unwrap(),
-            app,
-            Some(tls),
-        )
+        Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap(), app, Some(tls))
     }
 
     pub(crate) fn on(listener: TcpListener, app: Router, tls: Option<&Tls>) -> Self {
@@ -54,16 +50,16 @@ impl Server {
         let mut task = JoinSet::new();
         let acceptor = tls.map(|tls| TlsAcceptor::from(Arc::clone(&tls.config)));
         task.spawn(accept(listener, app, acceptor, Arc::clone(&accepted)));
-        Self {
-            address,
-            scheme: if tls.is_some() { "https" } else { "http" },
-            accepted,
-            _task: task,
-        }
+        Self { address, scheme: if tls.is_some() { "https" } else { "http" }, accepted, task }
     }
 
     pub(crate) fn url(&self) -> String {
         format!("{}://{}", self.scheme, self.address)
+    }
+
+    /// Ends it; its address can be used again at once.
+    pub(crate) async fn stop(mut self) {
+        self.task.shutdown().await;
     }
 
     /// How many TCP connections there have been.
@@ -80,19 +76,12 @@ impl Tls {
         let ca = params.self_signed(&key).unwrap();
         let issuer = Issuer::from_params(&params, &key);
         let own = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec![name.to_owned()])
-            .unwrap()
-            .signed_by(&own, &issuer)
-            .unwrap();
+        let certificate =
+            CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&own, &issuer).unwrap();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(own.serialize_der()));
         let config = ServerConfig::builder().with_no_client_auth();
-        let config = config
-            .with_single_cert(vec![certificate.der().clone()], key)
-            .unwrap();
-        Self {
-            ca_pem: ca.pem(),
-            config: Arc::new(config),
-        }
+        let config = config.with_single_cert(vec![certificate.der().clone()], key).unwrap();
+        Self { ca_pem: ca.pem(), config: Arc::new(config) }
     }
 }
 
@@ -105,18 +94,20 @@ pub(crate) fn connection(url: &str, generation: u64) -> Connection {
 
 /// Where nobody listens.
 pub(crate) async fn unused_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap()
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
+
+/// A listener on an address that another server has just left.
+pub(crate) fn listen_again(address: SocketAddr) -> TcpListener {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(address).unwrap();
+    socket.listen(16).unwrap()
 }
 
 /// A kubeconfig for `server`, with a token and, where given, an authority.
 pub(crate) fn write_kubeconfig(path: &Path, server: &str, token: &str, ca: Option<&Path>) {
-    let ca = ca
-        .map(|ca| format!(", certificate-authority: {}", ca.display()))
-        .unwrap_or_default();
+    let ca = ca.map(|ca| format!(", certificate-authority: {}", ca.display())).unwrap_or_default();
     let text = format!(
         "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
          contexts: [{{name: c, context: {{cluster: k, user: u}}}}]\n\
@@ -127,12 +118,7 @@ pub(crate) fn write_kubeconfig(path: &Path, server: &str, token: &str, ca: Optio
     std::fs::write(path, text).unwrap();
 }
 
-async fn accept(
-    listener: TcpListener,
-    app: Router,
-    tls: Option<TlsAcceptor>,
-    accepted: Arc<AtomicUsize>,
-) {
+async fn accept(listener: TcpListener, app: Router, tls: Option<TlsAcceptor>, accepted: Arc<AtomicUsize>) {
     let mut connections = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();

@@ -16,9 +16,7 @@ pub enum ChoiceError {
         existing: String,
     },
     /// Several interfaces are on the VIP's network.
-    #[error(
-        "{vip} is on the network of several interfaces; set vip_interface to one of: {candidates}"
-    )]
+    #[error("{vip} is on the network of several interfaces; set vip_interface to one of: {candidates}")]
     Ambiguous {
         /// The VIP.
         vip: IpAddr,
@@ -52,49 +50,28 @@ pub fn choose<'a>(
     default_route: Option<u32>,
 ) -> Result<&'a Interface, ChoiceError> {
     if let Some(name) = named {
-        let missing = || ChoiceError::Missing {
-            name: name.to_owned(),
-            existing: names(interfaces),
-        };
-        return interfaces
-            .iter()
-            .find(|interface| interface.name == name)
-            .ok_or_else(missing);
+        let missing = || ChoiceError::Missing { name: name.to_owned(), existing: names(interfaces) };
+        return interfaces.iter().find(|interface| interface.name == name).ok_or_else(missing);
     }
     match on_network_of(vip, interfaces).as_slice() {
         [only] => Ok(only),
         [] => interfaces
             .iter()
             .find(|interface| Some(interface.index) == default_route)
-            .ok_or_else(|| ChoiceError::NoneFits {
-                vip,
-                existing: names(interfaces),
-            }),
-        several => Err(ChoiceError::Ambiguous {
-            vip,
-            candidates: names(several.iter().copied()),
-        }),
+            .ok_or_else(|| ChoiceError::NoneFits { vip, existing: names(interfaces) }),
+        several => Err(ChoiceError::Ambiguous { vip, candidates: names(several.iter().copied()) }),
     }
 }
 
 fn on_network_of(vip: IpAddr, interfaces: &[Interface]) -> Vec<&Interface> {
-    let best = interfaces
-        .iter()
-        .filter_map(|interface| specificity(interface, vip))
-        .max();
-    interfaces
-        .iter()
-        .filter(|interface| best.is_some() && specificity(interface, vip) == best)
-        .collect()
+    let best = interfaces.iter().filter_map(|interface| specificity(interface, vip)).max();
+    interfaces.iter().filter(|interface| best.is_some() && specificity(interface, vip) == best).collect()
 }
 
 /// The length of the longest prefix of `interface` that contains `vip`.
 fn specificity(interface: &Interface, vip: IpAddr) -> Option<u8> {
     let candidate = !interface.loopback && interface.master.is_none();
-    let prefixes = interface
-        .addresses
-        .iter()
-        .filter(|prefix| candidate && prefix.contains(&vip));
+    let prefixes = interface.addresses.iter().filter(|prefix| candidate && prefix.contains(&vip));
     prefixes
         .filter(|prefix| prefix.prefix_len() < prefix.max_prefix_len())
         .map(ipnet::IpNet::prefix_len)
@@ -102,10 +79,7 @@ fn specificity(interface: &Interface, vip: IpAddr) -> Option<u8> {
 }
 
 fn names<'a>(interfaces: impl IntoIterator<Item = &'a Interface>) -> String {
-    let names: Vec<&str> = interfaces
-        .into_iter()
-        .map(|interface| interface.name.as_str())
-        .collect();
+    let names: Vec<&str> = interfaces.into_iter().map(|interface| interface.name.as_str()).collect();
     names.join(", ")
 }
 
@@ -122,10 +96,7 @@ mod tests {
             mac: None,
             up: true,
             loopback: false,
-            addresses: addresses
-                .iter()
-                .map(|address| address.parse().unwrap())
-                .collect(),
+            addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
             master: None,
         }
     }
@@ -135,20 +106,13 @@ mod tests {
         vip: &str,
         default_route: Option<u32>,
     ) -> Result<String, ChoiceError> {
-        choose(interfaces, None, vip.parse().unwrap(), default_route)
-            .map(|interface| interface.name.clone())
+        choose(interfaces, None, vip.parse().unwrap(), default_route).map(|interface| interface.name.clone())
     }
 
     #[test]
     fn a_name_decides_before_every_prefix() {
-        let all = [
-            interface(2, "eth0", &["192.168.1.1/24"]),
-            interface(3, "eth1", &[]),
-        ];
-        assert_eq!(
-            choose(&all, Some("eth1"), VIP.parse().unwrap(), None),
-            Ok(&all[1])
-        );
+        let all = [interface(2, "eth0", &["192.168.1.1/24"]), interface(3, "eth1", &[])];
+        assert_eq!(choose(&all, Some("eth1"), VIP.parse().unwrap(), None), Ok(&all[1]));
     }
 
     #[test]
@@ -174,23 +138,14 @@ mod tests {
 
     #[test]
     fn a_leftover_of_the_vip_itself_does_not_decide() {
-        let all = [
-            interface(2, "eth0", &["192.168.1.1/24"]),
-            interface(3, "eth1", &["192.168.1.100/32"]),
-        ];
+        let all = [interface(2, "eth0", &["192.168.1.1/24"]), interface(3, "eth1", &["192.168.1.100/32"])];
         assert_eq!(chosen(&all, VIP, None).as_deref(), Ok("eth0"));
     }
 
     #[test]
     fn loopback_and_ports_are_not_chosen() {
-        let loopback = Interface {
-            loopback: true,
-            ..interface(1, "lo", &["192.168.1.1/24"])
-        };
-        let port = Interface {
-            master: Some(4),
-            ..interface(2, "eth0", &["192.168.1.1/24"])
-        };
+        let loopback = Interface { loopback: true, ..interface(1, "lo", &["192.168.1.1/24"]) };
+        let port = Interface { master: Some(4), ..interface(2, "eth0", &["192.168.1.1/24"]) };
         let all = [loopback, port, interface(4, "br0", &["192.168.1.1/24"])];
         assert_eq!(chosen(&all, VIP, None).as_deref(), Ok("br0"));
     }
@@ -204,31 +159,22 @@ mod tests {
     #[test]
     fn two_interfaces_on_the_same_network_are_named() {
         let nets = ["192.168.1.1/24"];
-        let all = [
-            interface(2, "eth0", &nets),
-            interface(3, "eth1", &nets),
-            interface(4, "eth2", &[]),
-        ];
+        let all = [interface(2, "eth0", &nets), interface(3, "eth1", &nets), interface(4, "eth2", &[])];
         let error = chosen(&all, VIP, Some(2)).unwrap_err();
-        let expected = "192.168.1.100 is on the network of several interfaces; set vip_interface to one of: eth0, eth1";
+        let expected =
+            "192.168.1.100 is on the network of several interfaces; set vip_interface to one of: eth0, eth1";
         assert_eq!(error.to_string(), expected);
     }
 
     #[test]
     fn the_default_route_decides_where_no_prefix_does() {
-        let all = [
-            interface(2, "eth0", &["10.0.0.1/8"]),
-            interface(3, "eth1", &["172.16.0.1/12"]),
-        ];
+        let all = [interface(2, "eth0", &["10.0.0.1/8"]), interface(3, "eth1", &["172.16.0.1/12"])];
         assert_eq!(chosen(&all, VIP, Some(3)).as_deref(), Ok("eth1"));
     }
 
     #[test]
     fn without_prefix_and_default_route_all_interfaces_are_named() {
-        let all = [
-            interface(1, "lo", &[]),
-            interface(2, "eth0", &["10.0.0.1/8"]),
-        ];
+        let all = [interface(1, "lo", &[]), interface(2, "eth0", &["10.0.0.1/8"])];
         let expected = "no interface is on the network of 192.168.1.100, and there is no default route; \
                         set vip_interface to one of: lo, eth0";
         assert_eq!(chosen(&all, VIP, None).unwrap_err().to_string(), expected);

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use pnet::packet::arp::{ArpHardwareTypes, ArpOperation, ArpOperations, MutableArpPacket};
 use pnet::packet::ethernet::{EtherType, EtherTypes, MutableEthernetPacket};
 use pnet::packet::icmpv6::ndp::{
-    MutableNdpOptionPacket, MutableNeighborAdvertPacket, MutableNeighborSolicitPacket,
-    NdpOptionTypes, NeighborAdvertFlags,
+    MutableNdpOptionPacket, MutableNeighborAdvertPacket, MutableNeighborSolicitPacket, NdpOptionTypes,
+    NeighborAdvertFlags,
 };
 use pnet::packet::icmpv6::{Icmpv6Packet, Icmpv6Types, MutableIcmpv6Packet, checksum};
 use pnet::packet::ip::IpNextHeaderProtocols;
@@ -29,10 +29,9 @@ pub fn probe(mac: MacAddr, address: IpAddr) -> Vec<u8> {
 #[must_use]
 pub fn announcement(mac: MacAddr, address: IpAddr) -> Vec<Vec<u8>> {
     match address {
-        IpAddr::V4(address) => vec![
-            arp_announcement_request(mac, address),
-            arp_announcement_reply(mac, address),
-        ],
+        IpAddr::V4(address) => {
+            vec![arp_announcement_request(mac, address), arp_announcement_reply(mac, address)]
+        }
         IpAddr::V6(address) => vec![unsolicited_advertisement(mac, address)],
     }
 }
@@ -40,13 +39,7 @@ pub fn announcement(mac: MacAddr, address: IpAddr) -> Vec<Vec<u8>> {
 /// An ARP Probe: sender protocol address 0.0.0.0, so that nobody's cache is changed by the question.
 #[must_use]
 pub fn arp_probe(mac: MacAddr, address: Ipv4Addr) -> Vec<u8> {
-    arp(
-        ArpOperations::Request,
-        mac,
-        Ipv4Addr::UNSPECIFIED,
-        NULL,
-        address,
-    )
+    arp(ArpOperations::Request, mac, Ipv4Addr::UNSPECIFIED, NULL, address)
 }
 
 /// An ARP Announcement as a request.
@@ -65,15 +58,11 @@ pub fn arp_announcement_reply(mac: MacAddr, address: Ipv4Addr) -> Vec<u8> {
 /// An unsolicited Neighbor Advertisement to all nodes, which overrides what they know (RFC 4861 §7.2.6).
 /// Its source is the VIP itself: it is an address of the interface by then, and no other is sure to be.
 #[must_use]
-#[expect(
-    clippy::expect_used,
-    reason = "the buffers have the lengths of what is put into them"
-)]
+#[expect(clippy::expect_used, reason = "the buffers have the lengths of what is put into them")]
 pub fn unsolicited_advertisement(mac: MacAddr, address: Ipv6Addr) -> Vec<u8> {
     let length = MutableNeighborAdvertPacket::minimum_packet_size() + LINK_LAYER_OPTION_LEN;
     let mut message = vec![0; length];
-    let mut advert =
-        MutableNeighborAdvertPacket::new(&mut message).expect("length is the packet's");
+    let mut advert = MutableNeighborAdvertPacket::new(&mut message).expect("length is the packet's");
     advert.set_icmpv6_type(Icmpv6Types::NeighborAdvert);
     advert.set_flags(NeighborAdvertFlags::Override);
     advert.set_target_addr(address);
@@ -88,14 +77,10 @@ pub fn unsolicited_advertisement(mac: MacAddr, address: Ipv6Addr) -> Vec<u8> {
 /// A Neighbor Solicitation from the unspecified address. It carries no nonce (RFC 7527): one's own frames, looped
 /// back, are known by their source.
 #[must_use]
-#[expect(
-    clippy::expect_used,
-    reason = "the buffer has the length of what is put into it"
-)]
+#[expect(clippy::expect_used, reason = "the buffer has the length of what is put into it")]
 pub fn duplicate_address_detection(mac: MacAddr, address: Ipv6Addr) -> Vec<u8> {
     let mut message = vec![0; MutableNeighborSolicitPacket::minimum_packet_size()];
-    let mut solicit =
-        MutableNeighborSolicitPacket::new(&mut message).expect("length is the packet's");
+    let mut solicit = MutableNeighborSolicitPacket::new(&mut message).expect("length is the packet's");
     solicit.set_icmpv6_type(Icmpv6Types::NeighborSolicit);
     solicit.set_target_addr(address);
     icmpv6(mac, Ipv6Addr::UNSPECIFIED, solicited_node(address), message)
@@ -108,10 +93,7 @@ pub fn solicited_node(address: Ipv6Addr) -> Ipv6Addr {
     Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | (high & 0xff), low)
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "the buffer has the length of what is put into it"
-)]
+#[expect(clippy::expect_used, reason = "the buffer has the length of what is put into it")]
 fn arp(
     operation: ArpOperation,
     mac: MacAddr,
@@ -134,19 +116,10 @@ fn arp(
 }
 
 /// Puts `message` into IPv6 and Ethernet, towards a multicast group, and computes its checksum.
-#[expect(
-    clippy::expect_used,
-    reason = "the buffers have the lengths of what is put into them"
-)]
+#[expect(clippy::expect_used, reason = "the buffers have the lengths of what is put into them")]
 fn icmpv6(mac: MacAddr, source: Ipv6Addr, group: Ipv6Addr, mut message: Vec<u8>) -> Vec<u8> {
-    let sum = checksum(
-        &Icmpv6Packet::new(&message).expect("longer than a header"),
-        &source,
-        &group,
-    );
-    MutableIcmpv6Packet::new(&mut message)
-        .expect("longer than a header")
-        .set_checksum(sum);
+    let sum = checksum(&Icmpv6Packet::new(&message).expect("longer than a header"), &source, &group);
+    MutableIcmpv6Packet::new(&mut message).expect("longer than a header").set_checksum(sum);
 
     let mut body = vec![0; MutableIpv6Packet::minimum_packet_size() + message.len()];
     let mut packet = MutableIpv6Packet::new(&mut body).expect("length is the packet's");
@@ -160,10 +133,7 @@ fn icmpv6(mac: MacAddr, source: Ipv6Addr, group: Ipv6Addr, mut message: Vec<u8>)
     ethernet(mac, multicast_mac(group), EtherTypes::Ipv6, &body)
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "the buffer has the length of what is put into it"
-)]
+#[expect(clippy::expect_used, reason = "the buffer has the length of what is put into it")]
 fn ethernet(source: MacAddr, destination: MacAddr, ether_type: EtherType, body: &[u8]) -> Vec<u8> {
     let mut frame = vec![0; MutableEthernetPacket::minimum_packet_size() + body.len()];
     let mut packet = MutableEthernetPacket::new(&mut frame).expect("length is the packet's");
@@ -235,10 +205,7 @@ mod tests {
             0x02, 0x00, 0x5e, 0x10, 0x00, 0x01, 0xc0, 0xa8, 0x01, 0x64, // sha, spa
             0x02, 0x00, 0x5e, 0x10, 0x00, 0x01, 0xc0, 0xa8, 0x01, 0x64, // tha, tpa
         ];
-        assert_eq!(
-            announcement(mac(), V4.into()),
-            [request.to_vec(), reply.to_vec()]
-        );
+        assert_eq!(announcement(mac(), V4.into()), [request.to_vec(), reply.to_vec()]);
     }
 
     #[test]
@@ -246,12 +213,10 @@ mod tests {
         let expected = [
             0x33, 0x33, 0x00, 0x00, 0x00, 0x01, 0x02, 0x00, 0x5e, 0x10, 0x00, 0x01, 0x86,
             0xdd, // Ethernet
-            0x60, 0x00, 0x00, 0x00, 0x00, 0x20, 0x3a,
-            0xff, // IPv6, 32 octets, ICMPv6, hop limit 255
+            0x60, 0x00, 0x00, 0x00, 0x00, 0x20, 0x3a, 0xff, // IPv6, 32 octets, ICMPv6, hop limit 255
             0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x12, 0x34, 0x56, // source
             0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, // destination
-            0x88, 0x00, 0x93, 0xbc, 0x20, 0x00, 0x00,
-            0x00, // advertisement, checksum, override
+            0x88, 0x00, 0x93, 0xbc, 0x20, 0x00, 0x00, 0x00, // advertisement, checksum, override
             0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x12, 0x34, 0x56, // target
             0x02, 0x01, 0x02, 0x00, 0x5e, 0x10, 0x00, 0x01, // target link-layer address
         ];
@@ -263,8 +228,7 @@ mod tests {
         let expected = [
             0x33, 0x33, 0xff, 0x12, 0x34, 0x56, 0x02, 0x00, 0x5e, 0x10, 0x00, 0x01, 0x86,
             0xdd, // Ethernet
-            0x60, 0x00, 0x00, 0x00, 0x00, 0x18, 0x3a,
-            0xff, // IPv6, 24 octets, ICMPv6, hop limit 255
+            0x60, 0x00, 0x00, 0x00, 0x00, 0x18, 0x3a, 0xff, // IPv6, 24 octets, ICMPv6, hop limit 255
             0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, // source
             0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, 0x12, 0x34, 0x56, // destination
             0x87, 0x00, 0x14, 0xd7, 0x00, 0x00, 0x00, 0x00, // solicitation, checksum

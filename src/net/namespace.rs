@@ -63,14 +63,9 @@ impl Namespace {
     ///
     /// # Errors
     /// The namespace cannot be entered. A panic of `work` goes on in the caller.
-    pub fn block_on<T: Send, F: Future<Output = T>>(
-        &self,
-        work: impl FnOnce() -> F + Send,
-    ) -> io::Result<T> {
+    pub fn block_on<T: Send, F: Future<Output = T>>(&self, work: impl FnOnce() -> F + Send) -> io::Result<T> {
         self.run(|| {
-            let runtime = runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
+            let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
             Ok(runtime.block_on(async { work().await }))
         })?
     }
@@ -95,12 +90,7 @@ impl AsFd for Namespace {
 
 /// A thread that changed its namespace is not given back to anybody.
 fn on_thread<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
-    thread::scope(|scope| {
-        scope
-            .spawn(work)
-            .join()
-            .unwrap_or_else(|panicked| panic::resume_unwind(panicked))
-    })
+    thread::scope(|scope| scope.spawn(work).join().unwrap_or_else(|panicked| panic::resume_unwind(panicked)))
 }
 
 #[expect(unsafe_code, reason = "the standard library has no namespaces")]

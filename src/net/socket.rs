@@ -27,9 +27,8 @@ impl FrameSocket {
     /// # Errors
     /// The capability or the interface is missing.
     pub fn open(index: u32, own: MacAddr) -> Result<Self, NetError> {
-        let socket = listening(index)
-            .and_then(register)
-            .map_err(|source| NetError::Open { index, source })?;
+        let socket =
+            listening(index).and_then(register).map_err(|source| NetError::Open { index, source })?;
         Ok(Self { socket, own })
     }
 
@@ -55,16 +54,13 @@ impl FrameSocket {
     pub async fn receive(&self) -> Result<Sighting, NetError> {
         let mut buffer = [0; FRAME_LEN];
         loop {
-            let length = match self
-                .socket
-                .async_io(Interest::READABLE, |mut socket| socket.read(&mut buffer))
-                .await
-            {
-                Ok(length) => length,
-                // Reading the error has cleared it, so that the next wait is a wait.
-                Err(error) if is_link_down(&error) => continue,
-                Err(error) => return Err(NetError::Receive(error)),
-            };
+            let length =
+                match self.socket.async_io(Interest::READABLE, |mut socket| socket.read(&mut buffer)).await {
+                    Ok(length) => length,
+                    // Reading the error has cleared it, so that the next wait is a wait.
+                    Err(error) if is_link_down(&error) => continue,
+                    Err(error) => return Err(NetError::Receive(error)),
+                };
             if let Some(sighting) = buffer.get(..length).and_then(|frame| self.foreign(frame)) {
                 return Ok(sighting);
             }
@@ -72,9 +68,7 @@ impl FrameSocket {
     }
 
     async fn try_send(&self, frame: &[u8]) -> io::Result<usize> {
-        self.socket
-            .async_io(Interest::WRITABLE, |socket| socket.send(frame))
-            .await
+        self.socket.async_io(Interest::WRITABLE, |socket| socket.send(frame)).await
     }
 
     /// What another station says. One's own frames may come back, from a switch that loops or a bond's other leg.
@@ -102,22 +96,15 @@ impl SolicitedNodeMembership {
     /// # Errors
     /// IPv6 is off, or the interface is missing.
     pub fn join(index: u32, address: Ipv6Addr) -> Result<Self, NetError> {
-        let socket =
-            Socket::new(Domain::IPV6, Type::DGRAM, Some(Protocol::UDP)).map_err(NetError::Join)?;
-        socket
-            .join_multicast_v6(&solicited_node(address), index)
-            .map_err(NetError::Join)?;
+        let socket = Socket::new(Domain::IPV6, Type::DGRAM, Some(Protocol::UDP)).map_err(NetError::Join)?;
+        socket.join_multicast_v6(&solicited_node(address), index).map_err(NetError::Join)?;
         Ok(Self { _socket: socket })
     }
 }
 
 /// Protocol 0 until filter and interface are set: not one frame is queued that was not asked for.
 fn listening(index: u32) -> io::Result<Socket> {
-    let socket = Socket::new(
-        Domain::PACKET,
-        Type::RAW.nonblocking().cloexec(),
-        Some(Protocol::from(0)),
-    )?;
+    let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking().cloexec(), Some(Protocol::from(0)))?;
     socket.attach_filter(&FILTER)?;
     ignore_outgoing(&socket)?;
     socket.bind(&link_layer_address(index)?)?;
@@ -144,17 +131,10 @@ fn ignore_outgoing(socket: &Socket) -> io::Result<()> {
             INT_LEN,
         )
     };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-#[expect(
-    unsafe_code,
-    reason = "socket2 has no constructor for link-layer addresses"
-)]
+#[expect(unsafe_code, reason = "socket2 has no constructor for link-layer addresses")]
 fn link_layer_address(index: u32) -> io::Result<SockAddr> {
     let index = i32::try_from(index).map_err(io::Error::other)?;
     let mut storage = SockAddrStorage::zeroed();
@@ -176,12 +156,7 @@ const fn load(size: u32, offset: u32) -> SockFilter {
 }
 
 const fn jump(test: u32, value: u32, if_true: u8, if_false: u8) -> SockFilter {
-    SockFilter::new(
-        (libc::BPF_JMP | test | libc::BPF_K) as u16,
-        if_true,
-        if_false,
-        value,
-    )
+    SockFilter::new((libc::BPF_JMP | test | libc::BPF_K) as u16, if_true, if_false, value)
 }
 
 const fn answer(length: u32) -> SockFilter {

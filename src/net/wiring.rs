@@ -28,8 +28,8 @@ impl Namespace {
     /// The kernel refuses.
     pub fn add_veth(&self, name: &str, peer: &Self, peer_name: &str) -> io::Result<()> {
         let peer_end = LinkUnspec::new_with_name(peer_name).setns_by_fd(peer.as_fd().as_raw_fd());
-        let veth = LinkVeth::new(name, peer_name)
-            .set_info_data(InfoData::Veth(InfoVeth::Peer(peer_end.build())));
+        let veth =
+            LinkVeth::new(name, peer_name).set_info_data(InfoData::Veth(InfoVeth::Peer(peer_end.build())));
         self.configure(async |handle| handle.link().add(veth.build()).execute().await)
     }
 
@@ -38,13 +38,7 @@ impl Namespace {
     /// # Errors
     /// The kernel refuses.
     pub fn add_bridge(&self, name: &str) -> io::Result<()> {
-        self.configure(async |handle| {
-            handle
-                .link()
-                .add(LinkBridge::new(name).build())
-                .execute()
-                .await
-        })
+        self.configure(async |handle| handle.link().add(LinkBridge::new(name).build()).execute().await)
     }
 
     /// Plugs `port` into `bridge`.
@@ -54,11 +48,7 @@ impl Namespace {
     pub fn add_port(&self, bridge: &str, port: &str) -> io::Result<()> {
         self.configure(async |handle| {
             let bridge = index(&handle, bridge).await?;
-            set(
-                &handle,
-                LinkUnspec::new_with_name(port).controller(bridge).build(),
-            )
-            .await
+            set(&handle, LinkUnspec::new_with_name(port).controller(bridge).build()).await
         })
     }
 
@@ -102,14 +92,9 @@ impl Namespace {
     pub fn add_address(&self, name: &str, address: IpNet) -> io::Result<()> {
         self.configure(async |handle| {
             let index = index(&handle, name).await?;
-            let mut request = handle
-                .address()
-                .add(index, address.addr(), address.prefix_len());
+            let mut request = handle.address().add(index, address.addr(), address.prefix_len());
             if address.addr().is_ipv6() {
-                request
-                    .message_mut()
-                    .attributes
-                    .push(AddressAttribute::Flags(AddressFlags::Nodad));
+                request.message_mut().attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
             }
             request.execute().await
         })
@@ -142,13 +127,6 @@ async fn set(handle: &Handle, link: LinkMessage) -> Result<(), rtnetlink::Error>
 }
 
 async fn index(handle: &Handle, name: &str) -> Result<u32, rtnetlink::Error> {
-    let link = handle
-        .link()
-        .get()
-        .match_name(name)
-        .execute()
-        .try_next()
-        .await?;
-    link.map(|link| link.header.index)
-        .ok_or(rtnetlink::Error::RequestFailed)
+    let link = handle.link().get().match_name(name).execute().try_next().await?;
+    link.map(|link| link.header.index).ok_or(rtnetlink::Error::RequestFailed)
 }

@@ -24,10 +24,7 @@ impl Client {
         if let Some((listener, embedded)) = embedded {
             server.spawn(api::serve(listener, embedded));
         }
-        Self {
-            kube,
-            _server: server,
-        }
+        Self { kube, _server: server }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -35,26 +32,22 @@ impl Client {
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
-        self.send("POST", path, "application/json", body.to_string().into())
-            .await
+        self.send("POST", path, "application/json", body.to_string().into()).await
     }
 
     pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
-        self.send("PUT", path, "application/json", body.to_string().into())
-            .await
+        self.send("PUT", path, "application/json", body.to_string().into()).await
     }
 
     pub(crate) async fn merge(&self, path: &str, body: &Value) -> Answer {
         let kind = "application/merge-patch+json";
-        self.send("PATCH", path, kind, body.to_string().into())
-            .await
+        self.send("PATCH", path, kind, body.to_string().into()).await
     }
 
     pub(crate) async fn apply(&self, path: &str, body: &Value) -> Answer {
         let path = format!("{path}?fieldManager=test&force=true");
         let kind = "application/apply-patch+yaml";
-        self.send("PATCH", &path, kind, body.to_string().into())
-            .await
+        self.send("PATCH", &path, kind, body.to_string().into()).await
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Answer {
@@ -62,10 +55,8 @@ impl Client {
     }
 
     pub(crate) async fn delete_if(&self, path: &str, preconditions: Value) -> Answer {
-        let body =
-            json!({"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": preconditions});
-        self.send("DELETE", path, "application/json", body.to_string().into())
-            .await
+        let body = json!({"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": preconditions});
+        self.send("DELETE", path, "application/json", body.to_string().into()).await
     }
 
     pub(crate) async fn send(&self, method: &str, path: &str, kind: &str, body: Vec<u8>) -> Answer {
@@ -76,11 +67,7 @@ impl Client {
         let request = request.body(Body::from(body)).expect("is a request");
         let response = self.kube.send(request).await.expect("the server answers");
         let code = response.status().as_u16();
-        let bytes = response
-            .into_body()
-            .collect_bytes()
-            .await
-            .expect("the answer ends");
+        let bytes = response.into_body().collect_bytes().await.expect("the answer ends");
         let body = serde_json::from_slice(&bytes)
             .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
         Answer { code, body }
@@ -89,10 +76,7 @@ impl Client {
     /// A watch; `query` without `watch=true`.
     pub(crate) async fn watch(&self, path: &str, query: &str) -> Watch {
         let request = Request::get(format!("{path}?watch=true&{query}")).body(Vec::new());
-        let lines = self
-            .kube
-            .request_stream(request.expect("is a request"))
-            .await;
+        let lines = self.kube.request_stream(request.expect("is a request")).await;
         Watch(Box::pin(lines.expect("the watch is accepted")))
     }
 }
@@ -108,23 +92,14 @@ impl Answer {
     /// The object of a request that must have succeeded.
     #[track_caller]
     pub(crate) fn ok(self) -> Value {
-        assert!(
-            (200..300).contains(&self.code),
-            "{} {}",
-            self.code,
-            self.body
-        );
+        assert!((200..300).contains(&self.code), "{} {}", self.code, self.body);
         self.body
     }
 
     /// What a `Status` says: HTTP code, code, reason.
     pub(crate) fn failure(&self) -> (u16, u64, &str) {
         let code = self.body["code"].as_u64().unwrap_or_default();
-        (
-            self.code,
-            code,
-            self.body["reason"].as_str().unwrap_or_default(),
-        )
+        (self.code, code, self.body["reason"].as_str().unwrap_or_default())
     }
 }
 
@@ -141,10 +116,7 @@ impl Watch {
             return None;
         }
         let event: Value = serde_json::from_str(&line).expect("a line is an event");
-        Some((
-            event["type"].as_str().unwrap_or_default().to_owned(),
-            event["object"].clone(),
-        ))
+        Some((event["type"].as_str().unwrap_or_default().to_owned(), event["object"].clone()))
     }
 
     /// The next events as type, name and resource version.
@@ -160,26 +132,18 @@ impl Watch {
 
 /// A string of `metadata`.
 pub(crate) fn text(object: &Value, field: &str) -> String {
-    object["metadata"][field]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned()
+    object["metadata"][field].as_str().unwrap_or_default().to_owned()
 }
 
 /// The resource version of an object or a list.
 #[track_caller]
 pub(crate) fn version(object: &Value) -> u64 {
-    text(object, "resourceVersion")
-        .parse()
-        .expect("a resource version is a number here")
+    text(object, "resourceVersion").parse().expect("a resource version is a number here")
 }
 
 /// The names in a list.
 pub(crate) fn names(list: &Value) -> Vec<String> {
-    let items = list["items"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
+    let items = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();
     items.iter().map(|item| text(item, "name")).collect()
 }
 

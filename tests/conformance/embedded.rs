@@ -41,12 +41,7 @@ async fn a_compaction_expires_the_versions_before_it(client: Client, handle: Han
     let mut watch = client.watch(MAPS, &format!("resourceVersion={from}")).await;
     let (kind, status) = watch.next().await.expect("there is an event");
     assert_eq!((kind.as_str(), &status["code"]), ("ERROR", &json!(410)));
-    let mut watch = client
-        .watch(
-            MAPS,
-            &format!("resourceVersion={}", handle.resource_version()),
-        )
-        .await;
+    let mut watch = client.watch(MAPS, &format!("resourceVersion={}", handle.resource_version())).await;
     let created = client.post(MAPS, &map("b")).await.ok();
     let expected = [("ADDED".to_owned(), "b".to_owned(), version(&created))];
     assert_eq!(watch.next_n(1).await, expected);
@@ -82,11 +77,7 @@ async fn a_frozen_watch_is_silent_until_it_thaws(client: Client, handle: Handle)
 
 async fn a_lost_answer_has_taken_effect(client: Client, handle: Handle) {
     handle.set_mode(Mode::LoseAnswers);
-    assert!(
-        timeout(A_WHILE, client.post(MAPS, &map("a")))
-            .await
-            .is_err()
-    );
+    assert!(timeout(A_WHILE, client.post(MAPS, &map("a"))).await.is_err());
     handle.set_mode(Mode::Serve);
     assert_eq!(client.get(&format!("{MAPS}/a")).await.code, 200);
 }
@@ -94,10 +85,7 @@ async fn a_lost_answer_has_taken_effect(client: Client, handle: Handle) {
 async fn a_refusing_server_says_503_and_ends_watches(client: Client, handle: Handle) {
     let mut watch = client.watch(MAPS, "").await;
     handle.set_mode(Mode::Refuse);
-    assert_eq!(
-        client.get("/readyz").await.failure(),
-        (503, 503, "ServiceUnavailable")
-    );
+    assert_eq!(client.get("/readyz").await.failure(), (503, 503, "ServiceUnavailable"));
     assert_eq!(watch.next().await, None);
 }
 
@@ -109,14 +97,8 @@ async fn a_forbidding_server_lets_the_named_paths_through(client: Client, handle
 
 async fn readiness_follows_its_switch(client: Client, handle: Handle) {
     let ready = false;
-    handle.set_faults(Faults {
-        ready,
-        ..Faults::default()
-    });
-    let codes = [
-        client.get("/readyz").await.code,
-        client.get("/livez").await.code,
-    ];
+    handle.set_faults(Faults { ready, ..Faults::default() });
+    let codes = [client.get("/readyz").await.code, client.get("/livez").await.code];
     assert_eq!(codes, [500, 200]);
     handle.set_faults(Faults::default());
     assert_eq!(client.get("/readyz").await.code, 200);
@@ -129,22 +111,15 @@ async fn requests_are_counted_by_verb_resource_and_user_agent(client: Client, ha
     client.get("/api/v1/nodes").await.ok();
     client.watch("/api/v1/nodes", "").await;
     let counts = handle.requests();
-    let user_agent = counts
-        .first()
-        .map(|count| count.user_agent.clone())
-        .unwrap_or_default();
-    let expected = [
-        ("create", "configmaps", 1),
-        ("get", "configmaps", 2),
-        ("list", "nodes", 1),
-        ("watch", "nodes", 1),
-    ]
-    .map(|(verb, resource, count)| Count {
-        verb: verb.to_owned(),
-        resource: resource.to_owned(),
-        user_agent: user_agent.clone(),
-        count,
-    });
+    let user_agent = counts.first().map(|count| count.user_agent.clone()).unwrap_or_default();
+    let expected =
+        [("create", "configmaps", 1), ("get", "configmaps", 2), ("list", "nodes", 1), ("watch", "nodes", 1)]
+            .map(|(verb, resource, count)| Count {
+                verb: verb.to_owned(),
+                resource: resource.to_owned(),
+                user_agent: user_agent.clone(),
+                count,
+            });
     assert_eq!(counts, expected);
     assert_eq!(client.get("/demo/requests").await.ok(), json!(expected));
 }
@@ -153,13 +128,7 @@ async fn faults_are_set_over_http(client: Client, _: Handle) {
     let faults = json!({"mode": {"forbid": ["/livez"]}, "latencyMillis": 1, "ready": true});
     assert_eq!(client.put("/demo/faults", &faults).await.ok(), faults);
     assert_eq!(client.get(MAPS).await.code, 403);
-    assert_eq!(
-        client
-            .put("/demo/faults", &json!({"mood": "bad"}))
-            .await
-            .code,
-        400
-    );
+    assert_eq!(client.put("/demo/faults", &json!({"mood": "bad"})).await.code, 400);
     client.put("/demo/faults", &json!({})).await.ok();
     assert_eq!(client.get(MAPS).await.code, 200);
     assert_eq!(client.post("/demo/compact", &json!({})).await.code, 204);
@@ -178,10 +147,7 @@ async fn a_watch_that_falls_behind_is_ended(client: Client, _: Handle) {
     client.post(MAPS, &map("busy")).await.ok();
     let padding = "x".repeat(4096);
     for n in 0..9000 {
-        client
-            .merge(&path, &json!({"data": {"a": format!("{n}{padding}")}}))
-            .await
-            .ok();
+        client.merge(&path, &json!({"data": {"a": format!("{n}{padding}")}})).await.ok();
     }
     let mut seen = 0;
     while watch.next().await.is_some() {

@@ -19,21 +19,10 @@ async fn what_one_node_sends_the_other_sights() {
     for vip in [ip(V4), ip(V6)] {
         let sends = [(probe(lan.mac_b, vip), SightingKind::Probe)]
             .into_iter()
-            .chain(
-                announcement(lan.mac_b, vip)
-                    .into_iter()
-                    .map(|frame| (frame, SightingKind::Claim)),
-            );
+            .chain(announcement(lan.mac_b, vip).into_iter().map(|frame| (frame, SightingKind::Claim)));
         for (frame, kind) in sends {
             b.send(&frame).await.unwrap();
-            assert_eq!(
-                sighted(&a).await,
-                Sighting {
-                    address: vip,
-                    from: lan.mac_b,
-                    kind
-                }
-            );
+            assert_eq!(sighted(&a).await, Sighting { address: vip, from: lan.mac_b, kind });
         }
     }
 }
@@ -48,20 +37,12 @@ async fn neither_what_we_send_nor_what_bears_our_own_address_is_sighted() {
     }
     // The kernel never shows a socket its own frames, but those of another program on this host.
     let neighbour = MacAddr::from([2, 0, 0x5e, 0, 0, 0xc]);
-    let other = lan
-        .a
-        .open(|| FrameSocket::open(lan.index, neighbour))
-        .unwrap()
-        .unwrap();
+    let other = lan.a.open(|| FrameSocket::open(lan.index, neighbour)).unwrap().unwrap();
     for frame in announcement(neighbour, ip(V4)) {
         other.send(&frame).await.unwrap();
     }
     b.send(&probe(lan.mac_b, ip(V4))).await.unwrap();
-    let last = Sighting {
-        address: ip(V4),
-        from: lan.mac_b,
-        kind: SightingKind::Probe,
-    };
+    let last = Sighting { address: ip(V4), from: lan.mac_b, kind: SightingKind::Probe };
     assert_eq!(sighted(&a).await, last);
 }
 
@@ -75,14 +56,7 @@ async fn frames_of_another_vlan_are_not_heard_and_priority_tags_are_no_vlan() {
     };
     b.send(&tagged(10, "192.0.2.10")).await.unwrap();
     b.send(&tagged(0, V4)).await.unwrap();
-    assert_eq!(
-        sighted(&a).await,
-        Sighting {
-            address: ip(V4),
-            from: lan.mac_b,
-            kind: SightingKind::Claim
-        }
-    );
+    assert_eq!(sighted(&a).await, Sighting { address: ip(V4), from: lan.mac_b, kind: SightingKind::Claim });
 }
 
 #[tokio::test]
@@ -90,32 +64,17 @@ async fn the_kernels_own_questions_are_understood() {
     let lan = Lan::new();
     let (a, _b) = lan.sockets();
     let vip = "2001:db8::77";
-    let membership = lan
-        .a
-        .run(|| SolicitedNodeMembership::join(lan.index, vip.parse().unwrap()))
-        .unwrap();
+    let membership = lan.a.run(|| SolicitedNodeMembership::join(lan.index, vip.parse().unwrap())).unwrap();
     membership.unwrap();
-    lan.b
-        .run(|| shell(&format!("ip address add {vip}/64 dev eth0")))
-        .unwrap();
-    let expected = Sighting {
-        address: ip(vip),
-        from: lan.mac_b,
-        kind: SightingKind::Probe,
-    };
+    lan.b.run(|| shell(&format!("ip address add {vip}/64 dev eth0"))).unwrap();
+    let expected = Sighting { address: ip(vip), from: lan.mac_b, kind: SightingKind::Probe };
     // Duplicate address detection of the link-local address may come first.
     while sighted(&a).await != expected {}
 
     lan.b
-        .run(|| {
-            shell("ip address add 192.0.2.7/24 dev eth0; ping -c1 -W1 192.0.2.8 >/dev/null; true")
-        })
+        .run(|| shell("ip address add 192.0.2.7/24 dev eth0; ping -c1 -W1 192.0.2.8 >/dev/null; true"))
         .unwrap();
-    let expected = Sighting {
-        address: ip("192.0.2.7"),
-        from: lan.mac_b,
-        kind: SightingKind::Claim,
-    };
+    let expected = Sighting { address: ip("192.0.2.7"), from: lan.mac_b, kind: SightingKind::Claim };
     while sighted(&a).await != expected {}
 }
 
@@ -125,39 +84,22 @@ async fn a_link_that_flaps_is_survived_without_spinning() {
     let (a, b) = lan.sockets();
     let (reached, hearing) = (probe(lan.mac_b, ip(V4)), async { sighted(&a).await });
     tokio::pin!(hearing);
-    assert!(
-        timeout(Duration::from_millis(20), &mut hearing)
-            .await
-            .is_err(),
-        "nothing was said yet"
-    );
+    assert!(timeout(Duration::from_millis(20), &mut hearing).await.is_err(), "nothing was said yet");
     lan.a.set_link("eth0", LinkState::Down).unwrap();
 
     let before = cpu();
     assert!(
-        timeout(Duration::from_millis(300), &mut hearing)
-            .await
-            .is_err(),
+        timeout(Duration::from_millis(300), &mut hearing).await.is_err(),
         "heard through a link that is down"
     );
     let burnt = cpu() - before;
-    assert!(
-        burnt < Duration::from_millis(30),
-        "{burnt:?} of processor time in 300 ms of waiting"
-    );
+    assert!(burnt < Duration::from_millis(30), "{burnt:?} of processor time in 300 ms of waiting");
 
     lan.a.set_link("eth0", LinkState::Up).unwrap();
     lan.carrier(&lan.a);
     lan.carrier(&lan.b);
     b.send(&reached).await.unwrap();
-    assert_eq!(
-        hearing.await,
-        Sighting {
-            address: ip(V4),
-            from: lan.mac_b,
-            kind: SightingKind::Probe
-        }
-    );
+    assert_eq!(hearing.await, Sighting { address: ip(V4), from: lan.mac_b, kind: SightingKind::Probe });
 }
 
 #[tokio::test]
@@ -177,10 +119,7 @@ async fn a_send_fails_while_the_link_is_down_and_not_for_a_flap_that_is_over() {
 }
 
 async fn sighted(socket: &FrameSocket) -> Sighting {
-    timeout(SOON, socket.receive())
-        .await
-        .expect("a sighting within ten seconds")
-        .unwrap()
+    timeout(SOON, socket.receive()).await.expect("a sighting within ten seconds").unwrap()
 }
 
 /// Processor time of this thread.

@@ -40,22 +40,13 @@ impl Lan {
             || Namespace::create().expect("these tests make network namespaces: run them as root");
         let (a, b) = (namespace(), namespace());
         a.add_veth("eth0", &b, "eth0").unwrap();
-        let (mac_a, mac_b) = (
-            MacAddr::from([2, 0, 0x5e, 0, 0, 0xa]),
-            MacAddr::from([2, 0, 0x5e, 0, 0, 0xb]),
-        );
+        let (mac_a, mac_b) = (MacAddr::from([2, 0, 0x5e, 0, 0, 0xa]), MacAddr::from([2, 0, 0x5e, 0, 0, 0xb]));
         for (end, mac) in [(&a, mac_a), (&b, mac_b)] {
             end.set_mac("eth0", mac).unwrap();
             end.set_link("eth0", LinkState::Up).unwrap();
         }
         let index = a.link_index("eth0").unwrap();
-        let lan = Self {
-            a,
-            b,
-            index,
-            mac_a,
-            mac_b,
-        };
+        let lan = Self { a, b, index, mac_a, mac_b };
         lan.carrier(&lan.a);
         lan.carrier(&lan.b);
         lan
@@ -76,20 +67,13 @@ impl Lan {
                 pause(Duration::from_millis(1)).await;
             }
         };
-        end.block_on(async || timeout(SOON, up()).await.expect("the cable has a carrier"))
-            .unwrap();
+        end.block_on(async || timeout(SOON, up()).await.expect("the cable has a carrier")).unwrap();
     }
 
     pub(crate) fn sockets(&self) -> (FrameSocket, FrameSocket) {
         let index_b = self.b.link_index("eth0").unwrap();
-        let a = self
-            .a
-            .open(|| FrameSocket::open(self.index, self.mac_a))
-            .unwrap();
-        let b = self
-            .b
-            .open(|| FrameSocket::open(index_b, self.mac_b))
-            .unwrap();
+        let a = self.a.open(|| FrameSocket::open(self.index, self.mac_a)).unwrap();
+        let b = self.b.open(|| FrameSocket::open(index_b, self.mac_b)).unwrap();
         (a.unwrap(), b.unwrap())
     }
 }
@@ -110,18 +94,11 @@ impl Node {
                 (netlink, changes)
             })
             .unwrap();
-        Self {
-            netlink,
-            changes,
-            driver: tasks,
-        }
+        Self { netlink, changes, driver: tasks }
     }
 
     pub(crate) async fn change(&mut self) -> Change {
-        timeout(SOON, self.changes.next())
-            .await
-            .expect("a change within ten seconds")
-            .unwrap()
+        timeout(SOON, self.changes.next()).await.expect("a change within ten seconds").unwrap()
     }
 
     pub(crate) async fn gone(&mut self) -> Change {
@@ -135,14 +112,7 @@ impl Node {
 }
 
 pub(crate) fn shell(script: &str) -> String {
-    let output = std::process::Command::new("sh")
-        .args(["-c", script])
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{script}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let output = std::process::Command::new("sh").args(["-c", script]).output().unwrap();
+    assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }

@@ -19,18 +19,13 @@ fn issue(names: Vec<String>) -> Result<[(&'static str, String); 5], rcgen::Error
     let ca_key = KeyPair::generate()?;
     let mut ca = CertificateParams::new(Vec::new())?;
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    ca.key_usages = vec![
-        KeyUsagePurpose::KeyCertSign,
-        KeyUsagePurpose::DigitalSignature,
-    ];
+    ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
     ca.distinguished_name.push(DnType::CommonName, "kubernetes");
     let ca_certificate = ca.self_signed(&ca_key)?;
     let issuer = Issuer::new(ca, &ca_key);
     let key = KeyPair::generate()?;
     let mut server = CertificateParams::new(names)?;
-    server
-        .distinguished_name
-        .push(DnType::CommonName, "kube-apiserver");
+    server.distinguished_name.push(DnType::CommonName, "kube-apiserver");
     let server_certificate = server.signed_by(&key, &issuer)?;
     let service_accounts = KeyPair::generate()?;
     Ok([

@@ -48,9 +48,7 @@ impl Needs {
     /// What is missing and the command that brings it; `None` where nothing is.
     fn unmet(self) -> Option<String> {
         match self {
-            Self::RealApi => real_api::Binaries::find()
-                .err()
-                .map(|missing| missing.to_string()),
+            Self::RealApi => real_api::Binaries::find().err().map(|missing| missing.to_string()),
             Self::Root if is_root() => None,
             Self::Root => Some("not root: run with sudo, or as root in a container".to_owned()),
             Self::Program(name) => in_path(name)
@@ -68,11 +66,7 @@ pub struct Test {
 }
 
 /// A test by name that fails by panicking.
-pub fn trial(
-    name: impl Into<String>,
-    needs: &[Needs],
-    body: impl FnOnce() + Send + 'static,
-) -> Test {
+pub fn trial(name: impl Into<String>, needs: &[Needs], body: impl FnOnce() + Send + 'static) -> Test {
     let unmet: Vec<String> = needs.iter().filter_map(|need| need.unmet()).collect();
     let lacking = unmet.join("; ");
     let trial = Trial::test(name, move || {
@@ -130,24 +124,19 @@ fn explain(lacking: &[String]) {
 pub fn in_path(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
-    folders
-        .map(|folder| folder.join(name))
-        .find(|file| is_executable(file))
+    folders.map(|folder| folder.join(name)).find(|file| is_executable(file))
 }
 
 /// Whether it is a file that may be executed.
 pub fn is_executable(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    file.metadata()
-        .is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+    file.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
 }
 
 fn is_root() -> bool {
     // /proc/self is owned by the effective user.
     use std::os::unix::fs::MetadataExt;
-    Path::new("/proc/self")
-        .metadata()
-        .is_ok_and(|m| m.uid() == 0)
+    Path::new("/proc/self").metadata().is_ok_and(|m| m.uid() == 0)
 }
 
 /// The Debian package of a program, where it is called otherwise.

@@ -30,18 +30,13 @@ impl Process {
         die_with_parent(&mut command);
         let (started, starting) = mpsc::channel();
         let (parent, dropped) = mpsc::channel();
-        thread::Builder::new()
-            .name("parent".to_owned())
-            .spawn(move || {
-                // Whoever waits for either end is gone only with the whole test.
-                let _ = started.send(command.spawn());
-                let _ = dropped.recv();
-            })?;
+        thread::Builder::new().name("parent".to_owned()).spawn(move || {
+            // Whoever waits for either end is gone only with the whole test.
+            let _ = started.send(command.spawn());
+            let _ = dropped.recv();
+        })?;
         let child = starting.recv().map_err(io::Error::other)??;
-        Ok(Self {
-            child,
-            _parent: parent,
-        })
+        Ok(Self { child, _parent: parent })
     }
 
     pub fn id(&self) -> u32 {
@@ -70,20 +65,12 @@ impl Process {
         let _ = self.child.wait();
     }
 
-    #[expect(
-        unsafe_code,
-        reason = "kill(2) has no safe wrapper among our dependencies"
-    )]
+    #[expect(unsafe_code, reason = "kill(2) has no safe wrapper among our dependencies")]
     fn signal(&self, signal: i32) {
         let id = i32::try_from(self.id()).expect("a process id is a pid_t");
         // SAFETY: kill(2) touches no memory, and a child that is not waited for keeps its id.
         let result = unsafe { libc::kill(id, signal) };
-        assert_eq!(
-            result,
-            0,
-            "signal {signal} to {id}: {}",
-            io::Error::last_os_error()
-        );
+        assert_eq!(result, 0, "signal {signal} to {id}: {}", io::Error::last_os_error());
     }
 }
 
@@ -97,11 +84,9 @@ impl Drop for Process {
 fn die_with_parent(command: &mut Command) {
     // SAFETY: prctl(2) is async-signal-safe, and nothing else happens in the child before exec.
     unsafe {
-        command.pre_exec(
-            || match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
-                0 => Ok(()),
-                _ => Err(io::Error::last_os_error()),
-            },
-        );
+        command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        });
     }
 }

@@ -28,11 +28,7 @@ pub struct Missing(&'static str);
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kubernetes/build.sh");
-        write!(
-            f,
-            "{} is missing: build it with {script} (needs Go)",
-            self.0
-        )
+        write!(f, "{} is missing: build it with {script} (needs Go)", self.0)
     }
 }
 
@@ -40,10 +36,7 @@ impl Binaries {
     /// Looks where `tests/kubernetes/build.sh` builds to, in `$KUBEBUILDER_ASSETS` and in `$PATH`. An etcd from `$PATH` may be
     /// too old for kube-apiserver to serve watches, so only the first two are asked for that one.
     pub fn find() -> Result<Self, Missing> {
-        let built = [
-            cache(),
-            env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from),
-        ];
+        let built = [cache(), env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from)];
         let find = |name: &str| {
             let mut files = built.iter().flatten().map(|folder| folder.join(name));
             files.find(|file| is_executable(file))
@@ -128,14 +121,7 @@ impl RealApi {
         inside(&launch, etcd.id(), || age(ports.etcd))?;
         let command = api_command(&binaries, &launch, ports, folder.path());
         let kube_apiserver = start(command, "kube-apiserver.log")?;
-        let mut api = Self {
-            kube_apiserver,
-            etcd,
-            binaries,
-            launch,
-            ports,
-            folder,
-        };
+        let mut api = Self { kube_apiserver, etcd, binaries, launch, ports, folder };
         api.write_kubeconfigs()?;
         api.wait_until_ready()?;
         Ok(api)
@@ -212,10 +198,7 @@ impl RealApi {
     fn write_kubeconfigs(&self) -> io::Result<()> {
         let users = self.launch.users.iter().map(|user| user.name.as_str());
         for user in users.chain(["admin"]) {
-            fs::write(
-                self.kubeconfig(user),
-                kubeconfig(user, &self.url(), &self.ca()),
-            )?;
+            fs::write(self.kubeconfig(user), kubeconfig(user, &self.url(), &self.ca()))?;
         }
         Ok(())
     }
@@ -234,29 +217,19 @@ impl RealApi {
         let log = fs::read_to_string(self.folder.path().join("kube-apiserver.log"))?;
         let tail: Vec<&str> = log.lines().rev().take(20).collect();
         let tail = tail.into_iter().rev().collect::<Vec<_>>().join("\n");
-        Err(io::Error::other(format!(
-            "kube-apiserver does not get ready; its log ends:\n{tail}"
-        )))
+        Err(io::Error::other(format!("kube-apiserver does not get ready; its log ends:\n{tail}")))
     }
 }
 
 fn cache() -> Option<PathBuf> {
     let named = env::var_os("VIPCAST_TEST_CACHE").map(PathBuf::from);
-    named.or_else(|| {
-        Some(
-            Path::new(&env::var_os("HOME")?)
-                .join(".cache/vipcast")
-                .join(version()?),
-        )
-    })
+    named.or_else(|| Some(Path::new(&env::var_os("HOME")?).join(".cache/vipcast").join(version()?)))
 }
 
 /// The folder of `tests/kubernetes/build.sh`: `kubernetes-1.36.3`.
 fn version() -> Option<String> {
     let module = include_str!("../kubernetes/go.mod").lines();
-    let required = module
-        .map(str::trim)
-        .find_map(|line| line.strip_prefix("k8s.io/kubernetes v"));
+    let required = module.map(str::trim).find_map(|line| line.strip_prefix("k8s.io/kubernetes v"));
     required.map(|version| format!("kubernetes-{version}"))
 }
 
@@ -264,33 +237,19 @@ fn version() -> Option<String> {
 fn ports(launch: &Launch) -> io::Result<Ports> {
     if !launch.wrapper.is_empty() {
         let api = launch.port.unwrap_or(6443);
-        return Ok(Ports {
-            api,
-            etcd: 2379,
-            etcd_peer: 2380,
-        });
+        return Ok(Ports { api, etcd: 2379, etcd_peer: 2380 });
     }
     // Held together until all are known, so that they differ.
     let sockets = [(); 3].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
     let [api, etcd, etcd_peer] = sockets.map(|s| s.and_then(|s| Ok((s.local_addr()?.port(), s))));
     let ((api, _api), (etcd, _etcd), (etcd_peer, _etcd_peer)) = (api?, etcd?, etcd_peer?);
     let api = launch.port.unwrap_or(api);
-    Ok(Ports {
-        api,
-        etcd,
-        etcd_peer,
-    })
+    Ok(Ports { api, etcd, etcd_peer })
 }
 
 fn names(launch: &Launch) -> Vec<String> {
     let address = launch.address.to_string();
-    let usual = [
-        "kubernetes",
-        "kubernetes.default",
-        "localhost",
-        "127.0.0.1",
-        &address,
-    ];
+    let usual = ["kubernetes", "kubernetes.default", "localhost", "127.0.0.1", &address];
     let mut names: Vec<String> = usual.map(str::to_owned).into();
     names.extend(launch.names.iter().cloned());
     names.sort();
@@ -387,11 +346,7 @@ fn age(port: u16) -> io::Result<()> {
     for _ in 0..PAST {
         post(port, "/v3/kv/put", put)?;
     }
-    post(
-        port,
-        "/v3/kv/compaction",
-        &format!(r#"{{"revision": "{PAST}"}}"#),
-    )
+    post(port, "/v3/kv/compaction", &format!(r#"{{"revision": "{PAST}"}}"#))
 }
 
 /// One request to etcd's HTTP gateway.
@@ -412,9 +367,7 @@ fn post(port: u16, path: &str, body: &str) -> io::Result<()> {
 }
 
 fn is_ready(kubeconfig: &Path) -> bool {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ready = async {
         let request = axum::http::Request::get("/readyz").body(Vec::new());
         let client = client(kubeconfig).await?;
@@ -444,10 +397,7 @@ fn inside<T: Send>(launch: &Launch, process: u32, body: impl FnOnce() -> T + Sen
     })
 }
 
-#[expect(
-    unsafe_code,
-    reason = "setns(2) has no safe wrapper among our dependencies"
-)]
+#[expect(unsafe_code, reason = "setns(2) has no safe wrapper among our dependencies")]
 fn enter(process: u32) -> io::Result<()> {
     use std::os::fd::AsRawFd;
     // The wrapper enters the namespace before it runs the program: wait until it has.

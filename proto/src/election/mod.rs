@@ -40,10 +40,20 @@ pub struct Elector {
     standing: Standing,
     state: State,
     sight: Option<Sight>,
-    /// The Lease is known to be other than `sight`: read before writing.
-    stale: bool,
+    sight_is: Currency,
     request: Option<Request>,
     next_at: Option<Instant>,
+}
+
+/// Whether `sight` is what the Lease is; in anything but the first case it is read before a write.
+/// Doubt grows until the Lease is seen again.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Currency {
+    Current,
+    /// Not seen yet, deleted, or a write of ours may have happened since.
+    Outdated,
+    /// Somebody else wrote since, as far as one can tell.
+    Contradicted,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -91,7 +101,7 @@ impl Elector {
             standing: Standing::Barred,
             state: State::Standby,
             sight: None,
-            stale: true,
+            sight_is: Currency::Outdated,
             request: None,
             next_at: None,
         }
@@ -192,7 +202,9 @@ impl Elector {
     fn observe(&mut self, now: Instant, record: Option<Record>) {
         if !matches!(self.state, State::Standby) {
             if !record.as_ref().is_some_and(|record| self.ours.wrote(record)) {
-                self.stale = true;
+                // Our own name: most likely the write that is under way.
+                let rival = record.is_some_and(|record| !self.ours.names(&record));
+                self.doubt(if rival { Currency::Contradicted } else { Currency::Outdated });
                 self.next_at = Some(now);
             }
             return;
@@ -203,7 +215,11 @@ impl Elector {
 
     fn see(&mut self, now: Instant, record: Option<Record>) {
         self.sight = Some(Sight::new(now, record, self.sight.as_ref(), &self.ours, &self.timing));
-        self.stale = false;
+        self.sight_is = Currency::Current;
+    }
+
+    fn doubt(&mut self, sight_is: Currency) {
+        self.sight_is = self.sight_is.max(sight_is);
     }
 
     fn answered(&mut self, now: Instant, answer: Answer) {
@@ -214,10 +230,20 @@ impl Elector {
             Answer::Conflict => self.conflict(now, request),
             Answer::Refused => self.failed(now),
             Answer::Unknown(stamp) => {
-                self.ours.remember(stamp);
-                self.stale |= stamp.is_some();
+                self.ours.remember(stamp, self.left_by(request));
+                if stamp.is_some() {
+                    self.doubt(Currency::Outdated);
+                }
                 self.failed(now);
             }
+        }
+    }
+
+    /// A claim without an answer gave no permission: whoever it overtook has not been asked for yet.
+    fn left_by(&self, request: Request) -> Predecessor {
+        match (self.state, request.kind) {
+            (State::Standby, RequestKind::Write(_, predecessor)) => predecessor,
+            (State::Standby | State::Holding(_) | State::Leaving { .. }, _) => Predecessor::Left,
         }
     }
 
@@ -233,13 +259,12 @@ impl Elector {
     }
 
     fn written(&mut self, now: Instant, request: Request, record: Record) {
-        self.ours.remember(record.renewed);
+        self.ours.remember(record.renewed, Predecessor::Left);
         self.see(now, Some(record));
         let RequestKind::Write(intent, predecessor) = request.kind else { return };
         if intent == Intent::Release {
             self.state = State::Standby;
-            // Whoever waits goes first.
-            self.next_at = Some(now + self.timing.retry_period);
+            self.next_at = Some(now);
             return;
         }
         self.next_at = Some(request.departed + self.timing.retry_period);
@@ -272,7 +297,7 @@ impl Elector {
     }
 
     fn conflict(&mut self, now: Instant, request: Request) {
-        self.stale = true;
+        self.doubt(Currency::Contradicted);
         self.next_at = Some(match (self.state, request.kind) {
             // A holder has to know at once; the loser of a race hears of the winner by its watch.
             (State::Holding(_) | State::Leaving { .. }, _) => now,
@@ -280,9 +305,13 @@ impl Elector {
         });
     }
 
-    /// Nobody could be asked. Where nobody else is there to take over, nothing is gained by silence.
+    /// Nobody could be asked. Where nobody else is there to take over, nothing is gained by silence; a
+    /// write of somebody else's is proof that there is.
     fn failed(&mut self, now: Instant) {
         self.next_at = Some(now + self.timing.failure_pause());
+        if self.sight_is == Currency::Contradicted {
+            return;
+        }
         if let (State::Holding(grant), Standing::Candidate { alone: true }) = (&mut self.state, self.standing)
         {
             grant.until = grant.until.max(now + self.timing.renew_deadline);
@@ -310,10 +339,10 @@ impl Elector {
         self.next_at = None;
         match self.state {
             State::Standby => self.stand_by(now),
-            State::Holding(_) if self.stale => self.ask(now),
+            State::Holding(_) if self.sight_is != Currency::Current => self.ask(now),
             State::Holding(grant) => self.put(now, self.renewal(), grant.predecessor),
             State::Leaving { vacated: false, .. } => None,
-            State::Leaving { .. } if self.stale => self.ask(now),
+            State::Leaving { .. } if self.sight_is != Currency::Current => self.ask(now),
             State::Leaving { .. } => self.put(now, Intent::Release, Predecessor::Left),
         }
     }
@@ -327,7 +356,7 @@ impl Elector {
         if !matches!(self.standing, Standing::Candidate { .. }) {
             return None;
         }
-        let Some(sight) = self.sight.as_ref().filter(|_| !self.stale) else {
+        let Some(sight) = self.sight.as_ref().filter(|_| self.sight_is == Currency::Current) else {
             return self.ask(now);
         };
         if now < sight.free_at {

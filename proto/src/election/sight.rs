@@ -10,8 +10,9 @@ use super::lease::{Intent, Predecessor, Record, Stamp, Timing};
 #[derive(Debug)]
 pub(super) struct Ours {
     identity: String,
-    /// In the order of the writes: the wall clock behind a stamp may step back.
-    stamps: VecDeque<Stamp>,
+    /// In the order of the writes: the wall clock behind a stamp may step back. Each with what a
+    /// later claim of ours finds there.
+    stamps: VecDeque<(Stamp, Predecessor)>,
 }
 
 impl Ours {
@@ -21,18 +22,29 @@ impl Ours {
 
     /// Whether this very process wrote `record`, and holds by it.
     pub(super) fn wrote(&self, record: &Record) -> bool {
-        self.names(record) && record.renewed.is_some_and(|stamp| self.stamps.contains(&stamp))
+        self.names(record) && self.left_by(record).is_some()
+    }
+
+    /// What was left behind by the write of ours that made `record`.
+    fn left_by(&self, record: &Record) -> Option<Predecessor> {
+        let found = self.stamps.iter().find(|(stamp, _)| record.renewed == Some(*stamp));
+        found.map(|&(_, predecessor)| predecessor)
     }
 
     /// A write that happened, or one whose outcome is not known and that may still turn up.
-    pub(super) fn remember(&mut self, stamp: Option<Stamp>) {
-        self.stamps.extend(stamp);
+    pub(super) fn remember(&mut self, stamp: Option<Stamp>, left: Predecessor) {
+        self.stamps.extend(stamp.map(|stamp| (stamp, left)));
         while self.stamps.len() > REMEMBERED_STAMPS {
             self.stamps.pop_front();
         }
     }
 
-    fn names(&self, record: &Record) -> bool {
+    /// Whether this very process released the Lease by `record`.
+    fn released(&self, record: &Record) -> bool {
+        record.holder.is_none() && self.left_by(record).is_some()
+    }
+
+    pub(super) fn names(&self, record: &Record) -> bool {
         record.holder.as_ref() == Some(&self.identity)
     }
 
@@ -61,8 +73,7 @@ impl Sight {
         timing: &Timing,
     ) -> Self {
         let free_at = free_at(now, record.as_ref(), earlier, ours, timing);
-        let left = record.as_ref().is_some_and(|record| record.vacated || ours.wrote(record));
-        let predecessor = if left { Predecessor::Left } else { Predecessor::Unknown };
+        let predecessor = record.as_ref().map_or(Predecessor::Unknown, |record| predecessor(record, ours));
         Self { record, free_at, predecessor }
     }
 
@@ -76,6 +87,13 @@ impl Sight {
     }
 }
 
+fn predecessor(record: &Record, ours: &Ours) -> Predecessor {
+    match ours.left_by(record).filter(|_| ours.names(record)) {
+        _ if record.vacated => Predecessor::Left,
+        left => left.unwrap_or(Predecessor::Unknown),
+    }
+}
+
 fn free_at(
     now: Instant,
     record: Option<&Record>,
@@ -86,12 +104,14 @@ fn free_at(
     let Some(record) = record else {
         return earlier.map_or(now, |earlier| free_after_deletion(now, earlier, timing));
     };
-    if record.holder.is_none() || ours.wrote(record) || ours.inherits(record) {
+    // Whoever waited for our release goes first, however we learn that it happened.
+    let courtesy = ours.released(record).then_some(timing.retry_period);
+    if courtesy.is_none() && (record.holder.is_none() || ours.wrote(record) || ours.inherits(record)) {
         return now;
     }
     match earlier {
         Some(Sight { record: Some(seen), free_at, .. }) if record.stands_still_since(seen) => *free_at,
-        _ => now + record.lease_duration.unwrap_or(timing.lease_duration),
+        _ => now + courtesy.or(record.lease_duration).unwrap_or(timing.lease_duration),
     }
 }
 

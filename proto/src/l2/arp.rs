@@ -14,13 +14,7 @@ use super::ethernet::{FrameError, MacAddr, Parsed, Sighting, SightingKind, mac_a
 pub(super) fn sighting(input: &[u8]) -> Result<Option<Sighting>, FrameError> {
     let (rest, format) = format(input)?;
     match format {
-        Format {
-            hardware_type: ETHERNET,
-            protocol_type: IPV4,
-            hardware_len: 6,
-            protocol_len: 4,
-            ..
-        } => {}
+        Format { hardware_type: ETHERNET, protocol_type: IPV4, hardware_len: 6, protocol_len: 4, .. } => {}
         Format {
             hardware_type: ETHERNET,
             protocol_type: IPV4,
@@ -42,11 +36,7 @@ pub(super) fn sighting(input: &[u8]) -> Result<Option<Sighting>, FrameError> {
 
 /// "I use the sender protocol address": every request and reply with one says so (RFC 5227 §2.4).
 fn claim(addresses: &Addresses) -> Option<Sighting> {
-    assigned(
-        addresses.sender_protocol_addr,
-        addresses.sender_hardware_addr,
-        SightingKind::Claim,
-    )
+    assigned(addresses.sender_protocol_addr, addresses.sender_hardware_addr, SightingKind::Claim)
 }
 
 /// "An ARP Request packet, broadcast on the local link, with an all-zero 'sender IP address'" (RFC 5227 §1.1).
@@ -55,22 +45,14 @@ fn probe(addresses: &Addresses) -> Option<Sighting> {
         .sender_protocol_addr
         .is_unspecified()
         .then(|| {
-            assigned(
-                addresses.target_protocol_addr,
-                addresses.sender_hardware_addr,
-                SightingKind::Probe,
-            )
+            assigned(addresses.target_protocol_addr, addresses.sender_hardware_addr, SightingKind::Probe)
         })
         .flatten()
 }
 
 fn assigned(address: Ipv4Addr, from: MacAddr, kind: SightingKind) -> Option<Sighting> {
     let nobodys = address.is_unspecified() || address.is_multicast() || address.is_broadcast();
-    (!nobodys).then_some(Sighting {
-        address: address.into(),
-        from,
-        kind,
-    })
+    (!nobodys).then_some(Sighting { address: address.into(), from, kind })
 }
 
 struct Format {
@@ -104,21 +86,9 @@ struct Addresses {
 fn addresses(input: &[u8]) -> Parsed<'_, Addresses> {
     // The target hardware address "is ignored and SHOULD be set to all zeroes" in a Probe (RFC 5227 §2.1.1).
     map(
-        (
-            mac_addr,
-            map(be_u32, Ipv4Addr::from),
-            mac_addr,
-            map(be_u32, Ipv4Addr::from),
-        ),
-        |(
-            sender_hardware_addr,
-            sender_protocol_addr,
-            _target_hardware_addr,
-            target_protocol_addr,
-        )| Addresses {
-            sender_hardware_addr,
-            sender_protocol_addr,
-            target_protocol_addr,
+        (mac_addr, map(be_u32, Ipv4Addr::from), mac_addr, map(be_u32, Ipv4Addr::from)),
+        |(sender_hardware_addr, sender_protocol_addr, _target_hardware_addr, target_protocol_addr)| {
+            Addresses { sender_hardware_addr, sender_protocol_addr, target_protocol_addr }
         },
     )
     .parse(input)
@@ -158,35 +128,22 @@ mod tests {
 
     fn seen(address: [u8; 4], kind: SightingKind) -> Result<Option<Sighting>, FrameError> {
         let from = MacAddr::from([2, 0, 0x5e, 0x10, 0, 1]);
-        Ok(Some(Sighting {
-            address: Ipv4Addr::from(address).into(),
-            from,
-            kind,
-        }))
+        Ok(Some(Sighting { address: Ipv4Addr::from(address).into(), from, kind }))
     }
 
     #[test]
     fn a_request_claims_its_sender_address_for_its_sender_hardware_address() {
-        assert_eq!(
-            sighting(&WHO_HAS),
-            seen([192, 168, 1, 7], SightingKind::Claim)
-        );
+        assert_eq!(sighting(&WHO_HAS), seen([192, 168, 1, 7], SightingKind::Claim));
     }
 
     #[test]
     fn a_reply_claims_its_sender_address() {
-        assert_eq!(
-            sighting(&with(&[(OPCODE, &[2])])),
-            seen([192, 168, 1, 7], SightingKind::Claim)
-        );
+        assert_eq!(sighting(&with(&[(OPCODE, &[2])])), seen([192, 168, 1, 7], SightingKind::Claim));
     }
 
     #[test]
     fn a_request_from_nobody_is_a_probe_of_its_target() {
-        assert_eq!(
-            sighting(&with(&[(SPA, &[0; 4])])),
-            seen([192, 168, 1, 1], SightingKind::Probe)
-        );
+        assert_eq!(sighting(&with(&[(SPA, &[0; 4])])), seen([192, 168, 1, 1], SightingKind::Probe));
     }
 
     #[test]
@@ -203,10 +160,7 @@ mod tests {
 
     #[test]
     fn reverse_and_inverse_arp_say_nothing() {
-        assert_eq!(
-            [0, 3, 4, 8, 9].map(|op| sighting(&with(&[(OPCODE, &[op])]))),
-            [Ok(None); 5]
-        );
+        assert_eq!([0, 3, 4, 8, 9].map(|op| sighting(&with(&[(OPCODE, &[op])]))), [Ok(None); 5]);
     }
 
     #[test]
@@ -217,36 +171,18 @@ mod tests {
 
     #[test]
     fn wrong_address_lengths_are_an_error() {
-        assert_eq!(
-            sighting(&with(&[(18, &[8])])),
-            Err(FrameError::ArpLengths {
-                hardware: 8,
-                protocol: 4
-            })
-        );
+        assert_eq!(sighting(&with(&[(18, &[8])])), Err(FrameError::ArpLengths { hardware: 8, protocol: 4 }));
         assert_eq!(
             sighting(&with(&[(19, &[16])])),
-            Err(FrameError::ArpLengths {
-                hardware: 6,
-                protocol: 16
-            })
+            Err(FrameError::ArpLengths { hardware: 6, protocol: 16 })
         );
     }
 
     #[test]
     fn a_priority_tag_is_stepped_over_and_another_vlan_says_nothing() {
-        let tagged = |identifier: u8| {
-            [
-                &WHO_HAS[..12],
-                &[0x81, 0x00, 0xe0, identifier],
-                &WHO_HAS[12..],
-            ]
-            .concat()
-        };
-        assert_eq!(
-            sighting(&tagged(0)),
-            seen([192, 168, 1, 7], SightingKind::Claim)
-        );
+        let tagged =
+            |identifier: u8| [&WHO_HAS[..12], &[0x81, 0x00, 0xe0, identifier], &WHO_HAS[12..]].concat();
+        assert_eq!(sighting(&tagged(0)), seen([192, 168, 1, 7], SightingKind::Claim));
         assert_eq!(sighting(&tagged(10)), Ok(None));
     }
 
@@ -255,11 +191,7 @@ mod tests {
         let padded = [&WHO_HAS[..], &[0xee; 18]].concat();
         assert_eq!(sighting(&padded), sighting(&WHO_HAS));
         for length in 0..WHO_HAS.len() {
-            assert_eq!(
-                sighting(&WHO_HAS[..length]),
-                Err(FrameError::Truncated),
-                "{length} octets"
-            );
+            assert_eq!(sighting(&WHO_HAS[..length]), Err(FrameError::Truncated), "{length} octets");
         }
     }
 

@@ -113,9 +113,7 @@ pub enum FrameError {
     #[error("target {0} is not a unicast address")]
     Target(Ipv6Addr),
     /// From the unspecified address a solicitation goes to a solicited-node multicast address only.
-    #[error(
-        "duplicate address detection is sent to {0}, not to a solicited-node multicast address"
-    )]
+    #[error("duplicate address detection is sent to {0}, not to a solicited-node multicast address")]
     Destination(Ipv6Addr),
     /// An advertisement sent to a multicast address answers nobody.
     #[error("advertisement to a multicast address has the solicited flag")]
@@ -162,10 +160,7 @@ pub fn sighting(frame: &[u8]) -> Result<Option<Sighting>, FrameError> {
 pub(super) type Parsed<'a, T> = IResult<&'a [u8], T, ()>;
 
 pub(super) fn mac_addr(input: &[u8]) -> Parsed<'_, MacAddr> {
-    map_opt(take(6_usize), |octets: &[u8]| {
-        octets.try_into().ok().map(MacAddr)
-    })
-    .parse(input)
+    map_opt(take(6_usize), |octets: &[u8]| octets.try_into().ok().map(MacAddr)).parse(input)
 }
 
 struct Header {
@@ -177,24 +172,10 @@ struct Header {
 fn header(frame: &[u8]) -> Parsed<'_, Header> {
     let (rest, (_destination, source, ether_type)) = (mac_addr, mac_addr, be_u16).parse(frame)?;
     if ether_type != ETHER_TYPE_VLAN {
-        return Ok((
-            rest,
-            Header {
-                source,
-                vlan_identifier: 0,
-                ether_type,
-            },
-        ));
+        return Ok((rest, Header { source, vlan_identifier: 0, ether_type }));
     }
     let (rest, (tag_control_information, ether_type)) = (be_u16, be_u16).parse(rest)?;
-    Ok((
-        rest,
-        Header {
-            source,
-            vlan_identifier: tag_control_information & VLAN_IDENTIFIER,
-            ether_type,
-        },
-    ))
+    Ok((rest, Header { source, vlan_identifier: tag_control_information & VLAN_IDENTIFIER, ether_type }))
 }
 
 const GROUP: u8 = 1;
@@ -210,10 +191,7 @@ mod tests {
 
     #[test]
     fn a_mac_address_reads_as_people_write_it() {
-        assert_eq!(
-            MacAddr::from([2, 0, 0x5e, 0, 0xa, 0xff]).to_string(),
-            "02:00:5e:00:0a:ff"
-        );
+        assert_eq!(MacAddr::from([2, 0, 0x5e, 0, 0xa, 0xff]).to_string(), "02:00:5e:00:0a:ff");
     }
 
     #[test]

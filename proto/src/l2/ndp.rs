@@ -13,10 +13,7 @@ use super::ethernet::{FrameError, MacAddr, Parsed, Sighting, SightingKind, mac_a
 ///
 /// Only ICMPv6 directly behind the IPv6 header is read: nothing that a neighbour sends to be believed needs an
 /// extension header, and fragments are forbidden (RFC 6980 §5).
-pub(super) fn sighting(
-    input: &[u8],
-    ethernet_source: MacAddr,
-) -> Result<Option<Sighting>, FrameError> {
+pub(super) fn sighting(input: &[u8], ethernet_source: MacAddr) -> Result<Option<Sighting>, FrameError> {
     let (rest, packet) = ipv6_header(input)?;
     if packet.version != 6 {
         return Err(FrameError::Version(packet.version));
@@ -70,20 +67,14 @@ fn solicitation(
     }
     match source_link_layer_address {
         Some(_) => Err(FrameError::SourceLinkLayerAddress),
-        None => Ok(Some(Sighting {
-            address: target.into(),
-            from: ethernet_source,
-            kind: SightingKind::Probe,
-        })),
+        None => {
+            Ok(Some(Sighting { address: target.into(), from: ethernet_source, kind: SightingKind::Probe }))
+        }
     }
 }
 
 /// RFC 4861 §7.1.2.
-fn advertisement(
-    body: &[u8],
-    packet: &Ipv6Header,
-    ethernet_source: MacAddr,
-) -> Result<Sighting, FrameError> {
+fn advertisement(body: &[u8], packet: &Ipv6Header, ethernet_source: MacAddr) -> Result<Sighting, FrameError> {
     let (rest, (flags, target)) = (be_u32, ipv6_addr).parse(body)?;
     let target = unicast(target)?;
     if packet.destination.is_multicast() && flags & SOLICITED != 0 {
@@ -91,21 +82,13 @@ fn advertisement(
     }
     let target_link_layer_address = link_layer_address(rest, TARGET_LINK_LAYER_ADDRESS)?;
     let from = target_link_layer_address.unwrap_or(ethernet_source);
-    Ok(Sighting {
-        address: target.into(),
-        from,
-        kind: SightingKind::Claim,
-    })
+    Ok(Sighting { address: target.into(), from, kind: SightingKind::Claim })
 }
 
 /// RFC 4861 forbids a multicast target; the unspecified address and loopback are nobody's on a wire.
 fn unicast(target: Ipv6Addr) -> Result<Ipv6Addr, FrameError> {
     let nobodys = target.is_multicast() || target.is_unspecified() || target.is_loopback();
-    if nobodys {
-        Err(FrameError::Target(target))
-    } else {
-        Ok(target)
-    }
+    if nobodys { Err(FrameError::Target(target)) } else { Ok(target) }
 }
 
 /// The first option of type `wanted`. All options are walked, because one of length zero condemns the packet;
@@ -115,17 +98,11 @@ fn link_layer_address(mut options: &[u8], wanted: u8) -> Result<Option<MacAddr>,
     while !options.is_empty() {
         let (rest, (option_type, length)) = (be_u8::<_, ()>, be_u8).parse(options)?;
         let octets = usize::from(length) * 8;
-        let value_length = octets.checked_sub(2).ok_or(FrameError::OptionLength {
-            option_type,
-            length,
-        })?;
+        let value_length = octets.checked_sub(2).ok_or(FrameError::OptionLength { option_type, length })?;
         let (rest, value) = take_payload(rest, value_length)?;
         if option_type == wanted {
             if length != 1 {
-                return Err(FrameError::OptionLength {
-                    option_type,
-                    length,
-                });
+                return Err(FrameError::OptionLength { option_type, length });
             }
             let (_, address) = mac_addr(value)?;
             found = found.or(Some(address));
@@ -157,10 +134,7 @@ fn ones_complement_sum(octets: &[u8]) -> u64 {
         .sum()
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the loop leaves sixteen bits"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "the loop leaves sixteen bits")]
 fn fold(mut sum: u64) -> u16 {
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
@@ -170,10 +144,7 @@ fn fold(mut sum: u64) -> u16 {
 
 /// `ff02::1:ff00:0/104` (RFC 4291 §2.7.1).
 fn is_solicited_node_multicast(address: Ipv6Addr) -> bool {
-    matches!(
-        address.segments(),
-        [0xff02, 0, 0, 0, 0, 1, 0xff00..=0xffff, _]
-    )
+    matches!(address.segments(), [0xff02, 0, 0, 0, 0, 1, 0xff00..=0xffff, _])
 }
 
 struct Ipv6Header {
@@ -187,25 +158,16 @@ struct Ipv6Header {
 
 fn ipv6_header(input: &[u8]) -> Parsed<'_, Ipv6Header> {
     map(
-        (
-            be_u8, be_u8, be_u16, be_u16, be_u8, be_u8, ipv6_addr, ipv6_addr,
-        ),
-        |(
-            version_and_class,
-            _,
-            _flow_label,
-            payload_length,
-            next_header,
-            hop_limit,
-            source,
-            destination,
-        )| Ipv6Header {
-            version: version_and_class >> 4,
-            payload_length,
-            next_header,
-            hop_limit,
-            source,
-            destination,
+        (be_u8, be_u8, be_u16, be_u16, be_u8, be_u8, ipv6_addr, ipv6_addr),
+        |(version_and_class, _, _flow_label, payload_length, next_header, hop_limit, source, destination)| {
+            Ipv6Header {
+                version: version_and_class >> 4,
+                payload_length,
+                next_header,
+                hop_limit,
+                source,
+                destination,
+            }
         },
     )
     .parse(input)
@@ -217,10 +179,7 @@ struct Icmpv6Header {
 }
 
 fn icmpv6_header(input: &[u8]) -> Parsed<'_, Icmpv6Header> {
-    map((be_u8, be_u8, be_u16), |(icmp_type, code, _checksum)| {
-        Icmpv6Header { icmp_type, code }
-    })
-    .parse(input)
+    map((be_u8, be_u8, be_u16), |(icmp_type, code, _checksum)| Icmpv6Header { icmp_type, code }).parse(input)
 }
 
 fn ipv6_addr(input: &[u8]) -> Parsed<'_, Ipv6Addr> {
@@ -247,10 +206,8 @@ mod tests {
 
     /// fd00::7 at 02:00:5e:10:00:01 tells all nodes (override), from another Ethernet source.
     const ADVERTISEMENT: [u8; 86] = [
-        0x33, 0x33, 0x00, 0x00, 0x00, 0x01, 0x02, 0x00, 0x5e, 0x10, 0x00, 0x02, 0x86,
-        0xdd, // Ethernet
-        0x60, 0x00, 0x00, 0x00, 0x00, 0x20, 0x3a,
-        0xff, // IPv6, 32 octets, ICMPv6, hop limit 255
+        0x33, 0x33, 0x00, 0x00, 0x00, 0x01, 0x02, 0x00, 0x5e, 0x10, 0x00, 0x02, 0x86, 0xdd, // Ethernet
+        0x60, 0x00, 0x00, 0x00, 0x00, 0x20, 0x3a, 0xff, // IPv6, 32 octets, ICMPv6, hop limit 255
         0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7, // source
         0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, // destination
         0x88, 0x00, 0x00, 0x00, 0x20, 0x00, 0x00, 0x00, // advertisement, checksum, override
@@ -259,10 +216,8 @@ mod tests {
     ];
     /// :: asks ff02::1:ff00:7 for fd00::7.
     const DUPLICATE_ADDRESS_DETECTION: [u8; 78] = [
-        0x33, 0x33, 0xff, 0x00, 0x00, 0x07, 0x02, 0x00, 0x5e, 0x10, 0x00, 0x02, 0x86,
-        0xdd, // Ethernet
-        0x60, 0x00, 0x00, 0x00, 0x00, 0x18, 0x3a,
-        0xff, // IPv6, 24 octets, ICMPv6, hop limit 255
+        0x33, 0x33, 0xff, 0x00, 0x00, 0x07, 0x02, 0x00, 0x5e, 0x10, 0x00, 0x02, 0x86, 0xdd, // Ethernet
+        0x60, 0x00, 0x00, 0x00, 0x00, 0x18, 0x3a, 0xff, // IPv6, 24 octets, ICMPv6, hop limit 255
         0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, // source
         0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, 0, 0, 7, // destination
         0x87, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, // solicitation, checksum
@@ -299,20 +254,13 @@ mod tests {
         sighting(&with(&ADVERTISEMENT, patches, &[]))
     }
 
-    fn solicited(
-        patches: &[(usize, &[u8])],
-        options: &[u8],
-    ) -> Result<Option<Sighting>, FrameError> {
+    fn solicited(patches: &[(usize, &[u8])], options: &[u8]) -> Result<Option<Sighting>, FrameError> {
         sighting(&with(&DUPLICATE_ADDRESS_DETECTION, patches, options))
     }
 
     fn seen(last_octet: u8, kind: SightingKind) -> Result<Option<Sighting>, FrameError> {
         let address = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 7).into();
-        Ok(Some(Sighting {
-            address,
-            from: MacAddr::from([2, 0, 0x5e, 0x10, 0, last_octet]),
-            kind,
-        }))
+        Ok(Some(Sighting { address, from: MacAddr::from([2, 0, 0x5e, 0x10, 0, last_octet]), kind }))
     }
 
     #[test]
@@ -338,19 +286,13 @@ mod tests {
 
     #[test]
     fn an_advertisement_without_the_option_is_from_the_ethernet_source() {
-        assert_eq!(
-            sighting(&with(&ADVERTISEMENT[..OPTIONS], &[], &[])),
-            seen(2, SightingKind::Claim)
-        );
+        assert_eq!(sighting(&with(&ADVERTISEMENT[..OPTIONS], &[], &[])), seen(2, SightingKind::Claim));
     }
 
     #[test]
     fn unknown_options_are_skipped() {
         let options = [14, 1, 0, 0, 0, 0, 0, 0, 2, 1, 2, 0, 0x5e, 0x10, 0, 9];
-        assert_eq!(
-            sighting(&with(&ADVERTISEMENT[..OPTIONS], &[], &options)),
-            seen(9, SightingKind::Claim)
-        );
+        assert_eq!(sighting(&with(&ADVERTISEMENT[..OPTIONS], &[], &options)), seen(9, SightingKind::Claim));
     }
 
     #[test]
@@ -365,22 +307,13 @@ mod tests {
 
     #[test]
     fn a_solicitation_from_somebody_says_nothing_about_its_target() {
-        assert_eq!(
-            solicited(&[(SOURCE, &[0xfd])], &[1, 1, 2, 0, 0x5e, 0x10, 0, 1]),
-            Ok(None)
-        );
+        assert_eq!(solicited(&[(SOURCE, &[0xfd])], &[1, 1, 2, 0, 0x5e, 0x10, 0, 1]), Ok(None));
     }
 
     #[test]
     fn a_packet_that_may_have_passed_a_router_is_an_error() {
-        assert_eq!(
-            advertised(&[(HOP_LIMIT, &[254])]),
-            Err(FrameError::HopLimit(254))
-        );
-        assert_eq!(
-            solicited(&[(HOP_LIMIT, &[64])], &[]),
-            Err(FrameError::HopLimit(64))
-        );
+        assert_eq!(advertised(&[(HOP_LIMIT, &[254])]), Err(FrameError::HopLimit(254)));
+        assert_eq!(solicited(&[(HOP_LIMIT, &[64])], &[]), Err(FrameError::HopLimit(64)));
     }
 
     #[test]
@@ -398,24 +331,15 @@ mod tests {
     #[test]
     fn a_target_that_nobody_can_have_is_an_error() {
         let multicast = Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 7);
-        assert_eq!(
-            advertised(&[(TARGET, &[0xff])]),
-            Err(FrameError::Target(multicast))
-        );
+        assert_eq!(advertised(&[(TARGET, &[0xff])]), Err(FrameError::Target(multicast)));
         let unspecified = Ipv6Addr::UNSPECIFIED;
-        assert_eq!(
-            solicited(&[(TARGET, &unspecified.octets())], &[]),
-            Err(FrameError::Target(unspecified))
-        );
+        assert_eq!(solicited(&[(TARGET, &unspecified.octets())], &[]), Err(FrameError::Target(unspecified)));
     }
 
     #[test]
     fn an_advertisement_to_all_cannot_be_solicited() {
         assert_eq!(advertised(&[(FLAGS, &[0x60])]), Err(FrameError::Solicited));
-        assert_eq!(
-            advertised(&[(FLAGS, &[0x60]), (DESTINATION, &[0xfd, 0])]),
-            seen(1, SightingKind::Claim)
-        );
+        assert_eq!(advertised(&[(FLAGS, &[0x60]), (DESTINATION, &[0xfd, 0])]), seen(1, SightingKind::Claim));
     }
 
     #[test]
@@ -423,36 +347,21 @@ mod tests {
         let all_nodes = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
         let misdirected = solicited(&[(DESTINATION, &all_nodes.octets())], &[]);
         assert_eq!(misdirected, Err(FrameError::Destination(all_nodes)));
-        assert_eq!(
-            solicited(&[], &[1, 1, 2, 0, 0x5e, 0x10, 0, 1]),
-            Err(FrameError::SourceLinkLayerAddress)
-        );
+        assert_eq!(solicited(&[], &[1, 1, 2, 0, 0x5e, 0x10, 0, 1]), Err(FrameError::SourceLinkLayerAddress));
     }
 
     #[test]
     fn an_option_of_length_zero_condemns_the_packet() {
-        let zero = Err(FrameError::OptionLength {
-            option_type: 14,
-            length: 0,
-        });
+        let zero = Err(FrameError::OptionLength { option_type: 14, length: 0 });
         assert_eq!(solicited(&[], &[14, 0, 0, 0, 0, 0, 0, 0]), zero);
-        assert_eq!(
-            sighting(&with(&ADVERTISEMENT, &[], &[14, 0, 0, 0, 0, 0, 0, 0])),
-            zero
-        );
+        assert_eq!(sighting(&with(&ADVERTISEMENT, &[], &[14, 0, 0, 0, 0, 0, 0, 0])), zero);
     }
 
     #[test]
     fn a_link_layer_address_of_another_length_is_an_error() {
         let long = [&[2, 2], &[0; 14][..]].concat();
-        let error = Err(FrameError::OptionLength {
-            option_type: 2,
-            length: 2,
-        });
-        assert_eq!(
-            sighting(&with(&ADVERTISEMENT[..OPTIONS], &[], &long)),
-            error
-        );
+        let error = Err(FrameError::OptionLength { option_type: 2, length: 2 });
+        assert_eq!(sighting(&with(&ADVERTISEMENT[..OPTIONS], &[], &long)), error);
     }
 
     #[test]
@@ -474,20 +383,10 @@ mod tests {
 
     #[test]
     fn ethernet_padding_is_ignored_and_every_truncation_is_an_error() {
-        for frame in [
-            with(&ADVERTISEMENT, &[], &[]),
-            with(&DUPLICATE_ADDRESS_DETECTION, &[], &[]),
-        ] {
-            assert_eq!(
-                sighting(&[&frame[..], &[0xee; 18]].concat()),
-                sighting(&frame)
-            );
+        for frame in [with(&ADVERTISEMENT, &[], &[]), with(&DUPLICATE_ADDRESS_DETECTION, &[], &[])] {
+            assert_eq!(sighting(&[&frame[..], &[0xee; 18]].concat()), sighting(&frame));
             for length in 0..frame.len() {
-                assert_eq!(
-                    sighting(&frame[..length]),
-                    Err(FrameError::Truncated),
-                    "{length} octets"
-                );
+                assert_eq!(sighting(&frame[..length]), Err(FrameError::Truncated), "{length} octets");
             }
         }
     }

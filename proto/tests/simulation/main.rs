@@ -4,7 +4,11 @@
 //! `VIPCAST_SEEDS=10000 cargo test --release -p vipcast-proto --test simulation -- --nocapture` runs
 //! more of them and prints what it saw.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a simulation that trips over itself should stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a simulation that trips over itself should stop"
+)]
 
 mod faults;
 mod node;

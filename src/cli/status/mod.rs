@@ -57,10 +57,7 @@ pub enum Verdict {
 /// Runs the command. The exit codes are in the help.
 #[must_use]
 pub fn run(args: &StatusArgs) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("vipcast status: {error}");
@@ -71,9 +68,7 @@ pub fn run(args: &StatusArgs) -> ExitCode {
         if args.watch {
             return watch(args).await.into();
         }
-        show(args, &mut io::stdout(), &mut io::stderr())
-            .await
-            .into()
+        show(args, &mut io::stdout(), &mut io::stderr()).await.into()
     })
 }
 
@@ -98,11 +93,7 @@ async fn watch(args: &StatusArgs) -> Verdict {
     let mut last = String::new();
     loop {
         let (text, verdict) = report(args.output, &client::status(&args.socket).await);
-        if text != last
-            && write!(out, "{clear}{text}")
-                .and_then(|()| out.flush())
-                .is_err()
-        {
+        if text != last && write!(out, "{clear}{text}").and_then(|()| out.flush()).is_err() {
             return verdict;
         }
         last = text;

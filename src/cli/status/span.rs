@@ -10,9 +10,7 @@ pub(super) fn short(span: Duration) -> String {
         return "0s".into();
     };
     let next = place.and_then(|at| UNITS.get(at + 1));
-    let rest = next
-        .map(|(small, unit)| (seconds % size / small, unit))
-        .filter(|(count, _)| *count > 0);
+    let rest = next.map(|(small, unit)| (seconds % size / small, unit)).filter(|(count, _)| *count > 0);
     match rest {
         Some((count, small)) => format!("{}{unit}{count}{small}", seconds / size),
         None => format!("{}{unit}", seconds / size),
@@ -36,8 +34,7 @@ mod tests {
 
     #[test]
     fn the_two_largest_units_are_named() {
-        let said =
-            [0, 59, 60, 123, 3_600, 3_659, 90_061, 864_000].map(|s| short(Duration::from_secs(s)));
+        let said = [0, 59, 60, 123, 3_600, 3_659, 90_061, 864_000].map(|s| short(Duration::from_secs(s)));
         assert_eq!(said, ["0s", "59s", "1m", "2m3s", "1h", "1h", "1d1h", "10d"]);
     }
 

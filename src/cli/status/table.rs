@@ -15,11 +15,7 @@ pub(super) fn short(status: &Status) -> String {
     for vip in &status.vips {
         table.add_row(row(status, vip));
     }
-    let vips = if status.vips.is_empty() {
-        "no VIPs are configured".into()
-    } else {
-        table.trim_fmt()
-    };
+    let vips = if status.vips.is_empty() { "no VIPs are configured".into() } else { table.trim_fmt() };
     format!("{}\n\n{vips}\n{}", head(status), problems(status))
 }
 
@@ -27,40 +23,25 @@ pub(super) fn short(status: &Status) -> String {
 pub(super) fn wide(status: &Status) -> String {
     let mut table = bare(&WIDE);
     for vip in &status.vips {
-        let lease = scope_of(status, vip)
-            .map_or("-", |scope| &scope.lease)
-            .to_owned();
+        let lease = scope_of(status, vip).map_or("-", |scope| &scope.lease).to_owned();
         let rival = vip.rival.clone().unwrap_or_else(|| "-".into());
         let mut row = row(status, vip);
         let why = row.pop().unwrap_or_default();
         row.extend([vip.scope.clone(), lease, rival, why]);
         table.add_row(row);
     }
-    format!(
-        "{}\n\n{}\n\n{}{}",
-        head(status),
-        table.trim_fmt(),
-        parts(status),
-        problems(status)
-    )
+    format!("{}\n\n{}\n\n{}{}", head(status), table.trim_fmt(), parts(status), problems(status))
 }
 
 fn row(status: &Status, vip: &VipStatus) -> Vec<String> {
     let scope = scope_of(status, vip);
-    let left = vip
-        .remaining_milliseconds
-        .or_else(|| scope?.remaining_milliseconds);
+    let left = vip.remaining_milliseconds.or_else(|| scope?.remaining_milliseconds);
     vec![
         format!("{}/{}", vip.address, vip.prefix_length),
         vip.state.to_string(),
-        scope
-            .and_then(|scope| scope.holder.clone())
-            .unwrap_or_else(|| "-".into()),
+        scope.and_then(|scope| scope.holder.clone()).unwrap_or_else(|| "-".into()),
         age(status, vip.since),
-        left.map_or_else(
-            || "-".into(),
-            |left| span::precise(Duration::from_millis(left)),
-        ),
+        left.map_or_else(|| "-".into(), |left| span::precise(Duration::from_millis(left))),
         vip.interface.clone(),
         vip.why.clone(),
     ]
@@ -69,60 +50,33 @@ fn row(status: &Status, vip: &VipStatus) -> Vec<String> {
 fn head(status: &Status) -> String {
     let ready = if status.ready { "ready" } else { "not ready" };
     let up = age(status, status.since);
-    format!(
-        "{}: vipcast {}, {ready}, up {up}",
-        status.node, status.version
-    )
+    format!("{}: vipcast {}, {ready}, up {up}", status.node, status.version)
 }
 
 fn parts(status: &Status) -> String {
     let mut table = bare(&["PART", "STATE", "SINCE", "WHY"]);
     for scope in &status.scopes {
         let (state, since) = (scope.state.to_string(), age(status, scope.since));
-        table.add_row([
-            format!("lease {}", scope.lease),
-            state,
-            since,
-            scope.why.clone(),
-        ]);
+        table.add_row([format!("lease {}", scope.lease), state, since, scope.why.clone()]);
     }
     let health = &status.health;
     let since = age(status, health.since);
-    table.add_row([
-        "api server health".into(),
-        health.verdict.to_string(),
-        since,
-        health.reason.clone(),
-    ]);
+    table.add_row(["api server health".into(), health.verdict.to_string(), since, health.reason.clone()]);
     let kubernetes = &status.kubernetes;
     let endpoint = kubernetes.endpoint.as_deref().unwrap_or("-");
     let source = kubernetes.source.as_deref().unwrap_or("-");
     let since = age(status, kubernetes.since);
-    table.add_row([
-        format!("kubernetes {endpoint}"),
-        kubernetes.condition.clone(),
-        since,
-        source.into(),
-    ]);
+    table.add_row([format!("kubernetes {endpoint}"), kubernetes.condition.clone(), since, source.into()]);
     for link in &status.links {
         let mac = link.mac.clone().unwrap_or_default();
         let since = age(status, link.since);
-        table.add_row([
-            format!("link {}", link.interface),
-            link.state.to_string(),
-            since,
-            mac,
-        ]);
+        table.add_row([format!("link {}", link.interface), link.state.to_string(), since, mac]);
     }
     table.trim_fmt() + "\n"
 }
 
 fn problems(status: &Status) -> String {
-    status
-        .problems()
-        .iter()
-        .map(|problem| format!("\n! {problem}\n"))
-        .collect()
+    status.problems().iter().map(|problem| format!("\n! {problem}\n")).collect()
 }
 
 fn bare(header: &[&str]) -> Table {
@@ -142,24 +96,6 @@ fn age(status: &Status, since: Timestamp) -> String {
     span::short(since.age(status.now))
 }
 
-const SHORT: [&str; 7] = [
-    "VIP",
-    "STATE",
-    "HOLDER",
-    "SINCE",
-    "UNTIL",
-    "INTERFACE",
-    "WHY",
-];
-const WIDE: [&str; 10] = [
-    "VIP",
-    "STATE",
-    "HOLDER",
-    "SINCE",
-    "UNTIL",
-    "INTERFACE",
-    "SCOPE",
-    "LEASE",
-    "RIVAL",
-    "WHY",
-];
+const SHORT: [&str; 7] = ["VIP", "STATE", "HOLDER", "SINCE", "UNTIL", "INTERFACE", "WHY"];
+const WIDE: [&str; 10] =
+    ["VIP", "STATE", "HOLDER", "SINCE", "UNTIL", "INTERFACE", "SCOPE", "LEASE", "RIVAL", "WHY"];

@@ -10,21 +10,13 @@ use crate::admin::status::LinkState;
 use crate::task::Tasks;
 
 fn args(socket: &Path, output: Output) -> StatusArgs {
-    StatusArgs {
-        output,
-        socket: socket.to_owned(),
-        watch: false,
-    }
+    StatusArgs { output, socket: socket.to_owned(), watch: false }
 }
 
 async fn shown(socket: &Path, output: Output) -> (Verdict, String, String) {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let verdict = show(&args(socket, output), &mut out, &mut err).await;
-    (
-        verdict,
-        String::from_utf8(out).unwrap(),
-        String::from_utf8(err).unwrap(),
-    )
+    (verdict, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
 }
 
 #[test]
@@ -93,48 +85,28 @@ async fn a_daemon_that_does_not_answer_is_explained() {
     let path = dir.path().join("admin.sock");
     let (verdict, out, err) = shown(&path, Output::Table).await;
     assert_eq!((verdict, out.as_str()), (Verdict::Unreachable, ""));
-    assert!(
-        err.starts_with(&format!(
-            "vipcast status: no socket at {}: ",
-            path.display()
-        )),
-        "{err}"
-    );
+    assert!(err.starts_with(&format!("vipcast status: no socket at {}: ", path.display())), "{err}");
 
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     let (verdict, _, err) = shown(&path, Output::Table).await;
     assert_eq!(verdict, Verdict::Unreachable);
-    assert!(
-        err.starts_with(&format!(
-            "vipcast status: nobody answers on {}: ",
-            path.display()
-        )),
-        "{err}"
-    );
+    assert!(err.starts_with(&format!("vipcast status: nobody answers on {}: ", path.display())), "{err}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_frozen_daemon_is_given_three_seconds() {
     let dir = tempfile::tempdir().unwrap();
-    let socket = AdminSocket::bind(&dir.path().join("admin.sock"))
-        .await
-        .unwrap();
+    let socket = AdminSocket::bind(&dir.path().join("admin.sock")).await.unwrap();
     let begun = clock::now();
     let (verdict, _, err) = shown(socket.path(), Output::Table).await;
-    assert_eq!(
-        (verdict, (clock::now() - begun).as_secs()),
-        (Verdict::Unreachable, 3)
-    );
+    assert_eq!((verdict, (clock::now() - begun).as_secs()), (Verdict::Unreachable, 3));
     assert!(err.contains("no answer on"), "{err}");
 }
 
 #[test]
 fn verdicts_have_the_exit_codes_of_the_help() {
     let codes = [Verdict::Fine, Verdict::Unreachable, Verdict::Degraded].map(ExitCode::from);
-    assert_eq!(
-        format!("{codes:?}"),
-        format!("{:?}", [0, 1, 3].map(ExitCode::from))
-    );
+    assert_eq!(format!("{codes:?}"), format!("{:?}", [0, 1, 3].map(ExitCode::from)));
 }
 
 #[test]

@@ -19,41 +19,23 @@ pub(super) fn control_plane(r: &mut Reader<'_>) -> Option<Option<ControlPlane>> 
     let Some(addresses) = addresses else {
         if enabled && r.layers.complete {
             let fix = "set address to the VIP, for example address=192.0.2.10";
-            r.problems.push(Problem::plain(
-                "address",
-                "the control plane is switched on without a VIP",
-                fix,
-            ));
+            r.problems.push(Problem::plain("address", "the control plane is switched on without a VIP", fix));
         }
         return (!enabled).then_some(None);
     };
-    let vips: Option<Vec<IpNet>> = addresses
-        .iter()
-        .map(|address| vip(r, *address, prefixes))
-        .collect();
+    let vips: Option<Vec<IpNet>> = addresses.iter().map(|address| vip(r, *address, prefixes)).collect();
     prefix_notices(r, &addresses, prefixes);
-    let control_plane = ControlPlane {
-        vips: vips?,
-        port: port?,
-    };
+    let control_plane = ControlPlane { vips: vips?, port: port? };
     Some(enabled.then_some(control_plane))
 }
 
 fn vip(r: &mut Reader<'_>, address: IpAddr, prefixes: Option<Prefixes>) -> Option<IpNet> {
     let net = match address {
-        IpAddr::V4(v4) => {
-            Ipv4Net::new(v4, prefixes.and_then(Prefixes::v4).unwrap_or(32)).map(IpNet::V4)
-        }
-        IpAddr::V6(v6) => {
-            Ipv6Net::new(v6, prefixes.and_then(Prefixes::v6).unwrap_or(128)).map(IpNet::V6)
-        }
+        IpAddr::V4(v4) => Ipv4Net::new(v4, prefixes.and_then(Prefixes::v4).unwrap_or(32)).map(IpNet::V4),
+        IpAddr::V6(v6) => Ipv6Net::new(v6, prefixes.and_then(Prefixes::v6).unwrap_or(128)).map(IpNet::V6),
     };
     let Ok(net) = net else {
-        r.blame(
-            &t::PREFIX_LENGTH.spec,
-            format!("too long for the IPv4 VIP {address}"),
-            "write at most 32",
-        );
+        r.blame(&t::PREFIX_LENGTH.spec, format!("too long for the IPv4 VIP {address}"), "write at most 32");
         return None;
     };
     let role = match net {
@@ -75,16 +57,12 @@ fn prefix_notices(r: &mut Reader<'_>, addresses: &[IpAddr], prefixes: Option<Pre
     let setting = r.name(&t::PREFIX_LENGTH.spec);
     match prefixes {
         Some(Prefixes::One(Some(length @ ..=32))) if addresses.iter().any(IpAddr::is_ipv6) => {
-            let text = format!(
-                "{length} is taken for IPv4 only; IPv6 VIPs get /128. Write {length},128 to say so"
-            );
+            let text =
+                format!("{length} is taken for IPv4 only; IPv6 VIPs get /128. Write {length},128 to say so");
             r.notices.push(Notice::warning(setting, text));
         }
         Some(Prefixes::One(None) | Prefixes::Two(None, _) | Prefixes::Two(_, None)) => {
-            r.notices.push(Notice::info(
-                setting,
-                "auto means /32 for IPv4 and /128 for IPv6",
-            ));
+            r.notices.push(Notice::info(setting, "auto means /32 for IPv4 and /128 for IPv6"));
         }
         Some(Prefixes::One(_) | Prefixes::Two(..)) => {}
         None => r.derived(&t::PREFIX_LENGTH.spec, "32,128", "one address each"),

@@ -18,42 +18,31 @@ pub(super) fn election(r: &mut Reader<'_>, host: &HostFacts) -> Option<Election>
         (Some(own), given, _) => {
             if given.is_some_and(|given| given != own) {
                 let text = format!("the Lease's name says {own}, which counts");
-                r.notices
-                    .push(Notice::warning(r.name(&t::LEASE_NAMESPACE.spec), text));
+                r.notices.push(Notice::warning(r.name(&t::LEASE_NAMESPACE.spec), text));
             }
             (own, Some("the Lease's name"))
         }
         (None, Some(given), account) => {
             if let Some(account) = account.filter(|account| *account != given) {
-                let text =
-                    format!("kube-vip would use the service account's namespace {account} instead");
-                r.notices
-                    .push(Notice::warning(r.name(&t::LEASE_NAMESPACE.spec), text));
+                let text = format!("kube-vip would use the service account's namespace {account} instead");
+                r.notices.push(Notice::warning(r.name(&t::LEASE_NAMESPACE.spec), text));
             }
             (given, None)
         }
         (None, None, Some(account)) => (account, Some("the service account")),
-        (None, None, None) => (
-            LEASE_NAMESPACE.to_owned(),
-            Some("where control planes live"),
-        ),
+        (None, None, None) => (LEASE_NAMESPACE.to_owned(), Some("where control planes live")),
     };
     if let Some(from) = from {
         r.derived(&t::LEASE_NAMESPACE.spec, lease_namespace.clone(), from);
     }
-    Some(Election {
-        lease_namespace,
-        lease_name: lease.name,
-        timing: timing?,
-    })
+    Some(Election { lease_namespace, lease_name: lease.name, timing: timing? })
 }
 
 fn timing(r: &mut Reader<'_>) -> Option<Timing> {
     let lease_duration = r.value(&t::LEASE_DURATION);
     let renew_deadline = r.value(&t::RENEW_DEADLINE);
     let retry_period = r.value(&t::RETRY_PERIOD);
-    let (lease_duration, renew_deadline, retry_period) =
-        (lease_duration?, renew_deadline?, retry_period?);
+    let (lease_duration, renew_deadline, retry_period) = (lease_duration?, renew_deadline?, retry_period?);
     let before = r.problems.len();
     if renew_deadline >= lease_duration {
         let lease = r.name(&t::LEASE_DURATION.spec);
@@ -70,17 +59,9 @@ fn timing(r: &mut Reader<'_>) -> Option<Timing> {
             "more than half of {renew}, {}s: one lost request would lose the VIP",
             renew_deadline.as_secs()
         );
-        r.blame(
-            &t::RETRY_PERIOD.spec,
-            reason,
-            format!("write at most {}", renew_deadline.as_secs() / 2),
-        );
+        r.blame(&t::RETRY_PERIOD.spec, reason, format!("write at most {}", renew_deadline.as_secs() / 2));
     }
-    (r.problems.len() == before).then_some(Timing {
-        lease_duration,
-        renew_deadline,
-        retry_period,
-    })
+    (r.problems.len() == before).then_some(Timing { lease_duration, renew_deadline, retry_period })
 }
 
 /// Where kube-vip looks for its Lease outside a cluster.

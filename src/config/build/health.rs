@@ -32,26 +32,16 @@ pub(super) fn health(r: &mut Reader<'_>) -> Option<Option<Health>> {
 
 /// kube-vip has the path in the address.
 fn probed_path(r: &mut Reader<'_>, address: Option<&Uri>, path: String) -> Option<String> {
-    let within = address
-        .and_then(Uri::path_and_query)
-        .map(|within| within.as_str().to_owned());
+    let within = address.and_then(Uri::path_and_query).map(|within| within.as_str().to_owned());
     let Some(within) = within.filter(|within| within != "/" && *within != path) else {
         return Some(path);
     };
     if r.is_explicit(&t::HEALTH_PATH.spec) {
         let address = r.name(&t::HEALTH_ADDRESS.spec);
-        r.blame(
-            &t::HEALTH_PATH.spec,
-            format!("contradicts the path in {address}"),
-            "keep one of the two",
-        );
+        r.blame(&t::HEALTH_PATH.spec, format!("contradicts the path in {address}"), "keep one of the two");
         return None;
     }
-    r.derived(
-        &t::HEALTH_PATH.spec,
-        within.clone(),
-        "the path in health.address",
-    );
+    r.derived(&t::HEALTH_PATH.spec, within.clone(), "the path in health.address");
     Some(within)
 }
 

@@ -27,11 +27,6 @@ fn wire_check(r: &mut Reader<'_>) -> Option<Option<WireCheck>> {
     let interval = r.value(&t::WIRE_INTERVAL);
     let wait = r.value(&t::WIRE_WAIT);
     let retry = r.value(&t::WIRE_RETRY);
-    let check = WireCheck {
-        probes: probes?,
-        interval: interval?,
-        wait: wait?,
-        retry: retry?,
-    };
+    let check = WireCheck { probes: probes?, interval: interval?, wait: wait?, retry: retry? };
     Some(enabled?.then_some(check))
 }

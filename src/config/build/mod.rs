@@ -68,18 +68,12 @@ fn mode(r: &mut Reader<'_>) {
             "nothing is switched on",
             "set cp_enable=true and vip_arp=true, and the VIP in address",
         )),
-        (false, _) => r.blame(
-            &t::CONTROL_PLANE.spec,
-            "nothing to announce is switched on",
-            "set cp_enable=true",
-        ),
+        (false, _) => {
+            r.blame(&t::CONTROL_PLANE.spec, "nothing to announce is switched on", "set cp_enable=true")
+        }
         (true, false) if other_announcer => {}
         (true, false) => {
-            r.blame(
-                &t::LAYER2.spec,
-                "ARP is the only announcer in this version",
-                "set vip_arp=true",
-            );
+            r.blame(&t::LAYER2.spec, "ARP is the only announcer in this version", "set vip_arp=true");
         }
     }
 }
@@ -88,9 +82,8 @@ fn mode(r: &mut Reader<'_>) {
 fn lifetime_within_lease(r: &mut Reader<'_>, layer2: &Layer2, election: &Election) {
     if layer2.address_lifetime > election.timing.lease_duration {
         let lease = r.name(&t::LEASE_DURATION.spec);
-        let reason = format!(
-            "longer than {lease}: a frozen node would keep the VIP after another has taken it"
-        );
+        let reason =
+            format!("longer than {lease}: a frozen node would keep the VIP after another has taken it");
         let fix = format!("write at most {}", election.timing.lease_duration.as_secs());
         r.blame(&t::ADDRESS_LIFETIME.spec, reason, fix);
     }
@@ -101,20 +94,12 @@ fn kubernetes(r: &mut Reader<'_>) -> Option<KubernetesAccess> {
     let address = r.optional(&t::KUBERNETES_ADDRESS);
     let port = r.value(&t::PORT);
     let files = r.layers.variable("KUBECONFIG").unwrap_or_default();
-    let kubeconfig_env = files
-        .split(':')
-        .filter(|file| !file.is_empty())
-        .map(PathBuf::from)
-        .collect();
+    let kubeconfig_env = files.split(':').filter(|file| !file.is_empty()).map(PathBuf::from).collect();
     let home = r.layers.variable("HOME").map(PathBuf::from);
     let address = address?.map(|uri| with_port(uri, port.map_or(6443, Into::into)));
-    Some(KubernetesAccess {
-        kubeconfig: kubeconfig?,
-        service: service(r),
-        kubeconfig_env,
-        home,
-        address,
-    })
+    let api_port = port.filter(|_| r.is_explicit(&t::PORT.spec));
+    let service = service(r);
+    Some(KubernetesAccess { kubeconfig: kubeconfig?, service, kubeconfig_env, home, address, api_port })
 }
 
 fn node_name(r: &mut Reader<'_>, host: &HostFacts) -> Option<String> {
@@ -128,11 +113,7 @@ fn node_name(r: &mut Reader<'_>, host: &HostFacts) -> Option<String> {
         }
         Err(wrong) => {
             let reason = format!("not set, and the hostname is {}", wrong.reason);
-            r.problems.push(Problem::plain(
-                "vip_nodename",
-                reason,
-                "set vip_nodename to the Node's name",
-            ));
+            r.problems.push(Problem::plain("vip_nodename", reason, "set vip_nodename to the Node's name"));
             None
         }
     }
@@ -141,26 +122,18 @@ fn node_name(r: &mut Reader<'_>, host: &HostFacts) -> Option<String> {
 fn admin(r: &mut Reader<'_>) -> Option<Admin> {
     let socket = r.value(&t::SOCKET);
     let metrics = r.value(&t::METRICS);
-    Some(Admin {
-        socket: socket?,
-        metrics: metrics?,
-    })
+    Some(Admin { socket: socket?, metrics: metrics? })
 }
 
 fn log(r: &mut Reader<'_>) -> Option<Log> {
     let level = r.value(&t::LOG_LEVEL);
     let format = r.value(&t::LOG_FORMAT);
-    Some(Log {
-        level: level?,
-        format: format?,
-    })
+    Some(Log { level: level?, format: format? })
 }
 
 fn with_port(uri: Uri, port: u16) -> Uri {
     match uri.authority() {
-        Some(authority) if authority.port().is_none() => {
-            rebuilt(&uri, format!("{authority}:{port}"))
-        }
+        Some(authority) if authority.port().is_none() => rebuilt(&uri, format!("{authority}:{port}")),
         Some(_) | None => uri,
     }
 }

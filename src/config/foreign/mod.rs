@@ -105,25 +105,12 @@ impl Verdict {
         };
         match row.fate {
             Fate::Unbuilt { off, feature, fix } if on && !off.contains(&text.trim()) => {
-                self.other_announcer |= ANNOUNCERS
-                    .iter()
-                    .any(|announcer| row.env.contains(announcer));
+                self.other_announcer |= ANNOUNCERS.iter().any(|announcer| row.env.contains(announcer));
                 let reason = format!("{feature} is not built into this version");
-                self.problems.push(Problem {
-                    source: Some(source),
-                    ..Problem::plain(name, reason, fix)
-                });
+                self.problems.push(Problem { source: Some(source), ..Problem::plain(name, reason, fix) });
             }
-            Fate::Moot {
-                said,
-                severity,
-                why,
-            } if on == (said == Said::On) => {
-                self.notices.push(Notice {
-                    severity,
-                    setting: name.to_owned(),
-                    text: why.to_owned(),
-                });
+            Fate::Moot { said, severity, why } if on == (said == Said::On) => {
+                self.notices.push(Notice { severity, setting: name.to_owned(), text: why.to_owned() });
             }
             Fate::Unbuilt { .. } | Fate::Moot { .. } | Fate::Rider => {}
         }
@@ -133,18 +120,13 @@ impl Verdict {
     pub(super) fn finish(&mut self) {
         if !self.riders.is_empty() {
             let text = "understood, but without use while their features are off: ignored";
-            self.notices
-                .push(Notice::info(self.riders.join(", "), text));
+            self.notices.push(Notice::info(self.riders.join(", "), text));
         }
     }
 
     fn not_a_switch(&mut self, name: &str, text: &str, source: Source) {
         let problem = Problem::plain(name, "neither true nor false", "write true or false");
-        self.problems.push(Problem {
-            value: Some(text.to_owned()),
-            source: Some(source),
-            ..problem
-        });
+        self.problems.push(Problem { value: Some(text.to_owned()), source: Some(source), ..problem });
     }
 }
 

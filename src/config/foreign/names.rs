@@ -5,54 +5,14 @@ use crate::config::problem::Severity;
 
 /// Every foreign name.
 pub(in crate::config) static ALL: &[Foreign] = &[
-    unbuilt(
-        &["bgp_enable"],
-        &["bgp"],
-        "BGP",
-        "leave it out and set vip_arp=true",
-    ),
-    unbuilt(
-        &["vip_routingtable"],
-        &["table"],
-        "the routing table mode",
-        "leave it out and set vip_arp=true",
-    ),
-    unbuilt(
-        &["vip_wireguard"],
-        &["wireguard"],
-        "WireGuard",
-        "leave it out and set vip_arp=true",
-    ),
-    unbuilt(
-        &["svc_enable"],
-        &["services"],
-        "announcing Services of type LoadBalancer",
-        "leave it out",
-    ),
-    unbuilt(
-        &["lb_enable"],
-        &["enableLoadBalancer"],
-        "the IPVS load balancer",
-        "leave it out",
-    ),
-    unbuilt(
-        &["vip_ddns"],
-        &["ddns"],
-        "DHCP with dynamic DNS",
-        "leave it out and give the address",
-    ),
-    unbuilt(
-        &["enable_node_labeling"],
-        &["enableNodeLabeling"],
-        "labelling of Nodes",
-        "leave it out",
-    ),
-    unbuilt(
-        &["vip_packet"],
-        &["metal"],
-        "the Equinix Metal API",
-        "leave it out",
-    ),
+    unbuilt(&["bgp_enable"], &["bgp"], "BGP", "leave it out and set vip_arp=true"),
+    unbuilt(&["vip_routingtable"], &["table"], "the routing table mode", "leave it out and set vip_arp=true"),
+    unbuilt(&["vip_wireguard"], &["wireguard"], "WireGuard", "leave it out and set vip_arp=true"),
+    unbuilt(&["svc_enable"], &["services"], "announcing Services of type LoadBalancer", "leave it out"),
+    unbuilt(&["lb_enable"], &["enableLoadBalancer"], "the IPVS load balancer", "leave it out"),
+    unbuilt(&["vip_ddns"], &["ddns"], "DHCP with dynamic DNS", "leave it out and give the address"),
+    unbuilt(&["enable_node_labeling"], &["enableNodeLabeling"], "labelling of Nodes", "leave it out"),
+    unbuilt(&["vip_packet"], &["metal"], "the Equinix Metal API", "leave it out"),
     Foreign {
         env: &[],
         flags: &["leaderElectionType"],
@@ -111,12 +71,7 @@ pub(in crate::config) static ALL: &[Foreign] = &[
             "vip_cleanroutingtable",
             "svc_election",
         ],
-        &[
-            "startAsLeader",
-            "loInterfaceGlobalScope",
-            "cleanRoutingTable",
-            "servicesElection",
-        ],
+        &["startAsLeader", "loInterfaceGlobalScope", "cleanRoutingTable", "servicesElection"],
     ),
     riders(
         Form::Switch,
@@ -126,46 +81,21 @@ pub(in crate::config) static ALL: &[Foreign] = &[
             "per_service_election_on_demand",
             "disable_service_updates",
         ],
-        &[
-            "lbClassOnly",
-            "lbClassNameLegacyHandling",
-            "perServiceElectionOnDemand",
-            "disableServiceUpdates",
-        ],
+        &["lbClassOnly", "lbClassNameLegacyHandling", "perServiceElectionOnDemand", "disableServiceUpdates"],
     ),
     riders(
         Form::Switch,
-        &[
-            "enable_endpoints",
-            "enable_endpointslices",
-            "enable_service_security",
-            "enable_upnp",
-        ],
-        &[
-            "enableEndpoints",
-            "enableEndpointSlices",
-            "onlyAllowTrafficServicePorts",
-        ],
+        &["enable_endpoints", "enable_endpointslices", "enable_service_security", "enable_upnp"],
+        &["enableEndpoints", "enableEndpointSlices", "onlyAllowTrafficServicePorts"],
     ),
     riders(
         Form::Switch,
         &["bgp_attach_ip_to_interface", "bgp_multihop", "zebra_enable"],
-        &[
-            "bgpAttachIPToInterface",
-            "multihop",
-            "zebra",
-            "addPeersToLB",
-            "inCluster",
-        ],
+        &["bgpAttachIPToInterface", "multihop", "zebra", "addPeersToLB", "inCluster"],
     ),
     riders(
         Form::Switch,
-        &[
-            "egress_withnftables",
-            "egress_enableinternalsnat",
-            "egress_clean",
-            "EGRESS_CLEAN",
-        ],
+        &["egress_withnftables", "egress_enableinternalsnat", "egress_clean", "EGRESS_CLEAN"],
         &["egressWithNftables"],
     ),
     riders(
@@ -179,14 +109,7 @@ pub(in crate::config) static ALL: &[Foreign] = &[
             "bgp_peerpass",
             "bgp_peers",
         ],
-        &[
-            "bgpRouterID",
-            "localAS",
-            "peerAddress",
-            "peerAS",
-            "peerPass",
-            "bgppeers",
-        ],
+        &["bgpRouterID", "localAS", "peerAddress", "peerAS", "peerPass", "bgppeers"],
     ),
     riders(
         Form::Text,
@@ -198,24 +121,11 @@ pub(in crate::config) static ALL: &[Foreign] = &[
             "annotation",
             "annotations",
         ],
-        &[
-            "sourceIF",
-            "sourceIP",
-            "bgpHoldTimer",
-            "bgpKeepAliveInterval",
-            "annotations",
-        ],
+        &["sourceIF", "sourceIP", "bgpHoldTimer", "bgpKeepAliveInterval", "annotations"],
     ),
     riders(
         Form::Text,
-        &[
-            "mpbgp_nexthop",
-            "mpbgp_ipv4",
-            "mpbgp_ipv6",
-            "zebra_url",
-            "zebra_version",
-            "zebra_software_name",
-        ],
+        &["mpbgp_nexthop", "mpbgp_ipv4", "mpbgp_ipv6", "zebra_url", "zebra_version", "zebra_software_name"],
         &["zebraUrl", "zebraVersion", "zebraSoftwareName"],
     ),
     riders(
@@ -246,12 +156,7 @@ pub(in crate::config) static ALL: &[Foreign] = &[
             "dhcp_backoff_attempts",
             "mirror_dest_interface",
         ],
-        &[
-            "dnsMode",
-            "dhcpMode",
-            "dhcpBackoffAttempts",
-            "mirrorDestInterface",
-        ],
+        &["dnsMode", "dhcpMode", "dhcpBackoffAttempts", "mirrorDestInterface"],
     ),
     riders(
         Form::Text,
@@ -261,12 +166,7 @@ pub(in crate::config) static ALL: &[Foreign] = &[
             "vip_routingprotocol",
             "vip_loseleadership_timeout_seconds",
         ],
-        &[
-            "tableID",
-            "tableType",
-            "routingProtocol",
-            "loseLeadershiptTimeoutSeconds",
-        ],
+        &["tableID", "tableType", "routingProtocol", "loseLeadershiptTimeoutSeconds"],
     ),
     riders(
         Form::Text,
@@ -308,29 +208,11 @@ const fn unbuilt(
     feature: &'static str,
     fix: &'static str,
 ) -> Foreign {
-    Foreign {
-        env,
-        flags,
-        form: Form::Switch,
-        fate: Fate::Unbuilt {
-            feature,
-            off: &[],
-            fix,
-        },
-    }
+    Foreign { env, flags, form: Form::Switch, fate: Fate::Unbuilt { feature, off: &[], fix } }
 }
 
-const fn riders(
-    form: Form,
-    env: &'static [&'static str],
-    flags: &'static [&'static str],
-) -> Foreign {
-    Foreign {
-        env,
-        flags,
-        form,
-        fate: Fate::Rider,
-    }
+const fn riders(form: Form, env: &'static [&'static str], flags: &'static [&'static str]) -> Foreign {
+    Foreign { env, flags, form, fate: Fate::Rider }
 }
 
 const fn moot(
@@ -340,14 +222,5 @@ const fn moot(
     severity: Severity,
     why: &'static str,
 ) -> Foreign {
-    Foreign {
-        env,
-        flags,
-        form: Form::Switch,
-        fate: Fate::Moot {
-            said,
-            severity,
-            why,
-        },
-    }
+    Foreign { env, flags, form: Form::Switch, fate: Fate::Moot { said, severity, why } }
 }

@@ -12,9 +12,7 @@ use crate::config::table::ALL;
 #[must_use]
 pub fn table(sources: &[Effective]) -> String {
     let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_header(["SETTING", "VALUE", "SOURCE"]);
+    table.load_style(presets::NOTHING).set_header(["SETTING", "VALUE", "SOURCE"]);
     for row in sources {
         table.add_row([
             row.key.to_owned(),
@@ -29,14 +27,8 @@ pub fn table(sources: &[Effective]) -> String {
 #[must_use]
 pub fn json(sources: &[Effective]) -> String {
     let rows = sources.iter().map(|row| {
-        let value = row
-            .value
-            .as_deref()
-            .map_or(Value::Null, |text| typed(row.key, text));
-        (
-            row.key.to_owned(),
-            json!({ "value": value, "source": row.source.to_string() }),
-        )
+        let value = row.value.as_deref().map_or(Value::Null, |text| typed(row.key, text));
+        (row.key.to_owned(), json!({ "value": value, "source": row.source.to_string() }))
     });
     format!("{:#}", Value::Object(rows.collect::<Map<_, _>>()))
 }
@@ -53,15 +45,9 @@ pub fn yaml(sources: &[Effective]) -> String {
         for (depth, part) in parts.iter().enumerate().skip(common) {
             lines.push(format!("{}{part}:", "  ".repeat(depth)));
         }
-        let value = row
-            .value
-            .as_deref()
-            .map_or(Value::Null, |text| typed(row.key, text));
+        let value = row.value.as_deref().map_or(Value::Null, |text| typed(row.key, text));
         let indent = "  ".repeat(parts.len());
-        lines.push(format!(
-            "{indent}{leaf}: {value}  # {}",
-            shown(&row.source.to_string())
-        ));
+        lines.push(format!("{indent}{leaf}: {value}  # {}", shown(&row.source.to_string())));
         open = parts;
     }
     lines.join("\n") + "\n"
@@ -69,10 +55,7 @@ pub fn yaml(sources: &[Effective]) -> String {
 
 /// Booleans and numbers as such.
 fn typed(key: &str, text: &str) -> Value {
-    let kind = ALL
-        .iter()
-        .find(|spec| spec.key == key)
-        .map(|spec| spec.kind);
+    let kind = ALL.iter().find(|spec| spec.key == key).map(|spec| spec.kind);
     let plain = || serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
     match kind {
         Some(Kind::Switch | Kind::Port | Kind::Count(_)) => plain(),

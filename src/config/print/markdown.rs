@@ -30,14 +30,8 @@ pub fn markdown() -> String {
 }
 
 fn row(spec: &Spec) -> String {
-    let default = spec.default.map_or_else(
-        || spec.otherwise.to_owned(),
-        |default| format!("`{default}`"),
-    );
-    let short = spec
-        .short
-        .map(|letter| format!(", `-{letter}`"))
-        .unwrap_or_default();
+    let default = spec.default.map_or_else(|| spec.otherwise.to_owned(), |default| format!("`{default}`"));
+    let short = spec.short.map(|letter| format!(", `-{letter}`")).unwrap_or_default();
     format!(
         "| `{}` | {} | {}{short} | {default} | {}. {} |\n",
         spec.key,
@@ -86,9 +80,7 @@ fn moot() -> String {
 }
 
 fn riders() -> String {
-    let rows = foreign::ALL
-        .iter()
-        .filter(|row| matches!(row.fate, Fate::Rider));
+    let rows = foreign::ALL.iter().filter(|row| matches!(row.fate, Fate::Rider));
     let mut names: Vec<_> = rows.map(foreign_names).collect();
     names.push(String::new());
     names.join(",\n").trim_end_matches(",\n").to_owned() + ".\n"
@@ -96,17 +88,12 @@ fn riders() -> String {
 
 fn foreign_names(row: &foreign::Foreign) -> String {
     let env = row.env.iter().map(|name| format!("`{name}`"));
-    env.chain(row.flags.iter().map(|name| format!("`--{name}`")))
-        .collect::<Vec<_>>()
-        .join(", ")
+    env.chain(row.flags.iter().map(|name| format!("`--{name}`"))).collect::<Vec<_>>().join(", ")
 }
 
 fn capitalised(text: &str) -> String {
     let mut chars = text.chars();
-    chars
-        .next()
-        .map(|first| first.to_uppercase().chain(chars).collect())
-        .unwrap_or_default()
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
 const HEAD: &str = "\
@@ -158,8 +145,7 @@ before `cp_namespace`.
 ## Settings
 ";
 
-const COLUMNS: &str =
-    "| key in the file | environment | flag | default | meaning |\n|---|---|---|---|---|\n";
+const COLUMNS: &str = "| key in the file | environment | flag | default | meaning |\n|---|---|---|---|---|\n";
 
 const FOREIGN: &str = "
 ## Names of kube-vip's that are not settings

@@ -13,15 +13,9 @@ pub fn schema() -> String {
         insert(&mut root, spec.key, spec);
     }
     let mut document = Map::new();
-    document.insert(
-        "$schema".into(),
-        "https://json-schema.org/draft/2020-12/schema".into(),
-    );
+    document.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
     document.insert("title".into(), "vipcast configuration".into());
-    document.insert(
-        "$comment".into(),
-        "written by: vipcast config --schema".into(),
-    );
+    document.insert("$comment".into(), "written by: vipcast config --schema".into());
     if let Value::Object(root) = root {
         document.extend(root);
     }
@@ -47,15 +41,9 @@ fn insert(node: &mut Value, key: &str, spec: &Spec) {
 fn leaf(spec: &Spec) -> Value {
     let mut leaf = shape(&spec.kind);
     if let Some(object) = leaf.as_object_mut() {
-        object.insert(
-            "description".into(),
-            format!("{} ({})", spec.help, spec.kind.describe()).into(),
-        );
+        object.insert("description".into(), format!("{} ({})", spec.help, spec.kind.describe()).into());
         if let Some(default) = spec.default {
-            object.insert(
-                "default".into(),
-                serde_json::from_str(default).unwrap_or_else(|_| default.into()),
-            );
+            object.insert("default".into(), serde_json::from_str(default).unwrap_or_else(|_| default.into()));
         }
     }
     leaf
@@ -80,12 +68,7 @@ fn shape(kind: &Kind) -> Value {
         }
         Kind::Level => json!({ "type": ["string", "integer", "null"] }),
         Kind::Listen => json!({ "type": ["string", "boolean", "null"] }),
-        Kind::Path
-        | Kind::Url
-        | Kind::Server
-        | Kind::UrlPath
-        | Kind::Interface
-        | Kind::NodeName => text(),
+        Kind::Path | Kind::Url | Kind::Server | Kind::UrlPath | Kind::Interface | Kind::NodeName => text(),
         Kind::Namespace | Kind::LeaseName => text(),
     }
 }

@@ -8,60 +8,35 @@ use super::{MINIMUM, file, host, pairs};
 
 #[test]
 fn the_published_schema_is_up_to_date() {
-    assert_published(
-        "docs/config.schema.json",
-        &print::schema(),
-        "cargo run -- config --schema",
-    );
+    assert_published("docs/config.schema.json", &print::schema(), "cargo run -- config --schema");
 }
 
 #[test]
 fn the_published_documentation_is_up_to_date() {
-    assert_published(
-        "docs/configuration.md",
-        &print::markdown(),
-        "cargo run -- config --markdown",
-    );
+    assert_published("docs/configuration.md", &print::markdown(), "cargo run -- config --markdown");
 }
 
 #[test]
 fn the_example_file_is_a_configuration() {
     let text = fs::read_to_string(root().join("examples/config.yaml")).unwrap();
     let resolved = file(&text).unwrap();
-    assert_eq!(
-        (
-            resolved.config.control_plane.unwrap().vips.len(),
-            resolved.notices
-        ),
-        (2, vec![])
-    );
+    assert_eq!((resolved.config.control_plane.unwrap().vips.len(), resolved.notices), (2, vec![]));
 }
 
 #[test]
 fn the_effective_configuration_as_yaml_says_the_same() {
-    let flags = Flags(pairs(&[
-        ("leaseName", "ns/lock"),
-        ("layer2-refresh", "2500ms"),
-        ("prometheusHTTPServer", ""),
-    ]));
+    let flags =
+        Flags(pairs(&[("leaseName", "ns/lock"), ("layer2-refresh", "2500ms"), ("prometheusHTTPServer", "")]));
     let resolved = resolve(&flags, pairs(&MINIMUM).into_iter(), None, &host()).unwrap();
-    assert_eq!(
-        file(&print::yaml(&resolved.sources)).unwrap().config,
-        resolved.config
-    );
+    assert_eq!(file(&print::yaml(&resolved.sources)).unwrap().config, resolved.config);
 }
 
 #[test]
 fn the_effective_configuration_names_every_source() {
-    let env = pairs(&MINIMUM)
-        .into_iter()
-        .chain(pairs(&[("vip_arpRate", "3000")]));
+    let env = pairs(&MINIMUM).into_iter().chain(pairs(&[("vip_arpRate", "3000")]));
     let resolved = resolve(&Flags(pairs(&[("port", "8443")])), env, None, &host()).unwrap();
     let table = print::table(&resolved.sources);
-    let rows: Vec<Vec<&str>> = table
-        .lines()
-        .map(|line| line.split_whitespace().collect())
-        .collect();
+    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
     for row in [
         vec!["SETTING", "VALUE", "SOURCE"],
         vec!["controlPlane.port", "8443", "flag", "--port"],
@@ -72,19 +47,13 @@ fn the_effective_configuration_names_every_source() {
         assert!(rows.contains(&row), "{row:?} in\n{table}");
     }
     let json: serde_json::Value = serde_json::from_str(&print::json(&resolved.sources)).unwrap();
-    assert_eq!(
-        json["controlPlane.port"],
-        serde_json::json!({ "value": 8443, "source": "flag --port" })
-    );
+    assert_eq!(json["controlPlane.port"], serde_json::json!({ "value": 8443, "source": "flag --port" }));
     assert_eq!(json["layer2.interface"]["value"], serde_json::Value::Null);
 }
 
 fn assert_published(path: &str, current: &str, command: &str) {
     let published = fs::read_to_string(root().join(path)).unwrap_or_default();
-    assert!(
-        published == current,
-        "{path} is out of date; run: {command} > {path}"
-    );
+    assert!(published == current, "{path} is out of date; run: {command} > {path}");
 }
 
 fn root() -> &'static Path {

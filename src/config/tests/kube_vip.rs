@@ -28,27 +28,17 @@ const KUBESPRAY: &[(&str, &str)] = &[
 
 #[test]
 fn a_manifest_of_kubespray_works_as_it_is() {
-    let resolved = resolve(
-        &Flags::default(),
-        pairs(KUBESPRAY).into_iter(),
-        None,
-        &HostFacts::default(),
-    )
-    .unwrap();
+    let resolved =
+        resolve(&Flags::default(), pairs(KUBESPRAY).into_iter(), None, &HostFacts::default()).unwrap();
     let mut expected = config(&[("address", "10.42.42.42"), ("vip_interface", "ens160")]);
     let seconds = Duration::from_secs;
-    expected.election.timing = Timing {
-        lease_duration: seconds(5),
-        renew_deadline: seconds(3),
-        retry_period: seconds(1),
-    };
+    expected.election.timing =
+        Timing { lease_duration: seconds(5), renew_deadline: seconds(3), retry_period: seconds(1) };
     assert_eq!(resolved.config, expected);
-    let notices: Vec<_> = resolved
-        .notices
-        .iter()
-        .map(|notice| (notice.severity, notice.to_string()))
-        .collect();
-    let ignored = "lb_fwdmethod, svc_leasename: understood, but without use while their features are off: ignored";
+    let notices: Vec<_> =
+        resolved.notices.iter().map(|notice| (notice.severity, notice.to_string())).collect();
+    let ignored =
+        "lb_fwdmethod, svc_leasename: understood, but without use while their features are off: ignored";
     assert_eq!(notices, [(Severity::Info, ignored.to_owned())]);
 }
 
@@ -60,30 +50,19 @@ fn what_a_template_leaves_empty_is_not_set() {
         ("bgp_enable", "False"),
         ("vip_interface", "null"),
     ];
-    assert_eq!(
-        (config(&rendered), notices(&rendered)),
-        (config(&[]), vec![])
-    );
+    assert_eq!((config(&rendered), notices(&rendered)), (config(&[]), vec![]));
 }
 
 #[test]
 fn a_feature_that_is_not_built_is_refused_by_name() {
     let table = [
-        (
-            "bgp_enable",
-            "true",
-            "BGP is not built into this version; leave it out and set vip_arp=true",
-        ),
+        ("bgp_enable", "true", "BGP is not built into this version; leave it out and set vip_arp=true"),
         (
             "svc_enable",
             "1",
             "announcing Services of type LoadBalancer is not built into this version; leave it out",
         ),
-        (
-            "lb_enable",
-            "T",
-            "the IPVS load balancer is not built into this version; leave it out",
-        ),
+        ("lb_enable", "T", "the IPVS load balancer is not built into this version; leave it out"),
         (
             "health_check_port",
             "8080",
@@ -92,19 +71,9 @@ fn a_feature_that_is_not_built_is_refused_by_name() {
         ),
     ];
     for (name, value, complaint) in table {
+        assert_eq!(complaints(&[(name, value)]), [format!("{name} (environment): {complaint}")]);
         assert_eq!(
-            complaints(&[(name, value)]),
-            [format!("{name} (environment): {complaint}")]
-        );
-        assert_eq!(
-            notices(&[(
-                name,
-                if name == "health_check_port" {
-                    "0"
-                } else {
-                    "false"
-                }
-            )]),
+            notices(&[(name, if name == "health_check_port" { "0" } else { "false" })]),
             Vec::<String>::new()
         );
     }
@@ -116,18 +85,8 @@ fn a_feature_that_is_not_built_is_refused_by_name() {
 
 #[test]
 fn foreign_flags_are_judged_like_variables() {
-    let flags = Flags(pairs(&[
-        ("services", "true"),
-        ("leaderElectionType", "etcd"),
-        ("localAS", "65000"),
-    ]));
-    let wrong = resolve(
-        &flags,
-        pairs(&MINIMUM).into_iter(),
-        None,
-        &HostFacts::default(),
-    )
-    .unwrap_err();
+    let flags = Flags(pairs(&[("services", "true"), ("leaderElectionType", "etcd"), ("localAS", "65000")]));
+    let wrong = resolve(&flags, pairs(&MINIMUM).into_iter(), None, &HostFacts::default()).unwrap_err();
     let lines: Vec<_> = wrong.problems.iter().map(ToString::to_string).collect();
     assert_eq!(
         lines,
@@ -149,17 +108,10 @@ fn what_is_always_so_is_said_when_the_opposite_was_asked_for() {
     );
     let preserve = with(&[("vip_preserve_on_leadership_loss", "true")]).unwrap();
     assert_eq!(
-        preserve
-            .notices
-            .iter()
-            .map(|notice| notice.severity)
-            .collect::<Vec<_>>(),
+        preserve.notices.iter().map(|notice| notice.severity).collect::<Vec<_>>(),
         [Severity::Warning]
     );
-    for (name, value) in [
-        ("vip_leaderelection", "true"),
-        ("vip_preserve_on_leadership_loss", "false"),
-    ] {
+    for (name, value) in [("vip_leaderelection", "true"), ("vip_preserve_on_leadership_loss", "false")] {
         assert_eq!(notices(&[(name, value)]), Vec::<String>::new());
     }
 }
@@ -174,9 +126,7 @@ fn something_has_to_be_announced_and_some_way_to_do_it_has_to_be_on() {
     );
     assert_eq!(
         complaints(&[("vip_arp", "false")]),
-        [
-            "vip_arp=false (environment): ARP is the only announcer in this version; set vip_arp=true"
-        ]
+        ["vip_arp=false (environment): ARP is the only announcer in this version; set vip_arp=true"]
     );
     assert_eq!(
         complaints(&[("cp_enable", "")]),
@@ -190,73 +140,42 @@ fn something_has_to_be_announced_and_some_way_to_do_it_has_to_be_on() {
     );
     assert_eq!(
         complaints(&[("vip_arp", ""), ("bgp_enable", "true")]),
-        [
-            "bgp_enable (environment): BGP is not built into this version; leave it out and set vip_arp=true"
-        ]
+        ["bgp_enable (environment): BGP is not built into this version; leave it out and set vip_arp=true"]
     );
 }
 
 #[test]
 fn the_lease_is_where_kube_vip_has_it() {
     let lease = |env: &[(&str, &str)], account: Option<&str>| {
-        let facts = HostFacts {
-            hostname: "cp1".into(),
-            service_account_namespace: account.map(str::to_owned),
-        };
+        let facts =
+            HostFacts { hostname: "cp1".into(), service_account_namespace: account.map(str::to_owned) };
         let env = pairs(&MINIMUM).into_iter().chain(pairs(env));
         let resolved = resolve(&Flags::default(), env, None, &facts).unwrap();
         let election = resolved.config.election;
-        (
-            format!("{}/{}", election.lease_namespace, election.lease_name),
-            resolved.notices.len(),
-        )
+        (format!("{}/{}", election.lease_namespace, election.lease_name), resolved.notices.len())
     };
     assert_eq!(lease(&[], None), ("kube-system/plndr-cp-lock".into(), 0));
     assert_eq!(lease(&[], Some("vips")), ("vips/plndr-cp-lock".into(), 0));
+    assert_eq!(lease(&[("cp_namespace", "other")], Some("vips")), ("other/plndr-cp-lock".into(), 1));
+    assert_eq!(lease(&[("cp_namespace", "vips")], Some("vips")), ("vips/plndr-cp-lock".into(), 0));
+    assert_eq!(lease(&[("vip_leasename", "ns/lock")], Some("vips")), ("ns/lock".into(), 0));
     assert_eq!(
-        lease(&[("cp_namespace", "other")], Some("vips")),
-        ("other/plndr-cp-lock".into(), 1)
-    );
-    assert_eq!(
-        lease(&[("cp_namespace", "vips")], Some("vips")),
-        ("vips/plndr-cp-lock".into(), 0)
-    );
-    assert_eq!(
-        lease(&[("vip_leasename", "ns/lock")], Some("vips")),
-        ("ns/lock".into(), 0)
-    );
-    assert_eq!(
-        lease(
-            &[("vip_leasename", "ns/lock"), ("cp_namespace", "other")],
-            None
-        ),
+        lease(&[("vip_leasename", "ns/lock"), ("cp_namespace", "other")], None),
         ("ns/lock".into(), 1)
     );
 }
 
 #[test]
 fn the_name_of_the_node_is_lower_case() {
-    assert_eq!(
-        config(&[("vip_nodename", "CP1.example.ORG")]).node_name,
-        "cp1.example.org"
-    );
+    assert_eq!(config(&[("vip_nodename", "CP1.example.ORG")]).node_name, "cp1.example.org");
 }
 
 #[test]
 fn kubeconfig_variables_are_handed_on() {
-    let access = config(&[
-        ("KUBECONFIG", "/a:/b"),
-        ("HOME", "/root"),
-        ("k8s_config_file", "/c"),
-    ])
-    .kubernetes;
+    let access = config(&[("KUBECONFIG", "/a:/b"), ("HOME", "/root"), ("k8s_config_file", "/c")]).kubernetes;
     assert_eq!(
         (access.kubeconfig, access.kubeconfig_env, access.home),
-        (
-            Some("/c".into()),
-            vec!["/a".into(), "/b".into()],
-            Some("/root".into())
-        )
+        (Some("/c".into()), vec!["/a".into(), "/b".into()], Some("/root".into()))
     );
 }
 
@@ -264,16 +183,8 @@ fn kubeconfig_variables_are_handed_on() {
 fn every_foreign_name_is_accepted_while_its_feature_is_off() {
     for row in foreign::ALL {
         for name in row.env {
-            let off = if *name == "health_check_port" {
-                "0"
-            } else {
-                "false"
-            };
-            assert_eq!(
-                with(&[(name, off)]).map(|resolved| resolved.config),
-                Ok(config(&[])),
-                "{name}"
-            );
+            let off = if *name == "health_check_port" { "0" } else { "false" };
+            assert_eq!(with(&[(name, off)]).map(|resolved| resolved.config), Ok(config(&[])), "{name}");
         }
     }
 }

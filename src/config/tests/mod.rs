@@ -8,24 +8,14 @@ mod values;
 use super::{Config, Flags, HostFacts, Problems, Resolved, resolve};
 
 /// What is enough.
-const MINIMUM: [(&str, &str); 3] = [
-    ("address", "192.0.2.10"),
-    ("vip_arp", "true"),
-    ("cp_enable", "true"),
-];
+const MINIMUM: [(&str, &str); 3] = [("address", "192.0.2.10"), ("vip_arp", "true"), ("cp_enable", "true")];
 
 fn host() -> HostFacts {
-    HostFacts {
-        hostname: "cp1".into(),
-        service_account_namespace: None,
-    }
+    HostFacts { hostname: "cp1".into(), service_account_namespace: None }
 }
 
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    pairs
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect()
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 /// The minimum, and more variables, which win.
@@ -40,28 +30,13 @@ fn config(more: &[(&str, &str)]) -> Config {
 
 /// What is complained of, one line each.
 fn complaints(more: &[(&str, &str)]) -> Vec<String> {
-    with(more)
-        .unwrap_err()
-        .problems
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+    with(more).unwrap_err().problems.iter().map(ToString::to_string).collect()
 }
 
 fn notices(more: &[(&str, &str)]) -> Vec<String> {
-    with(more)
-        .unwrap()
-        .notices
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+    with(more).unwrap().notices.iter().map(ToString::to_string).collect()
 }
 
 fn file(text: &str) -> Result<Resolved, Problems> {
-    resolve(
-        &Flags::default(),
-        std::iter::empty(),
-        Some(("vipcast.yaml".into(), text.into())),
-        &host(),
-    )
+    resolve(&Flags::default(), std::iter::empty(), Some(("vipcast.yaml".into(), text.into())), &host())
 }

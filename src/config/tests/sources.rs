@@ -11,23 +11,14 @@ fn every_setting_can_be_given_by_flag_environment_and_file_in_this_precedence() 
     for spec in table::ALL {
         for mask in 1..8u8 {
             let resolved = given(spec, mask);
-            let noted = resolved
-                .sources
-                .iter()
-                .find(|noted| noted.key == spec.key)
-                .unwrap();
-            let (flag, env) = (
-                spec.flags.first().unwrap().text,
-                spec.env.first().unwrap().text,
-            );
+            let noted = resolved.sources.iter().find(|noted| noted.key == spec.key).unwrap();
+            let (flag, env) = (spec.flags.first().unwrap().text, spec.env.first().unwrap().text);
             let expected = match mask {
                 FLAG.. => (Some(0), format!("flag --{flag}")),
                 ENV.. => (Some(1), format!("environment {env}")),
                 _ => (Some(2), format!("file vipcast.yaml:{}", spec.key)),
             };
-            let expected_value = expected
-                .0
-                .map(|layer| canonical(spec, samples(spec)[layer]));
+            let expected_value = expected.0.map(|layer| canonical(spec, samples(spec)[layer]));
             assert_eq!(
                 (noted.value.clone(), noted.source.to_string()),
                 (expected_value, expected.1),
@@ -58,17 +49,9 @@ fn every_setting_changes_the_configuration() {
 
 #[test]
 fn no_two_settings_share_a_name() {
-    let mut env: Vec<_> = table::ALL
-        .iter()
-        .flat_map(|spec| spec.env)
-        .map(|name| name.text)
-        .collect();
+    let mut env: Vec<_> = table::ALL.iter().flat_map(|spec| spec.env).map(|name| name.text).collect();
     env.extend(foreign::ALL.iter().flat_map(|row| row.env));
-    let mut flags: Vec<_> = table::ALL
-        .iter()
-        .flat_map(|spec| spec.flags)
-        .map(|name| name.text)
-        .collect();
+    let mut flags: Vec<_> = table::ALL.iter().flat_map(|spec| spec.flags).map(|name| name.text).collect();
     flags.extend(foreign::ALL.iter().flat_map(|row| row.flags));
     for mut names in [env, flags, table::ALL.iter().map(|spec| spec.key).collect()] {
         let all = names.len();
@@ -82,35 +65,19 @@ fn no_two_settings_share_a_name() {
 fn our_own_names_follow_from_the_key() {
     let snake = |key: &str| {
         let split = |c: char| {
-            if c.is_uppercase() {
-                format!("_{}", c.to_lowercase())
-            } else {
-                c.to_string()
-            }
+            if c.is_uppercase() { format!("_{}", c.to_lowercase()) } else { c.to_string() }
         };
         key.replace('.', "_").chars().map(split).collect::<String>()
     };
     for spec in table::ALL {
-        for name in spec
-            .env
-            .iter()
-            .filter(|name| name.text.starts_with("vipcast_"))
-        {
+        for name in spec.env.iter().filter(|name| name.text.starts_with("vipcast_")) {
             assert_eq!(name.text, format!("vipcast_{}", snake(spec.key)));
         }
         for name in spec.flags.iter().filter(|name| name.text.contains('-')) {
             assert_eq!(name.text, snake(spec.key).replace('_', "-"));
         }
-        assert!(
-            spec.env
-                .first()
-                .is_some_and(|name| name.status == Status::Current)
-        );
-        assert!(
-            spec.default.is_some() == spec.otherwise.is_empty(),
-            "{}",
-            spec.key
-        );
+        assert!(spec.env.first().is_some_and(|name| name.status == Status::Current));
+        assert!(spec.default.is_some() == spec.otherwise.is_empty(), "{}", spec.key);
     }
 }
 
@@ -138,10 +105,7 @@ fn flags_are_written_as_kube_vip_reads_them() {
             ("leaderElection", "true"),
         ]))
     );
-    assert_eq!(
-        parse(&["--arp=false"]).unwrap(),
-        Flags(pairs(&[("arp", "false")]))
-    );
+    assert_eq!(parse(&["--arp=false"]).unwrap(), Flags(pairs(&[("arp", "false")])));
     assert_eq!(
         parse(&["--prometheusHTTPServer", ""]).unwrap(),
         Flags(pairs(&[("prometheusHTTPServer", "")]))
@@ -155,20 +119,10 @@ fn flags_are_written_as_kube_vip_reads_them() {
 
 #[test]
 fn an_empty_flag_switches_metrics_off_and_nothing_else() {
-    let flags = Flags(pairs(&[
-        ("prometheusHTTPServer", ""),
-        ("interface", ""),
-        ("nodeName", "None"),
-    ]));
-    let resolved = resolve(&flags, pairs(&MINIMUM).into_iter(), None, &host())
-        .unwrap()
-        .config;
+    let flags = Flags(pairs(&[("prometheusHTTPServer", ""), ("interface", ""), ("nodeName", "None")]));
+    let resolved = resolve(&flags, pairs(&MINIMUM).into_iter(), None, &host()).unwrap().config;
     assert_eq!(
-        (
-            resolved.admin.metrics,
-            resolved.layer2.interface,
-            resolved.node_name.as_str()
-        ),
+        (resolved.admin.metrics, resolved.layer2.interface, resolved.node_name.as_str()),
         (None, None, "cp1")
     );
 }
@@ -190,32 +144,14 @@ fn every_way_of_writing_nothing_means_nothing() {
 
 #[test]
 fn a_deprecated_name_counts_and_is_answered_with_the_new_one() {
-    let old = [
-        ("address", ""),
-        ("vip_address", "192.0.2.11"),
-        ("vip_cidr", "24"),
-    ];
+    let old = [("address", ""), ("vip_address", "192.0.2.11"), ("vip_cidr", "24")];
     let resolved = with(&old).unwrap();
-    assert_eq!(
-        resolved.config.control_plane.unwrap().vips,
-        ["192.0.2.11/24".parse().unwrap()]
-    );
-    let source = &resolved
-        .sources
-        .iter()
-        .find(|noted| noted.key == "controlPlane.address")
-        .unwrap()
-        .source;
-    assert_eq!(
-        source.to_string(),
-        "environment vip_address (deprecated name, use address)"
-    );
+    assert_eq!(resolved.config.control_plane.unwrap().vips, ["192.0.2.11/24".parse().unwrap()]);
+    let source = &resolved.sources.iter().find(|noted| noted.key == "controlPlane.address").unwrap().source;
+    assert_eq!(source.to_string(), "environment vip_address (deprecated name, use address)");
     assert_eq!(
         notices(&old),
-        [
-            "vip_address: deprecated name, use address",
-            "vip_cidr: deprecated name, use vip_subnet"
-        ]
+        ["vip_address: deprecated name, use address", "vip_cidr: deprecated name, use vip_subnet"]
     );
 }
 
@@ -225,41 +161,23 @@ fn two_names_of_one_setting_must_not_contradict() {
         complaints(&[("vip_address", "192.0.2.99")]),
         ["vip_address=192.0.2.99 (environment): contradicts address; keep only address"]
     );
-    assert_eq!(
-        notices(&[("vip_address", "192.0.2.10")]),
-        Vec::<String>::new()
-    );
+    assert_eq!(notices(&[("vip_address", "192.0.2.10")]), Vec::<String>::new());
 }
 
 #[test]
 fn unknown_variables_get_the_nearest_name() {
     let table = [
-        (
-            "vip_adress",
-            "vip_adress: unknown, did you mean vip_address?",
-        ),
+        ("vip_adress", "vip_adress: unknown, did you mean vip_address?"),
         ("cp_enabled", "cp_enabled: unknown, did you mean cp_enable?"),
-        (
-            "vip_arprate",
-            "vip_arprate: unknown, did you mean vip_arpRate?",
-        ),
-        (
-            "VIP_ARP",
-            "VIP_ARP: unknown, did you mean vip_arp? Names are lower case",
-        ),
+        ("vip_arprate", "vip_arprate: unknown, did you mean vip_arpRate?"),
+        ("VIP_ARP", "VIP_ARP: unknown, did you mean vip_arp? Names are lower case"),
         ("svc_frobnicate", "svc_frobnicate: unknown"),
-        (
-            "vipcast_log_fromat",
-            "vipcast_log_fromat: unknown, did you mean vipcast_log_format?",
-        ),
+        ("vipcast_log_fromat", "vipcast_log_fromat: unknown, did you mean vipcast_log_format?"),
     ];
     for (name, notice) in table {
         assert_eq!(notices(&[(name, "x")]), [notice]);
     }
-    assert_eq!(
-        notices(&[("VIP_SERVICE_HOST", "10.0.0.1"), ("PATH", "/bin")]),
-        Vec::<String>::new()
-    );
+    assert_eq!(notices(&[("VIP_SERVICE_HOST", "10.0.0.1"), ("PATH", "/bin")]), Vec::<String>::new());
 }
 
 #[test]
@@ -285,44 +203,31 @@ fn a_file_that_is_no_yaml_says_where_and_nothing_that_is_unknown() {
     for (text, line) in [("a: [1\nb: 2", 2), ("a: 1\na: 2", 2), ("\tx", 1)] {
         let wrong = file(text).unwrap_err();
         assert_eq!(wrong.problems.len(), 1, "{wrong}");
-        let expected = Source::File {
-            path: "vipcast.yaml".into(),
-            key: String::new(),
-            line,
-        };
+        let expected = Source::File { path: "vipcast.yaml".into(), key: String::new(), line };
         assert_eq!(wrong.problems[0].source, Some(expected), "{wrong}");
     }
 }
 
 #[test]
 fn numbers_in_the_file_are_taken_as_they_are_written() {
-    let text = "controlPlane: {enabled: true, address: 192.0.2.10}\nlayer2: {enabled: true}\nnode: {name: 007}\n";
+    let text =
+        "controlPlane: {enabled: true, address: 192.0.2.10}\nlayer2: {enabled: true}\nnode: {name: 007}\n";
     assert_eq!(file(text).unwrap().config.node_name, "007");
-    assert_eq!(
-        file(&text.replace("007", "1.10")).unwrap().config.node_name,
-        "1.10"
-    );
-    assert_eq!(
-        file(&text.replace("007", "0x10")).unwrap().config.node_name,
-        "0x10"
-    );
+    assert_eq!(file(&text.replace("007", "1.10")).unwrap().config.node_name, "1.10");
+    assert_eq!(file(&text.replace("007", "0x10")).unwrap().config.node_name, "0x10");
 }
 
 #[test]
 fn a_hostile_file_is_refused_and_does_not_grow_the_process() {
-    let laughs: String = (1..40)
-        .map(|i| format!("a{i}: &a{i} [*a{0}, *a{0}, *a{0}, *a{0}]\n", i - 1))
-        .collect();
+    let laughs: String =
+        (1..40).map(|i| format!("a{i}: &a{i} [*a{0}, *a{0}, *a{0}, *a{0}]\n", i - 1)).collect();
     let texts = [
         "[".repeat(200_000),
         "{a: ".repeat(100_000),
         "a:\n".to_owned() + &" ".repeat(500_000),
         format!("a0: &a0 [x, x]\n{laughs}"),
         (0..50_000).map(|i| format!("vip_adress{i}: 1\n")).collect(),
-        format!(
-            "controlPlane: {{address: [{}]}}",
-            "192.0.2.1, ".repeat(50_000)
-        ),
+        format!("controlPlane: {{address: [{}]}}", "192.0.2.1, ".repeat(50_000)),
     ];
     for text in texts {
         let problems = file(&text).unwrap_err().problems.len();
@@ -334,28 +239,16 @@ fn a_hostile_file_is_refused_and_does_not_grow_the_process() {
 fn an_empty_file_is_no_file() {
     for text in ["", "# nothing\n", "controlPlane:\n"] {
         let text = Some(("vipcast.yaml".to_owned(), text.to_owned()));
-        let resolved = resolve(
-            &Flags::default(),
-            pairs(&MINIMUM).into_iter(),
-            text,
-            &host(),
-        );
+        let resolved = resolve(&Flags::default(), pairs(&MINIMUM).into_iter(), text, &host());
         assert_eq!(resolved, with(&[]));
     }
 }
 
 #[test]
 fn an_unreadable_file_is_a_problem_of_its_own() {
-    let flags = Flags(pairs(&[
-        ("config", "/nonexistent/vipcast.yaml"),
-        ("port", "x"),
-    ]));
-    let lines: Vec<_> = super::super::load(&flags)
-        .unwrap_err()
-        .problems
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let flags = Flags(pairs(&[("config", "/nonexistent/vipcast.yaml"), ("port", "x")]));
+    let lines: Vec<_> =
+        super::super::load(&flags).unwrap_err().problems.iter().map(ToString::to_string).collect();
     assert_eq!(
         lines,
         [
@@ -380,30 +273,16 @@ fn given(spec: &'static Spec, mask: u8) -> Resolved {
     let [flag, env, file] = samples(spec);
     let name = spec.env.first().unwrap().text;
     let arg = format!("--{}={flag}", spec.flags.first().unwrap().text);
-    let flags = if mask & FLAG == 0 {
-        Flags::default()
-    } else {
-        parse(&[&arg]).unwrap()
-    };
-    let minimum = pairs(&MINIMUM)
-        .into_iter()
-        .filter(|(minimum, _)| minimum != name);
-    let env = if mask & ENV == 0 {
-        vec![]
-    } else {
-        pairs(&[(name, env)])
-    };
+    let flags = if mask & FLAG == 0 { Flags::default() } else { parse(&[&arg]).unwrap() };
+    let minimum = pairs(&MINIMUM).into_iter().filter(|(minimum, _)| minimum != name);
+    let env = if mask & ENV == 0 { vec![] } else { pairs(&[(name, env)]) };
     let file = (mask & FILE != 0).then(|| ("vipcast.yaml".to_owned(), yaml(spec.key, file)));
     resolve(&flags, minimum.chain(env), file, &host()).unwrap()
 }
 
 fn yaml(key: &str, value: &str) -> String {
     let braces = key.matches('.').count();
-    format!(
-        "{}: \"{value}\"{}",
-        key.replace('.', ": {"),
-        "}".repeat(braces)
-    )
+    format!("{}: \"{value}\"{}", key.replace('.', ": {"), "}".repeat(braces))
 }
 
 fn canonical(spec: &Spec, text: &str) -> String {
@@ -431,11 +310,7 @@ fn samples(spec: &Spec) -> [&'static str; 3] {
         Kind::Level => ["warn", "debug", "trace"],
         Kind::Listen => [":1", "off", "127.0.0.1:3"],
         Kind::Path => ["/a", "/b", "/c"],
-        Kind::Url => [
-            "https://a.example/",
-            "https://b.example/",
-            "http://c.example/",
-        ],
+        Kind::Url => ["https://a.example/", "https://b.example/", "http://c.example/"],
         Kind::Server => ["a.example:1", "b.example:2", "c.example:3"],
         Kind::UrlPath => ["/a", "/b", "/c"],
         Kind::Interface => ["eth1", "eth2", "eth3"],
@@ -453,10 +328,6 @@ fn samples(spec: &Spec) -> [&'static str; 3] {
 fn parse(args: &[&str]) -> Result<Flags, String> {
     let command = RunArgs::augment_args(Command::new("run"));
     let args = std::iter::once("run").chain(args.iter().copied());
-    let matches = command
-        .try_get_matches_from(args)
-        .map_err(|wrong| wrong.to_string())?;
-    Ok(RunArgs::from_arg_matches(&matches)
-        .map_err(|wrong| wrong.to_string())?
-        .flags)
+    let matches = command.try_get_matches_from(args).map_err(|wrong| wrong.to_string())?;
+    Ok(RunArgs::from_arg_matches(&matches).map_err(|wrong| wrong.to_string())?.flags)
 }

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use vipcast_proto::election::Timing;
 
 use super::super::{
-    Admin, Config, ControlPlane, Election, Health, KubernetesAccess, Layer2, Listen, Log,
-    LogFormat, LogLevel, WireCheck, resolve, table,
+    Admin, Config, ControlPlane, Election, Health, KubernetesAccess, Layer2, Listen, Log, LogFormat,
+    LogLevel, WireCheck, resolve, table,
 };
 use super::{complaints, config, notices, with};
 
@@ -55,16 +55,10 @@ fn an_address_and_two_switches_are_enough() {
         }),
         admin: Admin {
             socket: PathBuf::from("/run/vipcast/vipcast.sock"),
-            metrics: Some(Listen {
-                host: None,
-                port: NonZeroU16::new(2112).unwrap(),
-            }),
+            metrics: Some(Listen { host: None, port: NonZeroU16::new(2112).unwrap() }),
         },
         events: true,
-        log: Log {
-            level: LogLevel::Info,
-            format: LogFormat::Text,
-        },
+        log: Log { level: LogLevel::Info, format: LogFormat::Text },
         node_name: "cp1".into(),
         shutdown_wait: Duration::from_secs(1),
     };
@@ -75,82 +69,22 @@ fn an_address_and_two_switches_are_enough() {
 #[test]
 fn every_bad_value_is_refused_with_its_name_value_source_reason_and_fix() {
     let table = [
-        (
-            "vip_leaseduration",
-            "5x",
-            "not a whole number of seconds; write for example 15",
-        ),
-        (
-            "vip_leaseduration",
-            "2500ms",
-            "not a whole number of seconds; write for example 15",
-        ),
-        (
-            "vip_leaseduration",
-            "-5",
-            "not a whole number of seconds; write for example 15",
-        ),
-        (
-            "vip_leaseduration",
-            "2",
-            "out of range; write a duration from 3s to 3600s",
-        ),
-        (
-            "vip_leaseduration",
-            "99999999999999999999",
-            "not a whole number of seconds; write for example 15",
-        ),
-        (
-            "vipcast_layer2_address_lifetime",
-            "61",
-            "out of range; write a duration from 1s to 60s",
-        ),
-        (
-            "vipcast_layer2_address_lifetime",
-            "0",
-            "out of range; write a duration from 1s to 60s",
-        ),
-        (
-            "vip_arpRate",
-            "499",
-            "out of range; write a duration from 500ms to 3600s",
-        ),
-        (
-            "vip_arpRate",
-            "soon",
-            "not a duration; write for example 60s",
-        ),
-        (
-            "vipcast_shutdown_wait",
-            "2s",
-            "out of range; write a duration from 50ms to 1s",
-        ),
-        (
-            "vip_arp",
-            "yes",
-            "neither true nor false; write true or false",
-        ),
+        ("vip_leaseduration", "5x", "not a whole number of seconds; write for example 15"),
+        ("vip_leaseduration", "2500ms", "not a whole number of seconds; write for example 15"),
+        ("vip_leaseduration", "-5", "not a whole number of seconds; write for example 15"),
+        ("vip_leaseduration", "2", "out of range; write a duration from 3s to 3600s"),
+        ("vip_leaseduration", "99999999999999999999", "not a whole number of seconds; write for example 15"),
+        ("vipcast_layer2_address_lifetime", "61", "out of range; write a duration from 1s to 60s"),
+        ("vipcast_layer2_address_lifetime", "0", "out of range; write a duration from 1s to 60s"),
+        ("vip_arpRate", "499", "out of range; write a duration from 500ms to 3600s"),
+        ("vip_arpRate", "soon", "not a duration; write for example 60s"),
+        ("vipcast_shutdown_wait", "2s", "out of range; write a duration from 50ms to 1s"),
+        ("vip_arp", "yes", "neither true nor false; write true or false"),
         ("port", "0", "not a port; write a number from 1 to 65535"),
-        (
-            "port",
-            "65536",
-            "not a port; write a number from 1 to 65535",
-        ),
-        (
-            "vipcast_layer2_wire_check_probes",
-            "0",
-            "not a whole number in range; write 1 to 10",
-        ),
-        (
-            "vipcast_layer2_wire_check_probes",
-            "2.5",
-            "not a whole number in range; write 1 to 10",
-        ),
-        (
-            "vip_interface",
-            "lo",
-            "nobody asks for addresses on the loopback interface; name a LAN interface",
-        ),
+        ("port", "65536", "not a port; write a number from 1 to 65535"),
+        ("vipcast_layer2_wire_check_probes", "0", "not a whole number in range; write 1 to 10"),
+        ("vipcast_layer2_wire_check_probes", "2.5", "not a whole number in range; write 1 to 10"),
+        ("vip_interface", "lo", "nobody asks for addresses on the loopback interface; name a LAN interface"),
         (
             "vip_interface",
             "eth0/../..",
@@ -171,51 +105,15 @@ fn every_bad_value_is_refused_with_its_name_value_source_reason_and_fix() {
             "a/b/c",
             "not a Kubernetes name (lower-case letters, digits, - and .); write name or namespace/name, such as plndr-cp-lock",
         ),
-        (
-            "vip_subnet",
-            "33,128",
-            "the first prefix length is IPv4's, at most 32; write 32,128",
-        ),
-        (
-            "vip_subnet",
-            "64",
-            "too long for the IPv4 VIP 192.0.2.10; write at most 32",
-        ),
-        (
-            "vip_subnet",
-            "255.255.255.0",
-            "not a prefix length; write 32, 128, or both as 32,128 (IPv4 first)",
-        ),
-        (
-            "vip_subnet",
-            "+8",
-            "not a prefix length; write 32, 128, or both as 32,128 (IPv4 first)",
-        ),
-        (
-            "vip_loglevel",
-            "1",
-            "not a log level; write error, warn, info, debug or trace",
-        ),
-        (
-            "vipcast_log_format",
-            "xml",
-            "not a log format; write text or json",
-        ),
-        (
-            "prometheus_server",
-            "2112",
-            "not an address to listen on; write :2112, 127.0.0.1:2112, or off",
-        ),
-        (
-            "prometheus_server",
-            ":0",
-            "not an address to listen on; write :2112, 127.0.0.1:2112, or off",
-        ),
-        (
-            "vipcast_health_path",
-            "readyz",
-            "not a path of a URL; write /readyz or /livez",
-        ),
+        ("vip_subnet", "33,128", "the first prefix length is IPv4's, at most 32; write 32,128"),
+        ("vip_subnet", "64", "too long for the IPv4 VIP 192.0.2.10; write at most 32"),
+        ("vip_subnet", "255.255.255.0", "not a prefix length; write 32, 128, or both as 32,128 (IPv4 first)"),
+        ("vip_subnet", "+8", "not a prefix length; write 32, 128, or both as 32,128 (IPv4 first)"),
+        ("vip_loglevel", "1", "not a log level; write error, warn, info, debug or trace"),
+        ("vipcast_log_format", "xml", "not a log format; write text or json"),
+        ("prometheus_server", "2112", "not an address to listen on; write :2112, 127.0.0.1:2112, or off"),
+        ("prometheus_server", ":0", "not an address to listen on; write :2112, 127.0.0.1:2112, or off"),
+        ("vipcast_health_path", "readyz", "not a path of a URL; write /readyz or /livez"),
         (
             "control_plane_health_check_address",
             "ftp://127.0.0.1/",
@@ -238,10 +136,7 @@ fn every_bad_value_is_refused_with_its_name_value_source_reason_and_fix() {
         ),
     ];
     for (name, value, complaint) in table {
-        assert_eq!(
-            complaints(&[(name, value)]),
-            [format!("{name}={value} (environment): {complaint}")]
-        );
+        assert_eq!(complaints(&[(name, value)]), [format!("{name}={value} (environment): {complaint}")]);
     }
 }
 
@@ -249,64 +144,25 @@ fn every_bad_value_is_refused_with_its_name_value_source_reason_and_fix() {
 fn addresses_that_no_host_of_a_lan_can_have_are_refused() {
     let unfit = "write a free address of the LAN";
     let table = [
-        (
-            "0.0.0.0",
-            format!("0.0.0.0 is the unspecified address; {unfit}"),
-        ),
+        ("0.0.0.0", format!("0.0.0.0 is the unspecified address; {unfit}")),
         ("::", format!(":: is the unspecified address; {unfit}")),
-        (
-            "255.255.255.255",
-            format!("255.255.255.255 is the broadcast address; {unfit}"),
-        ),
-        (
-            "224.0.0.1",
-            format!("224.0.0.1 is a multicast address; {unfit}"),
-        ),
-        (
-            "ff02::1",
-            format!("ff02::1 is a multicast address; {unfit}"),
-        ),
-        (
-            "127.0.0.1",
-            format!("127.0.0.1 is a loopback address; {unfit}"),
-        ),
+        ("255.255.255.255", format!("255.255.255.255 is the broadcast address; {unfit}")),
+        ("224.0.0.1", format!("224.0.0.1 is a multicast address; {unfit}")),
+        ("ff02::1", format!("ff02::1 is a multicast address; {unfit}")),
+        ("127.0.0.1", format!("127.0.0.1 is a loopback address; {unfit}")),
         ("::1", format!("::1 is the loopback address; {unfit}")),
-        (
-            "fe80::1",
-            format!("fe80::1 is link-local, which no other LAN can reach; {unfit}"),
-        ),
-        (
-            "240.0.0.1",
-            format!("240.0.0.1 is reserved, not an address of a host; {unfit}"),
-        ),
-        (
-            "::ffff:192.0.2.1",
-            format!("::ffff:192.0.2.1 is an IPv4 address in IPv6 clothes; {unfit}"),
-        ),
-        (
-            "192.0.2.1,192.0.2.1",
-            "192.0.2.1 is there twice; write every address once".into(),
-        ),
-        (
-            "2001:db8::1,2001:DB8:0::1",
-            "2001:db8::1 is there twice; write every address once".into(),
-        ),
-        (
-            "192.0.2.1,",
-            "an empty address in the list; write addresses separated by single commas".into(),
-        ),
-        (
-            "api.example.org",
-            "names are not supported yet; give the address".into(),
-        ),
+        ("fe80::1", format!("fe80::1 is link-local, which no other LAN can reach; {unfit}")),
+        ("240.0.0.1", format!("240.0.0.1 is reserved, not an address of a host; {unfit}")),
+        ("::ffff:192.0.2.1", format!("::ffff:192.0.2.1 is an IPv4 address in IPv6 clothes; {unfit}")),
+        ("192.0.2.1,192.0.2.1", "192.0.2.1 is there twice; write every address once".into()),
+        ("2001:db8::1,2001:DB8:0::1", "2001:db8::1 is there twice; write every address once".into()),
+        ("192.0.2.1,", "an empty address in the list; write addresses separated by single commas".into()),
+        ("api.example.org", "names are not supported yet; give the address".into()),
         (
             "192.0.2.1/24",
             "an address with a prefix length; write 192.0.2.1 here, and 24 in vip_subnet".into(),
         ),
-        (
-            "192.0.2.1.",
-            "not an IP address; write for example 192.0.2.10 or 2001:db8::10".into(),
-        ),
+        ("192.0.2.1.", "not an IP address; write for example 192.0.2.10 or 2001:db8::10".into()),
     ];
     for (value, complaint) in table {
         assert_eq!(
@@ -315,13 +171,9 @@ fn addresses_that_no_host_of_a_lan_can_have_are_refused() {
         );
     }
     for (value, role) in [("192.0.2.255", "broadcast"), ("192.0.2.0", "network")] {
-        let complaint = format!(
-            "address={value} (environment): {value} is the {role} address of 192.0.2.0/24; {unfit}"
-        );
-        assert_eq!(
-            complaints(&[("address", value), ("vip_subnet", "24")]),
-            [complaint]
-        );
+        let complaint =
+            format!("address={value} (environment): {value} is the {role} address of 192.0.2.0/24; {unfit}");
+        assert_eq!(complaints(&[("address", value), ("vip_subnet", "24")]), [complaint]);
     }
 }
 
@@ -332,37 +184,16 @@ fn prefix_lengths_go_to_their_family() {
         ("192.0.2.10", "24", "192.0.2.10/24", None),
         ("192.0.2.10", "/24", "192.0.2.10/24", None),
         ("192.0.2.10", "auto", "192.0.2.10/32", Some("auto")),
-        (
-            "192.0.2.10, 2001:db8::10",
-            "32,128",
-            "192.0.2.10/32 2001:db8::10/128",
-            None,
-        ),
-        (
-            "192.0.2.10,2001:db8::10",
-            "24, 64",
-            "192.0.2.10/24 2001:db8::10/64",
-            None,
-        ),
+        ("192.0.2.10, 2001:db8::10", "32,128", "192.0.2.10/32 2001:db8::10/128", None),
+        ("192.0.2.10,2001:db8::10", "24, 64", "192.0.2.10/24 2001:db8::10/64", None),
         ("2001:db8::10", "64", "2001:db8::10/64", None),
         ("2001:db8::10", "32", "2001:db8::10/128", Some("trap")),
-        (
-            "192.0.2.10,2001:db8::10",
-            "24",
-            "192.0.2.10/24 2001:db8::10/128",
-            Some("trap"),
-        ),
+        ("192.0.2.10,2001:db8::10", "24", "192.0.2.10/24 2001:db8::10/128", Some("trap")),
     ];
     for (address, prefixes, expected, notice) in table {
         let given = [("address", address), ("vip_subnet", prefixes)];
         let vips = config(&given).control_plane.unwrap().vips;
-        assert_eq!(
-            vips.iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(" "),
-            expected
-        );
+        assert_eq!(vips.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "), expected);
         let expected: Vec<_> = notice
             .map(|notice| match notice {
                 "auto" => "vip_subnet: auto means /32 for IPv4 and /128 for IPv6".to_owned(),
@@ -379,36 +210,18 @@ fn prefix_lengths_go_to_their_family() {
 #[test]
 fn timings_are_checked_against_each_other() {
     let timing = |lease: &str, renew: &str, retry: &str| {
-        with(&[
-            ("vip_leaseduration", lease),
-            ("vip_renewdeadline", renew),
-            ("vip_retryperiod", retry),
-        ])
-        .map(|resolved| resolved.config.election.timing)
-        .map_err(|wrong| {
-            wrong
-                .problems
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-        })
+        with(&[("vip_leaseduration", lease), ("vip_renewdeadline", renew), ("vip_retryperiod", retry)])
+            .map(|resolved| resolved.config.election.timing)
+            .map_err(|wrong| wrong.problems.iter().map(ToString::to_string).collect::<Vec<_>>())
     };
     let seconds = Duration::from_secs;
     assert_eq!(
         timing("5", "3", "1"),
-        Ok(Timing {
-            lease_duration: seconds(5),
-            renew_deadline: seconds(3),
-            retry_period: seconds(1)
-        })
+        Ok(Timing { lease_duration: seconds(5), renew_deadline: seconds(3), retry_period: seconds(1) })
     );
     assert_eq!(
         timing("3", "2", "1"),
-        Ok(Timing {
-            lease_duration: seconds(3),
-            renew_deadline: seconds(2),
-            retry_period: seconds(1)
-        })
+        Ok(Timing { lease_duration: seconds(3), renew_deadline: seconds(2), retry_period: seconds(1) })
     );
     assert_eq!(
         timing("10", "10", "2"),
@@ -479,12 +292,8 @@ fn log_levels_are_names_or_numbers_of_kube_vip() {
 
 #[test]
 fn metrics_are_on_unless_switched_off_by_name() {
-    let listen = |text: &str| {
-        config(&[("prometheus_server", text)])
-            .admin
-            .metrics
-            .map(|listen| listen.to_string())
-    };
+    let listen =
+        |text: &str| config(&[("prometheus_server", text)]).admin.metrics.map(|listen| listen.to_string());
     let table = [
         ("", Some(":2112")),
         (":9100", Some(":9100")),
@@ -502,9 +311,7 @@ fn metrics_are_on_unless_switched_off_by_name() {
 #[test]
 fn servers_are_hosts_or_urls_and_get_the_port_of_the_control_plane() {
     let server = |text: &str| {
-        let address = config(&[("kubernetes_addr", text), ("port", "8443")])
-            .kubernetes
-            .address;
+        let address = config(&[("kubernetes_addr", text), ("port", "8443")]).kubernetes.address;
         address.map(|uri| uri.to_string())
     };
     let table = [
@@ -522,25 +329,13 @@ fn servers_are_hosts_or_urls_and_get_the_port_of_the_control_plane() {
 
 #[test]
 fn a_path_in_the_probed_url_stands_for_the_path() {
-    let health = config(&[(
-        "control_plane_health_check_address",
-        "https://127.0.0.1:6443/livez?verbose",
-    )])
-    .health
-    .unwrap();
+    let health = config(&[("control_plane_health_check_address", "https://127.0.0.1:6443/livez?verbose")])
+        .health
+        .unwrap();
     let probed = (health.address.unwrap().to_string(), health.path);
-    assert_eq!(
-        probed,
-        (
-            "https://127.0.0.1:6443/".to_owned(),
-            "/livez?verbose".to_owned()
-        )
-    );
+    assert_eq!(probed, ("https://127.0.0.1:6443/".to_owned(), "/livez?verbose".to_owned()));
     let both = [
-        (
-            "control_plane_health_check_address",
-            "https://127.0.0.1/livez",
-        ),
+        ("control_plane_health_check_address", "https://127.0.0.1/livez"),
         ("vipcast_health_path", "/healthz"),
     ];
     assert_eq!(
@@ -561,12 +356,8 @@ fn credentials_are_not_shown() {
           write for example 192.0.2.1, 192.0.2.1:6443 or https://api.example.org:6443"
         ]
     );
-    let wrong = with(&[
-        ("bgp_enable", "true"),
-        ("bgp_peerpass", "hunter2"),
-        ("bgp_peerpas", "hunter2"),
-    ])
-    .unwrap_err();
+    let wrong =
+        with(&[("bgp_enable", "true"), ("bgp_peerpass", "hunter2"), ("bgp_peerpas", "hunter2")]).unwrap_err();
     assert!(!format!("{wrong}").contains("hunter2"), "{wrong}");
 }
 
@@ -574,10 +365,7 @@ fn credentials_are_not_shown() {
 fn a_value_from_outside_stays_on_its_line() {
     let complaint = complaints(&[("port", &format!("1\n\u{1b}[2J{}", "9".repeat(500)))]).remove(0);
     let shown = format!("1\\n\\u{{1b}}[2J{}…", "9".repeat(114));
-    assert_eq!(
-        complaint,
-        format!("port={shown} (environment): not a port; write a number from 1 to 65535")
-    );
+    assert_eq!(complaint, format!("port={shown} (environment): not a port; write a number from 1 to 65535"));
 }
 
 #[test]

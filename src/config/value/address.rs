@@ -17,19 +17,13 @@ pub(in crate::config) enum Prefixes {
 
 pub(in crate::config) fn addresses(_: &Spec, text: &str) -> Result<Vec<IpAddr>, Wrong> {
     if text.split(',').nth(MOST).is_some() {
-        return Err(Wrong::new(
-            format!("more than {MOST} addresses"),
-            "write fewer",
-        ));
+        return Err(Wrong::new(format!("more than {MOST} addresses"), "write fewer"));
     }
     let mut found = Vec::new();
     for part in text.split(',').map(str::trim) {
         let address = address(part)?;
         if found.contains(&address) {
-            return Err(Wrong::new(
-                format!("{address} is there twice"),
-                "write every address once",
-            ));
+            return Err(Wrong::new(format!("{address} is there twice"), "write every address once"));
         }
         found.push(address);
     }
@@ -38,28 +32,18 @@ pub(in crate::config) fn addresses(_: &Spec, text: &str) -> Result<Vec<IpAddr>, 
 
 #[expect(clippy::ptr_arg, reason = "the table wants a function of &Vec")]
 pub(in crate::config) fn show_addresses(addresses: &Vec<IpAddr>) -> String {
-    addresses
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(",")
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 pub(in crate::config) fn prefixes(_: &Spec, text: &str) -> Result<Prefixes, Wrong> {
-    let wrong = || {
-        Wrong::new(
-            "not a prefix length",
-            "write 32, 128, or both as 32,128 (IPv4 first)",
-        )
-    };
+    let wrong = || Wrong::new("not a prefix length", "write 32, 128, or both as 32,128 (IPv4 first)");
     let fields: Vec<_> = text.split(',').map(|field| prefix(field.trim())).collect();
     match fields.as_slice() {
         [Some(one)] => Ok(Prefixes::One(*one)),
         [Some(v4), Some(v6)] if v4.is_none_or(|v4| v4 <= 32) => Ok(Prefixes::Two(*v4, *v6)),
-        [Some(_), Some(_)] => Err(Wrong::new(
-            "the first prefix length is IPv4's, at most 32",
-            "write 32,128",
-        )),
+        [Some(_), Some(_)] => {
+            Err(Wrong::new("the first prefix length is IPv4's, at most 32", "write 32,128"))
+        }
         _ => Err(wrong()),
     }
 }
@@ -85,9 +69,7 @@ impl Prefixes {
 
 impl fmt::Display for Prefixes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let field = |field: Option<u8>| {
-            field.map_or_else(|| "auto".to_owned(), |length| length.to_string())
-        };
+        let field = |field: Option<u8>| field.map_or_else(|| "auto".to_owned(), |length| length.to_string());
         match *self {
             Self::One(one) => f.write_str(&field(one)),
             Self::Two(v4, v6) => write!(f, "{},{}", field(v4), field(v6)),
@@ -101,10 +83,7 @@ fn prefix(field: &str) -> Option<Option<u8>> {
         return Some(None);
     }
     let digits = field.strip_prefix('/').unwrap_or(field);
-    let length: u8 = digits
-        .parse()
-        .ok()
-        .filter(|_| digits.bytes().all(|b| b.is_ascii_digit()))?;
+    let length: u8 = digits.parse().ok().filter(|_| digits.bytes().all(|b| b.is_ascii_digit()))?;
     (1..=128).contains(&length).then_some(Some(length))
 }
 
@@ -117,10 +96,7 @@ fn address(text: &str) -> Result<IpAddr, Wrong> {
         IpAddr::V6(v6) => unfit_v6(v6),
     };
     match what {
-        Some(what) => Err(Wrong::new(
-            format!("{address} is {what}"),
-            "write a free address of the LAN",
-        )),
+        Some(what) => Err(Wrong::new(format!("{address} is {what}"), "write a free address of the LAN")),
         None => Ok(address),
     }
 }
@@ -131,9 +107,7 @@ fn unfit_v4(address: Ipv4Addr) -> Option<&'static str> {
         _ if address.is_broadcast() => Some("the broadcast address"),
         _ if address.is_multicast() => Some("a multicast address"),
         _ if address.is_loopback() => Some("a loopback address"),
-        _ if matches!(address.octets(), [0 | 240.., ..]) => {
-            Some("reserved, not an address of a host")
-        }
+        _ if matches!(address.octets(), [0 | 240.., ..]) => Some("reserved, not an address of a host"),
         _ => None,
     }
 }
@@ -155,26 +129,17 @@ fn not_an_address(text: &str) -> Wrong {
     {
         return Wrong::new(
             "an address with a prefix length",
-            format!(
-                "write {address} here, and {} in vip_subnet",
-                prefix.escape_debug()
-            ),
+            format!("write {address} here, and {} in vip_subnet", prefix.escape_debug()),
         );
     }
     if text.is_empty() {
-        return Wrong::new(
-            "an empty address in the list",
-            "write addresses separated by single commas",
-        );
+        return Wrong::new("an empty address in the list", "write addresses separated by single commas");
     }
     let label = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     if text.chars().all(label) && text.chars().any(|c| c.is_ascii_alphabetic()) {
         return Wrong::new("names are not supported yet", "give the address");
     }
-    Wrong::new(
-        "not an IP address",
-        "write for example 192.0.2.10 or 2001:db8::10",
-    )
+    Wrong::new("not an IP address", "write for example 192.0.2.10 or 2001:db8::10")
 }
 
 /// Nobody has as many; it bounds what a hostile file can ask for.

@@ -32,10 +32,7 @@ pub(super) struct LeaseName {
 
 /// What every way of writing "nothing here" looks like in manifests made by templates.
 pub(super) fn is_unset(text: &str) -> bool {
-    matches!(
-        text.trim(),
-        "" | "None" | "none" | "null" | "Null" | "NULL" | "~"
-    )
+    matches!(text.trim(), "" | "None" | "none" | "null" | "Null" | "NULL" | "~")
 }
 
 pub(super) fn switch(_: &Spec, text: &str) -> Result<bool, Wrong> {
@@ -50,30 +47,21 @@ pub(super) fn span(spec: &Spec, text: &str) -> Result<Duration, Wrong> {
     let Kind::Span(range) = spec.kind else {
         return Err(Wrong::new("not a duration", "report this"));
     };
-    let span =
-        amount(text).filter(|span| range.grain == Grain::Millisecond || span.subsec_millis() == 0);
+    let span = amount(text).filter(|span| range.grain == Grain::Millisecond || span.subsec_millis() == 0);
     let span = span.ok_or_else(|| not_a_span(spec, range))?;
     if (range.min..=range.max).contains(&span) {
         return Ok(span);
     }
     let (min, max) = (show_span(&range.min), show_span(&range.max));
-    Err(Wrong::new(
-        "out of range",
-        format!("write a duration from {min} to {max}"),
-    ))
+    Err(Wrong::new("out of range", format!("write a duration from {min} to {max}")))
 }
 
 pub(super) fn show_span(span: &Duration) -> String {
-    if span.subsec_millis() == 0 {
-        format!("{}s", span.as_secs())
-    } else {
-        format!("{}ms", span.as_millis())
-    }
+    if span.subsec_millis() == 0 { format!("{}s", span.as_secs()) } else { format!("{}ms", span.as_millis()) }
 }
 
 pub(super) fn port(_: &Spec, text: &str) -> Result<NonZeroU16, Wrong> {
-    text.parse()
-        .map_err(|_| Wrong::new("not a port", "write a number from 1 to 65535"))
+    text.parse().map_err(|_| Wrong::new("not a port", "write a number from 1 to 65535"))
 }
 
 pub(super) fn count(spec: &Spec, text: &str) -> Result<NonZeroU32, Wrong> {
@@ -81,14 +69,9 @@ pub(super) fn count(spec: &Spec, text: &str) -> Result<NonZeroU32, Wrong> {
         return Err(Wrong::new("not a number", "report this"));
     };
     let count: Option<NonZeroU32> = text.parse().ok();
-    count
-        .filter(|count| (range.min..=range.max).contains(&count.get()))
-        .ok_or_else(|| {
-            Wrong::new(
-                "not a whole number in range",
-                format!("write {} to {}", range.min, range.max),
-            )
-        })
+    count.filter(|count| (range.min..=range.max).contains(&count.get())).ok_or_else(|| {
+        Wrong::new("not a whole number in range", format!("write {} to {}", range.min, range.max))
+    })
 }
 
 /// kube-vip's numbers are slog's; 5 and 6 were debug and trace on its older scale and lie on no slog level.
@@ -99,10 +82,7 @@ pub(super) fn level(_: &Spec, text: &str) -> Result<LogLevel, Wrong> {
         "info" | "0" => Ok(LogLevel::Info),
         "debug" | "-4" | "5" => Ok(LogLevel::Debug),
         "trace" | "-8" | "6" => Ok(LogLevel::Trace),
-        _ => Err(Wrong::new(
-            "not a log level",
-            "write error, warn, info, debug or trace",
-        )),
+        _ => Err(Wrong::new("not a log level", "write error, warn, info, debug or trace")),
     }
 }
 
@@ -130,14 +110,11 @@ pub(super) fn show_path(path: &PathBuf) -> String {
 pub(super) fn interface(_: &Spec, text: &str) -> Result<String, Wrong> {
     let valid = (1..=15).contains(&text.len())
         && !matches!(text, "." | "..")
-        && text
-            .chars()
-            .all(|c| c.is_ascii_graphic() && c != '/' && c != ':');
+        && text.chars().all(|c| c.is_ascii_graphic() && c != '/' && c != ':');
     match text {
-        "lo" => Err(Wrong::new(
-            "nobody asks for addresses on the loopback interface",
-            "name a LAN interface",
-        )),
+        "lo" => {
+            Err(Wrong::new("nobody asks for addresses on the loopback interface", "name a LAN interface"))
+        }
         _ if valid => Ok(text.to_owned()),
         _ => Err(Wrong::new(
             "not an interface name",
@@ -156,11 +133,7 @@ pub(super) fn node_name(_: &Spec, text: &str) -> Result<String, Wrong> {
 }
 
 pub(super) fn namespace(_: &Spec, text: &str) -> Result<String, Wrong> {
-    if is_label(text) {
-        Ok(text.to_owned())
-    } else {
-        Err(not_a_name("a namespace, such as kube-system"))
-    }
+    if is_label(text) { Ok(text.to_owned()) } else { Err(not_a_name("a namespace, such as kube-system")) }
 }
 
 pub(super) fn lease_name(_: &Spec, text: &str) -> Result<LeaseName, Wrong> {
@@ -171,18 +144,12 @@ pub(super) fn lease_name(_: &Spec, text: &str) -> Result<LeaseName, Wrong> {
     if !is_subdomain(name) || !namespace.is_none_or(is_label) {
         return Err(not_a_name("name or namespace/name, such as plndr-cp-lock"));
     }
-    Ok(LeaseName {
-        namespace: namespace.map(str::to_owned),
-        name: name.to_owned(),
-    })
+    Ok(LeaseName { namespace: namespace.map(str::to_owned), name: name.to_owned() })
 }
 
 impl Wrong {
     pub(super) fn new(reason: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self {
-            reason: reason.into(),
-            fix: fix.into(),
-        }
+        Self { reason: reason.into(), fix: fix.into() }
     }
 }
 
@@ -223,10 +190,7 @@ fn not_a_span(spec: &Spec, range: Spans) -> Wrong {
 }
 
 fn not_a_name(what: &str) -> Wrong {
-    Wrong::new(
-        "not a Kubernetes name (lower-case letters, digits, - and .)",
-        format!("write {what}"),
-    )
+    Wrong::new("not a Kubernetes name (lower-case letters, digits, - and .)", format!("write {what}"))
 }
 
 /// RFC 1123 as Kubernetes reads it.
@@ -244,9 +208,7 @@ fn is_subdomain(text: &str) -> bool {
         !part.is_empty()
             && !part.starts_with('-')
             && !part.ends_with('-')
-            && part
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
     text.len() <= 253 && text.split('.').all(part)
 }

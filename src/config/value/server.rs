@@ -27,16 +27,11 @@ pub(in crate::config) fn server(_: &Spec, text: &str) -> Result<Uri, Wrong> {
         Err(_) if text.contains("://") => text.to_owned(),
         Err(_) => format!("https://{text}"),
     };
-    let uri: Uri = text
-        .parse()
-        .map_err(|_| Wrong::new("not a server", example))?;
+    let uri: Uri = text.parse().map_err(|_| Wrong::new("not a server", example))?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) {
         return Err(Wrong::new("neither http nor https", example));
     }
-    if uri
-        .path_and_query()
-        .is_some_and(|path| path.as_str() != "/")
-    {
+    if uri.path_and_query().is_some_and(|path| path.as_str() != "/") {
         return Err(Wrong::new("a server has no path", example));
     }
     check_authority(&uri).map_err(|reason| Wrong::new(reason, example))?;
@@ -48,10 +43,7 @@ pub(in crate::config) fn show_uri(uri: &Uri) -> String {
 }
 
 pub(in crate::config) fn url_path(_: &Spec, text: &str) -> Result<String, Wrong> {
-    let valid = text.starts_with('/')
-        && text
-            .parse::<Uri>()
-            .is_ok_and(|uri| uri.authority().is_none());
+    let valid = text.starts_with('/') && text.parse::<Uri>().is_ok_and(|uri| uri.authority().is_none());
     if valid {
         Ok(text.to_owned())
     } else {
@@ -60,12 +52,7 @@ pub(in crate::config) fn url_path(_: &Spec, text: &str) -> Result<String, Wrong>
 }
 
 pub(in crate::config) fn listen(_: &Spec, text: &str) -> Result<Option<Listen>, Wrong> {
-    let wrong = || {
-        Wrong::new(
-            "not an address to listen on",
-            "write :2112, 127.0.0.1:2112, or off",
-        )
-    };
+    let wrong = || Wrong::new("not an address to listen on", "write :2112, 127.0.0.1:2112, or off");
     if matches!(text, "off" | "false" | "False" | "FALSE") {
         return Ok(None);
     }
@@ -89,10 +76,7 @@ pub(in crate::config) fn socket(_: &Spec, text: &str) -> Result<PathBuf, Wrong> 
         return Err(Wrong::new("not an absolute path of a socket", fix));
     }
     if text.len() > SUN_PATH_MAX {
-        return Err(Wrong::new(
-            format!("longer than the {SUN_PATH_MAX} bytes of a socket's path"),
-            fix,
-        ));
+        return Err(Wrong::new(format!("longer than the {SUN_PATH_MAX} bytes of a socket's path"), fix));
     }
     Ok(PathBuf::from(text))
 }
@@ -102,14 +86,10 @@ fn check_authority(uri: &Uri) -> Result<(), &'static str> {
         return Err("has no host");
     };
     match authority {
-        _ if authority.as_str().contains('@') => {
-            Err("carries credentials, which belong in the kubeconfig")
-        }
+        _ if authority.as_str().contains('@') => Err("carries credentials, which belong in the kubeconfig"),
         _ if authority.host().is_empty() => Err("has no host"),
         // Uri permits "host:" and ports beyond 65535, which then fail at the first connection.
-        _ if authority.as_str() != authority.host()
-            && matches!(authority.port_u16(), None | Some(0)) =>
-        {
+        _ if authority.as_str() != authority.host() && matches!(authority.port_u16(), None | Some(0)) => {
             Err("has a wrong port")
         }
         _ => Ok(()),

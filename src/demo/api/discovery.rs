@@ -36,11 +36,7 @@ fn version() -> Value {
 }
 
 fn groups() -> Vec<&'static str> {
-    let mut groups: Vec<_> = RESOURCES
-        .iter()
-        .map(|r| r.group)
-        .filter(|g| !g.is_empty())
-        .collect();
+    let mut groups: Vec<_> = RESOURCES.iter().map(|r| r.group).filter(|g| !g.is_empty()).collect();
     groups.dedup();
     groups
 }
@@ -57,10 +53,7 @@ fn group(name: &str) -> Value {
 }
 
 fn resources(group: &str, version: &str) -> Option<Value> {
-    let served: Vec<_> = RESOURCES
-        .iter()
-        .filter(|r| (r.group, r.version) == (group, version))
-        .collect();
+    let served: Vec<_> = RESOURCES.iter().filter(|r| (r.group, r.version) == (group, version)).collect();
     let group_version = served.first()?.api_version();
     Some(json!({
         "kind": "APIResourceList",
@@ -71,24 +64,22 @@ fn resources(group: &str, version: &str) -> Option<Value> {
 }
 
 fn entries(resource: &Resource) -> Vec<Value> {
-    let entry = |name: String, verbs: &[&str]| {
+    let entry = |name: String, verbs: &[&str], short_names: &[&str]| {
         json!({
             "name": name,
             "singularName": resource.kind.to_lowercase(),
             "namespaced": resource.is_namespaced(),
             "kind": resource.kind,
             "verbs": verbs,
-            "shortNames": resource.short_names,
+            "shortNames": short_names,
         })
     };
-    let mut entries = vec![entry(resource.plural.to_owned(), &VERBS)];
+    let mut entries = vec![entry(resource.plural.to_owned(), &VERBS, resource.short_names)];
     if resource.status != StatusSubresource::None {
         let name = format!("{}/status", resource.plural);
-        entries.push(entry(name, &["get", "patch", "update"]));
+        entries.push(entry(name, &["get", "patch", "update"], &[]));
     }
     entries
 }
 
-const VERBS: [&str; 7] = [
-    "create", "delete", "get", "list", "patch", "update", "watch",
-];
+const VERBS: [&str; 7] = ["create", "delete", "get", "list", "patch", "update", "watch"];

@@ -24,21 +24,12 @@ impl Failure {
 
     pub(super) fn already_exists(resource: &Resource, name: &str) -> Self {
         let message = format!("{} \"{name}\" already exists", resource.qualified());
-        Self::about(
-            resource,
-            name,
-            StatusCode::CONFLICT,
-            "AlreadyExists",
-            message,
-        )
+        Self::about(resource, name, StatusCode::CONFLICT, "AlreadyExists", message)
     }
 
     /// The object is another than the writer thinks.
     pub(super) fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
-        let message = format!(
-            "Operation cannot be fulfilled on {} \"{name}\": {why}",
-            resource.qualified()
-        );
+        let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", resource.qualified());
         Self::about(resource, name, StatusCode::CONFLICT, "Conflict", message)
     }
 
@@ -66,9 +57,7 @@ impl Failure {
                 "{} in version \"{}\" cannot be handled as a {}: {why}",
                 resource.kind, resource.version, resource.kind
             )),
-            Inadmissible::Invalid { field, message } => {
-                Self::invalid(resource, name, field, message)
-            }
+            Inadmissible::Invalid { field, message } => Self::invalid(resource, name, field, message),
         }
     }
 
@@ -106,11 +95,7 @@ impl Failure {
 
     pub(super) fn unavailable() -> Self {
         let message = "the server is currently unable to handle the request".to_owned();
-        Self::plain(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "ServiceUnavailable",
-            message,
-        )
+        Self::plain(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", message)
     }
 
     pub(super) fn full() -> Self {
@@ -146,21 +131,11 @@ impl Failure {
         message: String,
     ) -> Self {
         let details = json!({"name": name, "group": resource.group, "kind": resource.plural});
-        Self {
-            code,
-            reason,
-            message,
-            details,
-        }
+        Self { code, reason, message, details }
     }
 
     fn plain(code: StatusCode, reason: &'static str, message: String) -> Self {
-        Self {
-            code,
-            reason,
-            message,
-            details: json!({}),
-        }
+        Self { code, reason, message, details: json!({}) }
     }
 }
 

@@ -19,11 +19,7 @@ pub struct Faults {
 
 impl Default for Faults {
     fn default() -> Self {
-        Self {
-            mode: Mode::Serve,
-            latency_millis: 0,
-            ready: true,
-        }
+        Self { mode: Mode::Serve, latency_millis: 0, ready: true }
     }
 }
 
@@ -79,13 +75,12 @@ impl Requests {
     }
 
     pub(super) fn all(&self) -> Vec<Count> {
-        let count =
-            |((verb, resource, user_agent), count): (&(&str, String, String), &u64)| Count {
-                verb: (*verb).to_owned(),
-                resource: resource.clone(),
-                user_agent: user_agent.clone(),
-                count: *count,
-            };
+        let count = |((verb, resource, user_agent), count): (&(&str, String, String), &u64)| Count {
+            verb: (*verb).to_owned(),
+            resource: resource.clone(),
+            user_agent: user_agent.clone(),
+            count: *count,
+        };
         self.0.iter().map(count).collect()
     }
 }

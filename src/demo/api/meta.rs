@@ -13,27 +13,15 @@ pub(super) fn text<'a>(object: &'a Value, field: &str) -> Option<&'a str> {
 
 /// What a PUT or a patch demands of the stored object.
 pub(super) fn preconditions(object: &Value) -> Preconditions {
-    let given = |field| {
-        text(object, field)
-            .filter(|v| !v.is_empty() && *v != "0")
-            .map(str::to_owned)
-    };
-    Preconditions {
-        uid: given("uid"),
-        resource_version: given("resourceVersion"),
-    }
+    let given = |field| text(object, field).filter(|v| !v.is_empty() && *v != "0").map(str::to_owned);
+    Preconditions { uid: given("uid"), resource_version: given("resourceVersion") }
 }
 
 /// Gives a new object its identity.
 pub(super) fn begin(object: &mut Value, resource: &Resource, key: &Key) {
     identify(object, resource, key);
     let metadata = metadata(object);
-    for field in [
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-        "selfLink",
-        "managedFields",
-    ] {
+    for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields"] {
         metadata.remove(field);
     }
     metadata.insert("uid".to_owned(), json!(uid()));
@@ -82,9 +70,7 @@ pub(super) fn set_revision(object: &mut Value, revision: u64) {
 }
 
 pub(super) fn has_finalizers(object: &Value) -> bool {
-    let finalizers = object
-        .pointer("/metadata/finalizers")
-        .and_then(Value::as_array);
+    let finalizers = object.pointer("/metadata/finalizers").and_then(Value::as_array);
     finalizers.is_some_and(|list| !list.is_empty())
 }
 
@@ -94,19 +80,14 @@ pub(super) fn is_deleted(object: &Value) -> bool {
 
 pub(super) fn mark_deleted(object: &mut Value) {
     let metadata = metadata(object);
-    metadata
-        .entry("deletionTimestamp")
-        .or_insert_with(|| json!(timestamp()));
+    metadata.entry("deletionTimestamp").or_insert_with(|| json!(timestamp()));
     metadata.insert("deletionGracePeriodSeconds".to_owned(), json!(0));
 }
 
 /// A name from `generateName`.
 pub(super) fn generated(prefix: &str) -> String {
     let suffix = std::iter::repeat_with(|| fastrand::choice(ALPHABET).copied().unwrap_or(b'x'));
-    prefix
-        .chars()
-        .chain(suffix.take(5).map(char::from))
-        .collect()
+    prefix.chars().chain(suffix.take(5).map(char::from)).collect()
 }
 
 /// RFC 7386.
@@ -172,18 +153,11 @@ fn uid() -> String {
 
 /// The time of day, as `metav1.Time` has it: whole seconds.
 fn timestamp() -> String {
-    jiff::Timestamp::now()
-        .strftime("%Y-%m-%dT%H:%M:%SZ")
-        .to_string()
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-const KEPT: [&str; 5] = [
-    "uid",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "resourceVersion",
-];
+const KEPT: [&str; 5] =
+    ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion"];
 /// What Kubernetes makes generated names of: no vowels, so that they spell no words.
 const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
@@ -194,14 +168,8 @@ mod tests {
     #[test]
     fn a_merge_patch_replaces_removes_and_descends() {
         let mut object = json!({"a": {"b": 1, "c": [1, 2]}, "d": 1});
-        merge(
-            &mut object,
-            &json!({"a": {"b": null, "c": [3], "e": {"f": 1, "g": null}}, "d": {"h": 2}}),
-        );
-        assert_eq!(
-            object,
-            json!({"a": {"c": [3], "e": {"f": 1}}, "d": {"h": 2}})
-        );
+        merge(&mut object, &json!({"a": {"b": null, "c": [3], "e": {"f": 1, "g": null}}, "d": {"h": 2}}));
+        assert_eq!(object, json!({"a": {"c": [3], "e": {"f": 1}}, "d": {"h": 2}}));
     }
 
     #[test]

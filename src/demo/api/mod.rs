@@ -4,11 +4,13 @@
 //! miss nothing, 410 when they would); `tests/conformance.rs` holds it to them beside a real kube-apiserver. What it does not do:
 //! authentication, schemas, defaults, list-merging patches, namespaces that must exist.
 
+mod body;
 mod discovery;
 mod failure;
 mod faults;
 mod http;
 mod meta;
+mod params;
 mod resources;
 mod selector;
 mod store;
@@ -126,10 +128,7 @@ impl Shared {
     }
 
     /// Writes, and wakes the watches.
-    fn write(
-        &self,
-        write: impl FnOnce(&mut Store) -> Result<Written, Failure>,
-    ) -> Result<Written, Failure> {
+    fn write(&self, write: impl FnOnce(&mut Store) -> Result<Written, Failure>) -> Result<Written, Failure> {
         let mut store = self.store();
         let written = write(&mut store)?;
         self.revision.send_replace(store.revision());

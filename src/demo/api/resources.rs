@@ -73,10 +73,7 @@ pub(super) enum Inadmissible {
     /// It is no object of its kind.
     Malformed(String),
     /// It is one, with a value that is not allowed.
-    Invalid {
-        field: &'static str,
-        message: String,
-    },
+    Invalid { field: &'static str, message: String },
 }
 
 /// What a request path names.
@@ -112,9 +109,7 @@ pub(super) fn target(path: &str) -> Option<Target> {
         [plural, name, "status"] => (*plural, Some(*name), Part::Status),
         _ => return None,
     };
-    let resource = RESOURCES
-        .iter()
-        .find(|r| (r.group, r.version, r.plural) == (group, version, plural))?;
+    let resource = RESOURCES.iter().find(|r| (r.group, r.version, r.plural) == (group, version, plural))?;
     let in_place = match resource.scope {
         Scope::Namespaced => namespace.is_some() || name.is_none(),
         Scope::Cluster => namespace.is_none(),
@@ -131,12 +126,16 @@ pub(super) fn target(path: &str) -> Option<Target> {
 /// Leases are read into their type: times come back with microseconds, and what is no Lease is refused.
 fn lease(object: Value) -> Result<Value, Inadmissible> {
     let malformed = |error: serde_json::Error| Inadmissible::Malformed(error.to_string());
+    for field in ["acquireTime", "renewTime"] {
+        let time = object.get("spec").and_then(|spec| spec.get(field)?.as_str());
+        if let Some(time) = time.filter(|time| !has_microseconds(time)) {
+            let why = format!("parsing time \"{time}\": microseconds, six digits, are wanted");
+            return Err(Inadmissible::Malformed(why));
+        }
+    }
     let lease: Lease = serde_json::from_value(object).map_err(malformed)?;
     let spec = lease.spec.as_ref();
-    if let Some(seconds) = spec
-        .and_then(|s| s.lease_duration_seconds)
-        .filter(|&s| s <= 0)
-    {
+    if let Some(seconds) = spec.and_then(|s| s.lease_duration_seconds).filter(|&s| s <= 0) {
         return Err(Inadmissible::Invalid {
             field: "spec.leaseDurationSeconds",
             message: format!("Invalid value: {seconds}: must be greater than 0"),
@@ -149,6 +148,12 @@ fn lease(object: Value) -> Result<Value, Inadmissible> {
         });
     }
     serde_json::to_value(lease).map_err(malformed)
+}
+
+/// A real server's `MicroTime` has exactly six digits after the point.
+fn has_microseconds(time: &str) -> bool {
+    let fraction = time.split_once('.').map(|(_, fraction)| fraction);
+    fraction.and_then(|f| f.find(|c: char| !c.is_ascii_digit())) == Some(6)
 }
 
 const EVENT_FIELDS: &[&str] = &[
@@ -177,12 +182,7 @@ const COMMON: Resource = Resource {
 };
 
 pub(super) static RESOURCES: [Resource; 7] = [
-    Resource {
-        plural: "configmaps",
-        kind: "ConfigMap",
-        short_names: &["cm"],
-        ..COMMON
-    },
+    Resource { plural: "configmaps", kind: "ConfigMap", short_names: &["cm"], ..COMMON },
     Resource {
         plural: "events",
         kind: "Event",
@@ -219,12 +219,7 @@ pub(super) static RESOURCES: [Resource; 7] = [
         admit: lease,
         ..COMMON
     },
-    Resource {
-        group: "discovery.k8s.io",
-        plural: "endpointslices",
-        kind: "EndpointSlice",
-        ..COMMON
-    },
+    Resource { group: "discovery.k8s.io", plural: "endpointslices", kind: "EndpointSlice", ..COMMON },
     Resource {
         group: "events.k8s.io",
         plural: "events",
@@ -252,10 +247,7 @@ mod tests {
             found(&format!("{leases_in}/a")),
             Some((leases(), some("kube-system"), some("a"), Part::Whole))
         );
-        assert_eq!(
-            found("/apis/coordination.k8s.io/v1/leases"),
-            Some((leases(), None, None, Part::Whole))
-        );
+        assert_eq!(found("/apis/coordination.k8s.io/v1/leases"), Some((leases(), None, None, Part::Whole)));
         assert_eq!(
             found("/api/v1/nodes/n1/status"),
             Some(("nodes".to_owned(), None, some("n1"), Part::Status))

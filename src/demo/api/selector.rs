@@ -68,9 +68,7 @@ impl Requirement {
 }
 
 fn text(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// Splits at the commas that are not within parentheses.
@@ -95,10 +93,7 @@ fn label(clause: &str) -> Result<Requirement, String> {
     } else if let Some((key, value)) = clause.split_once("!=") {
         (key, Test::NotIn(vec![value.trim().to_owned()]))
     } else if let Some((key, value)) = clause.split_once('=') {
-        (
-            key,
-            Test::In(vec![value.trim_start_matches('=').trim().to_owned()]),
-        )
+        (key, Test::In(vec![value.trim_start_matches('=').trim().to_owned()]))
     } else if let Some((key, set)) = clause.split_once(" notin ") {
         (key, Test::NotIn(members(set)?))
     } else if let Some((key, set)) = clause.split_once(" in ") {
@@ -126,14 +121,9 @@ fn field(resource: &Resource, clause: &str) -> Result<Requirement, String> {
     let (key, test) = if let Some((key, value)) = clause.split_once("!=") {
         (key, Test::NotIn(vec![value.to_owned()]))
     } else if let Some((key, value)) = clause.split_once('=') {
-        (
-            key,
-            Test::In(vec![value.trim_start_matches('=').to_owned()]),
-        )
+        (key, Test::In(vec![value.trim_start_matches('=').to_owned()]))
     } else {
-        return Err(format!(
-            "invalid selector: '{clause}'; can't understand '{clause}'"
-        ));
+        return Err(format!("invalid selector: '{clause}'; can't understand '{clause}'"));
     };
     let known = key == "metadata.name"
         || (key == "metadata.namespace" && resource.is_namespaced())
@@ -153,10 +143,7 @@ mod tests {
     use super::*;
 
     fn selects(labels: &str, fields: &str) -> Result<bool, String> {
-        let service = RESOURCES
-            .iter()
-            .find(|r| r.kind == "Service")
-            .expect("is in the table");
+        let service = RESOURCES.iter().find(|r| r.kind == "Service").expect("is in the table");
         let object = json!({
             "metadata": {"name": "web", "namespace": "default", "labels": {"app": "web", "tier": ""}},
             "spec": {"type": "LoadBalancer"},
@@ -182,16 +169,9 @@ mod tests {
         ] {
             assert_eq!(selects(labels, ""), Ok(true), "{labels}");
         }
-        for labels in [
-            "app=db",
-            "app!=web",
-            "zone=a",
-            "zone in (a)",
-            "app notin (web)",
-            "!app",
-            "zone",
-            "app=web,zone",
-        ] {
+        for labels in
+            ["app=db", "app!=web", "zone=a", "zone in (a)", "app notin (web)", "!app", "zone", "app=web,zone"]
+        {
             assert_eq!(selects(labels, ""), Ok(false), "{labels}");
         }
     }

@@ -119,18 +119,13 @@ impl Store {
         let mut matching = self
             .objects
             .range((from, Bound::Unbounded))
-            .take_while(|(key, _)| {
-                key.is_of(resource) && namespace.is_none_or(|n| n == key.namespace)
-            })
+            .take_while(|(key, _)| key.is_of(resource) && namespace.is_none_or(|n| n == key.namespace))
             .filter(|(_, object)| selector.matches(object));
         let taken: Vec<_> = matching.by_ref().take(limit).collect();
         let left = matching.count();
         let last = taken.last().map(|(key, _)| (*key).clone());
         Page {
-            items: taken
-                .into_iter()
-                .map(|(_, object)| object.clone())
-                .collect(),
+            items: taken.into_iter().map(|(_, object)| object.clone()).collect(),
             revision: self.revision,
             rest: last.filter(|_| left > 0).map(|key| (key, left)),
         }
@@ -206,15 +201,16 @@ impl Store {
         }
         let mut object = (*old).clone();
         meta::mark_deleted(&mut object);
+        if object == *old {
+            return Ok(Written::Updated(old));
+        }
         Ok(Written::Updated(self.store(resource, key, old, object)))
     }
 
     /// The changes after `revision`; `None` where some of them are compacted.
     pub(super) fn since(&self, revision: u64) -> Option<impl Iterator<Item = &Change>> {
         let complete = revision >= self.compacted;
-        let first = self
-            .history
-            .partition_point(|change| change.revision <= revision);
+        let first = self.history.partition_point(|change| change.revision <= revision);
         complete.then(|| self.history.range(first..))
     }
 
@@ -236,8 +232,7 @@ impl Store {
             return Err(Failure::not_found(resource, &key.name));
         }
         if let Some(uid) = &demanded.uid {
-            let why =
-                format!("Precondition failed: UID in precondition: {uid}, UID in object meta: ");
+            let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: ");
             return Err(Failure::conflict(resource, &key.name, &why));
         }
         self.create(resource, key, object)
@@ -275,13 +270,7 @@ impl Store {
         (resource.admit)(object).map_err(|why| Failure::inadmissible(resource, &key.name, &why))
     }
 
-    fn store(
-        &mut self,
-        resource: &'static Resource,
-        key: Key,
-        old: Arc<Value>,
-        object: Value,
-    ) -> Arc<Value> {
+    fn store(&mut self, resource: &'static Resource, key: Key, old: Arc<Value>, object: Value) -> Arc<Value> {
         self.put(resource, key, Some(old), object)
     }
 
@@ -334,16 +323,8 @@ impl Store {
     }
 }
 
-fn check(
-    resource: &Resource,
-    key: &Key,
-    old: &Value,
-    demanded: &Preconditions,
-) -> Result<(), Failure> {
-    let identity = Preconditions {
-        uid: demanded.uid.clone(),
-        resource_version: None,
-    };
+fn check(resource: &Resource, key: &Key, old: &Value, demanded: &Preconditions) -> Result<(), Failure> {
+    let identity = Preconditions { uid: demanded.uid.clone(), resource_version: None };
     precondition(resource, key, old, &identity)?;
     match &demanded.resource_version {
         Some(version) if meta::text(old, "resourceVersion") != Some(version) => {
@@ -359,14 +340,8 @@ fn precondition(
     old: &Value,
     demanded: &Preconditions,
 ) -> Result<(), Failure> {
-    let demands = [
-        ("UID", "uid", &demanded.uid),
-        (
-            "ResourceVersion",
-            "resourceVersion",
-            &demanded.resource_version,
-        ),
-    ];
+    let demands =
+        [("UID", "uid", &demanded.uid), ("ResourceVersion", "resourceVersion", &demanded.resource_version)];
     for (label, field, wanted) in demands {
         let found = meta::text(old, field).unwrap_or_default();
         if let Some(wanted) = wanted.as_deref().filter(|&wanted| wanted != found) {
@@ -394,17 +369,12 @@ mod tests {
     use super::*;
 
     fn config_maps() -> &'static Resource {
-        RESOURCES
-            .iter()
-            .find(|r| r.kind == "ConfigMap")
-            .expect("is in the table")
+        RESOURCES.iter().find(|r| r.kind == "ConfigMap").expect("is in the table")
     }
 
     fn create(store: &mut Store, name: &str) {
         let key = Key::new(config_maps(), "default", name);
-        store
-            .create(config_maps(), key, json!({"metadata": {"name": name}}))
-            .expect("is new");
+        store.create(config_maps(), key, json!({"metadata": {"name": name}})).expect("is new");
     }
 
     #[test]

@@ -115,21 +115,13 @@ impl Watch {
             }
             Start::After(revision) => self.position = revision,
             Start::State | Start::StateAndBookmark => {
-                let Filter {
-                    resource,
-                    namespace,
-                    selector,
-                } = &self.filter;
+                let Filter { resource, namespace, selector } = &self.filter;
                 let page = store.list(resource, namespace.as_deref(), selector, None, usize::MAX);
-                let added = |object| Event {
-                    kind: "ADDED",
-                    object,
-                };
+                let added = |object| Event { kind: "ADDED", object };
                 self.pending.extend(page.items.into_iter().map(added));
                 if start == Start::StateAndBookmark {
                     let annotations = json!({"k8s.io/initial-events-end": "true"});
-                    self.pending
-                        .push_back(self.bookmark_event(Some(annotations)));
+                    self.pending.push_back(self.bookmark_event(Some(annotations)));
                 }
             }
         }
@@ -202,33 +194,18 @@ impl Watch {
 impl Filter {
     /// What a change is to someone who sees only what matches.
     fn event(&self, change: &Change) -> Option<Event> {
-        let here = self
-            .namespace
-            .as_ref()
-            .is_none_or(|n| *n == change.namespace);
+        let here = self.namespace.as_ref().is_none_or(|n| *n == change.namespace);
         if change.resource != self.resource || !here {
             return None;
         }
-        let was = change
-            .before
-            .as_ref()
-            .is_some_and(|before| self.selector.matches(before));
+        let was = change.before.as_ref().is_some_and(|before| self.selector.matches(before));
         let is = !change.deleted && self.selector.matches(&change.object);
         let object = change.object.clone();
         match (was, is) {
             (false, false) => None,
-            (false, true) => Some(Event {
-                kind: "ADDED",
-                object,
-            }),
-            (true, true) => Some(Event {
-                kind: "MODIFIED",
-                object,
-            }),
-            (true, false) => Some(Event {
-                kind: "DELETED",
-                object,
-            }),
+            (false, true) => Some(Event { kind: "ADDED", object }),
+            (true, true) => Some(Event { kind: "MODIFIED", object }),
+            (true, false) => Some(Event { kind: "DELETED", object }),
         }
     }
 }

@@ -11,14 +11,7 @@ use super::namespace::Namespace;
 /// Every address.
 pub fn all(namespace: &Namespace) -> Result<Vec<IpAddr>> {
     let messages = namespace.netlink(
-        async |handle| {
-            handle
-                .address()
-                .get()
-                .execute()
-                .try_collect::<Vec<_>>()
-                .await
-        },
+        async |handle| handle.address().get().execute().try_collect::<Vec<_>>().await,
         "reading addresses",
     )?;
     Ok(messages.iter().filter_map(address_in).collect())
@@ -34,10 +27,7 @@ pub fn add(
 ) -> Result<()> {
     namespace.netlink(
         async move |handle| {
-            let mut request = handle
-                .address()
-                .add(interface, address, prefix_length)
-                .replace();
+            let mut request = handle.address().add(interface, address, prefix_length).replace();
             let attributes = &mut request.message_mut().attributes;
             attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
             attributes.extend(valid_seconds.map(lifetime));
@@ -51,16 +41,8 @@ pub fn add(
 pub fn remove(namespace: &Namespace, address: IpAddr) -> Result<()> {
     namespace.netlink(
         async move |handle| {
-            let all = handle
-                .address()
-                .get()
-                .execute()
-                .try_collect::<Vec<_>>()
-                .await?;
-            for message in all
-                .into_iter()
-                .filter(|message| address_in(message) == Some(address))
-            {
+            let all = handle.address().get().execute().try_collect::<Vec<_>>().await?;
+            for message in all.into_iter().filter(|message| address_in(message) == Some(address)) {
                 handle.address().del(message).execute().await?;
             }
             Ok(())

@@ -36,12 +36,7 @@ impl Client {
             start("client-send", move || send(&socket, &reporting, &sending))?,
             start("client-recv", move || receive(&other, &report, &receiving))?,
         ];
-        Ok(Self {
-            trace: Trace::default(),
-            records,
-            ended,
-            threads,
-        })
+        Ok(Self { trace: Trace::default(), records, ended, threads })
     }
 
     /// How the VIP could be reached after `from` and up to `to`.
@@ -105,10 +100,7 @@ struct Socket {
 
 impl Socket {
     fn try_clone(&self) -> io::Result<Self> {
-        self.socket.try_clone().map(|socket| Self {
-            socket,
-            vip: self.vip,
-        })
+        self.socket.try_clone().map(|socket| Self { socket, vip: self.vip })
     }
 }
 
@@ -139,9 +131,7 @@ fn receive(socket: &Socket, report: &Sender<Record>, ended: &AtomicBool) {
             continue;
         };
         let at = clock::now();
-        let answer = datagram
-            .get(..length)
-            .and_then(|datagram| parse(datagram, at));
+        let answer = datagram.get(..length).and_then(|datagram| parse(datagram, at));
         if let Some(answer) = answer.filter(|_| from == socket.vip)
             && report.send(Record::Answered(answer)).is_err()
         {
@@ -154,25 +144,15 @@ fn parse(datagram: &[u8], at: Instant) -> Option<Answer> {
     let (sequence, rest) = datagram.split_first_chunk()?;
     let sequence = usize::try_from(u64::from_be_bytes(*sequence)).ok()?;
     let [node] = rest else { return None };
-    Some(Answer {
-        sequence,
-        node: *node,
-        at,
-    })
+    Some(Answer { sequence, node: *node, at })
 }
 
 fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
-    thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(work)
-        .map_err(failed)
+    thread::Builder::new().name(name.to_owned()).spawn(work).map_err(failed)
 }
 
 fn failed(source: io::Error) -> LabError {
-    LabError::Socket {
-        what: "starting the client",
-        source,
-    }
+    LabError::Socket { what: "starting the client", source }
 }
 
 /// A thousand a second.

@@ -28,14 +28,8 @@ impl Echo {
         let name = format!("echo-{}", host.name);
         let work = move |socket: UdpSocket| answer(&socket, identity, &until);
         let thread = host.namespace.spawn(&name, move || bind(vip), work);
-        let thread = thread.map_err(|source| LabError::Socket {
-            what: "starting a responder",
-            source,
-        })?;
-        Ok(Self {
-            ended,
-            thread: Some(thread),
-        })
+        let thread = thread.map_err(|source| LabError::Socket { what: "starting a responder", source })?;
+        Ok(Self { ended, thread: Some(thread) })
     }
 }
 

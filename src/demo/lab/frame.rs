@@ -82,10 +82,7 @@ fn parse_arp(payload: &[u8], vip: Ipv4Addr) -> Option<Heard> {
     let (owner, target) = (*owner, Ipv4Addr::from(*target));
     match *operation {
         _ if target == vip => Some(Heard::Announcement { owner }),
-        ARP_REPLY => Some(Heard::Answer {
-            owner,
-            asker: target.into(),
-        }),
+        ARP_REPLY => Some(Heard::Answer { owner, asker: target.into() }),
         _ => None,
     }
 }
@@ -93,40 +90,19 @@ fn parse_arp(payload: &[u8], vip: Ipv4Addr) -> Option<Heard> {
 /// RFC 4861 §4.3, to the solicited-node group of the VIP.
 fn solicitation(mac: Mac, asker: Ipv6Addr, vip: Ipv6Addr) -> Vec<u8> {
     let [.., a, b, c] = vip.octets();
-    let group = Ipv6Addr::new(
-        0xff02,
-        0,
-        0,
-        0,
-        0,
-        1,
-        0xff00 | u16::from(a),
-        u16::from_be_bytes([b, c]),
-    );
-    let mut message = [
-        &[NEIGHBOUR_SOLICITATION, 0, 0, 0, 0, 0, 0, 0][..],
-        &vip.octets(),
-        &[SOURCE_LINK_LAYER, 1],
-        &mac,
-    ]
-    .concat();
+    let group = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | u16::from(a), u16::from_be_bytes([b, c]));
+    let mut message =
+        [&[NEIGHBOUR_SOLICITATION, 0, 0, 0, 0, 0, 0, 0][..], &vip.octets(), &[SOURCE_LINK_LAYER, 1], &mac]
+            .concat();
     let checksum = checksum(asker, group, &message);
     if let Some(place) = message.get_mut(2..4) {
         place.copy_from_slice(&checksum.to_be_bytes());
     }
-    let length = u16::try_from(message.len())
-        .unwrap_or_default()
-        .to_be_bytes();
+    let length = u16::try_from(message.len()).unwrap_or_default().to_be_bytes();
     let to = [0x33, 0x33, 0xff, a, b, c];
     let ethernet = [&to[..], &mac, &ETHERTYPE_IPV6.to_be_bytes()].concat();
-    let ipv6 = [
-        &[0x60, 0, 0, 0][..],
-        &length,
-        &[ICMPV6, MAX_HOPS],
-        &asker.octets(),
-        &group.octets(),
-    ]
-    .concat();
+    let ipv6 =
+        [&[0x60, 0, 0, 0][..], &length, &[ICMPV6, MAX_HOPS], &asker.octets(), &group.octets()].concat();
     [ethernet, ipv6, message].concat()
 }
 
@@ -152,26 +128,15 @@ fn parse_advertisement(payload: &[u8], vip: Ipv6Addr) -> Option<Heard> {
     Some(if flags & SOLICITED == 0 {
         Heard::Announcement { owner }
     } else {
-        Heard::Answer {
-            owner,
-            asker: destination.into(),
-        }
+        Heard::Answer { owner, asker: destination.into() }
     })
 }
 
 /// RFC 4443 §2.3: over the pseudo-header and the message.
 fn checksum(source: Ipv6Addr, destination: Ipv6Addr, message: &[u8]) -> u16 {
-    let length = u32::try_from(message.len())
-        .unwrap_or_default()
-        .to_be_bytes();
-    let covered = [
-        &source.octets()[..],
-        &destination.octets(),
-        &length,
-        &[0, 0, 0, ICMPV6],
-        message,
-    ]
-    .concat();
+    let length = u32::try_from(message.len()).unwrap_or_default().to_be_bytes();
+    let covered =
+        [&source.octets()[..], &destination.octets(), &length, &[0, 0, 0, ICMPV6], message].concat();
     let words = covered.chunks(2).map(|pair| match pair {
         [high, low] => u32::from(u16::from_be_bytes([*high, *low])),
         [high] => u32::from(u16::from_be_bytes([*high, 0])),
@@ -208,29 +173,15 @@ mod tests {
     const THEIRS: Mac = [2, 0x77, 0, 0, 0, 11];
 
     fn arp(operation: u8, sender: [u8; 4], target: [u8; 4]) -> Vec<u8> {
-        [
-            &OURS[..],
-            &THEIRS,
-            &[8, 6, 0, 1, 8, 0, 6, 4, 0, operation],
-            &THEIRS,
-            &sender,
-            &OURS,
-            &target,
-        ]
-        .concat()
+        [&OURS[..], &THEIRS, &[8, 6, 0, 1, 8, 0, 6, 4, 0, operation], &THEIRS, &sender, &OURS, &target]
+            .concat()
     }
 
     #[test]
     fn an_arp_reply_is_an_answer_to_its_asker() {
         let vip = "10.77.0.100".parse().unwrap();
-        let answer = Heard::Answer {
-            owner: THEIRS,
-            asker: "10.77.0.201".parse().unwrap(),
-        };
-        assert_eq!(
-            parse(&arp(2, [10, 77, 0, 100], [10, 77, 0, 201]), vip),
-            Some(answer)
-        );
+        let answer = Heard::Answer { owner: THEIRS, asker: "10.77.0.201".parse().unwrap() };
+        assert_eq!(parse(&arp(2, [10, 77, 0, 100], [10, 77, 0, 201]), vip), Some(answer));
     }
 
     #[test]
@@ -238,10 +189,7 @@ mod tests {
         let vip = "10.77.0.100".parse().unwrap();
         for operation in [1, 2] {
             let frame = arp(operation, [10, 77, 0, 100], [10, 77, 0, 100]);
-            assert_eq!(
-                parse(&frame, vip),
-                Some(Heard::Announcement { owner: THEIRS })
-            );
+            assert_eq!(parse(&frame, vip), Some(Heard::Announcement { owner: THEIRS }));
         }
     }
 
@@ -257,15 +205,10 @@ mod tests {
 
     #[test]
     fn a_question_has_the_form_of_rfc_826() {
-        let frame = question(
-            OURS,
-            "10.77.0.200".parse().unwrap(),
-            "10.77.0.100".parse().unwrap(),
-        )
-        .unwrap();
+        let frame = question(OURS, "10.77.0.200".parse().unwrap(), "10.77.0.100".parse().unwrap()).unwrap();
         let expected = [
-            0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0x77, 0, 0, 0, 4, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1,
-            2, 0x77, 0, 0, 0, 4, 10, 77, 0, 200, 0, 0, 0, 0, 0, 0, 10, 77, 0, 100,
+            0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0x77, 0, 0, 0, 4, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1, 2, 0x77,
+            0, 0, 0, 4, 10, 77, 0, 200, 0, 0, 0, 0, 0, 0, 10, 77, 0, 100,
         ];
         assert_eq!(frame, expected);
     }

@@ -18,20 +18,16 @@ pub struct Interrupt(Arc<AtomicBool>);
 impl Interrupt {
     /// Raised by SIGINT or SIGTERM. The second signal ends the process at once; its children die with it.
     pub fn on_signals() -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let mut signals = runtime.block_on(async { Signals::register() })?;
         let raised = Self::default();
         let flag = raised.clone();
-        thread::Builder::new()
-            .name("signals".to_owned())
-            .spawn(move || {
-                runtime.block_on(signals.next());
-                flag.raise();
-                runtime.block_on(signals.next());
-                std::process::exit(INTERRUPTED);
-            })?;
+        thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            runtime.block_on(signals.next());
+            flag.raise();
+            runtime.block_on(signals.next());
+            std::process::exit(INTERRUPTED);
+        })?;
         Ok(raised)
     }
 
@@ -42,11 +38,7 @@ impl Interrupt {
 
     /// An error once raised.
     pub fn check(&self) -> Result<()> {
-        if self.0.load(Ordering::Relaxed) {
-            Err(LabError::Interrupted)
-        } else {
-            Ok(())
-        }
+        if self.0.load(Ordering::Relaxed) { Err(LabError::Interrupted) } else { Ok(()) }
     }
 
     /// Passes time until `deadline`.
@@ -89,10 +81,7 @@ pub struct Signals {
 impl Signals {
     /// Begins to listen; within a runtime.
     pub fn register() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
     /// Completes at the next of them.
@@ -119,19 +108,12 @@ mod tests {
         let waited = interrupt.wait("never", Duration::from_secs(60), || Ok(None::<()>));
         assert!(matches!(waited, Err(LabError::Interrupted)));
         let far = clock::now() + Duration::from_secs(60);
-        assert!(matches!(
-            interrupt.sleep_until(far),
-            Err(LabError::Interrupted)
-        ));
+        assert!(matches!(interrupt.sleep_until(far), Err(LabError::Interrupted)));
     }
 
     #[test]
     fn what_never_comes_is_named() {
-        let waited =
-            Interrupt::default().wait("rain falls", Duration::from_millis(20), || Ok(None::<()>));
-        assert_eq!(
-            waited.unwrap_err().to_string(),
-            "waited in vain until rain falls"
-        );
+        let waited = Interrupt::default().wait("rain falls", Duration::from_millis(20), || Ok(None::<()>));
+        assert_eq!(waited.unwrap_err().to_string(), "waited in vain until rain falls");
     }
 }

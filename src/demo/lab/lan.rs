@@ -40,12 +40,7 @@ impl Host {
 
     /// Gives this host's kernel an address, for ever or for some seconds, as a daemon would.
     pub fn add_address(&self, address: IpAddr, valid_seconds: Option<u32>) -> Result<()> {
-        address::add(
-            &self.namespace,
-            self.interface,
-            host_net(address),
-            valid_seconds,
-        )
+        address::add(&self.namespace, self.interface, host_net(address), valid_seconds)
     }
 
     /// Takes an address from this host's kernel, if it is there.
@@ -73,9 +68,7 @@ pub struct Lan {
 impl Lan {
     /// Builds it; everybody reaches everybody when this returns.
     pub fn build(nodes: usize) -> Result<Self> {
-        let count = u8::try_from(nodes)
-            .ok()
-            .filter(|n| (1..=MAX_NODES).contains(n));
+        let count = u8::try_from(nodes).ok().filter(|n| (1..=MAX_NODES).contains(n));
         let count = count.ok_or(LabError::Nodes(nodes))?;
         let switch = Namespace::create()?;
         let bridge = make_bridge(&switch)?;
@@ -103,10 +96,7 @@ fn make_bridge(switch: &Namespace) -> Result<u32> {
     switch.netlink(
         async |handle| {
             // Multicast is flooded: who snoops loses solicitations to groups nobody has reported yet.
-            let bridge = LinkBridge::new(BRIDGE)
-                .forward_delay(0)
-                .mcast_snooping(false)
-                .up();
+            let bridge = LinkBridge::new(BRIDGE).forward_delay(0).mcast_snooping(false).up();
             handle.link().add(bridge.build()).execute().await
         },
         "making the switch",
@@ -143,39 +133,25 @@ fn attach(switch: &Namespace, bridge: u32, name: &str, number: u8) -> Result<Hos
 
 /// One end in the host, the other straight in the switch's namespace, named after the host.
 fn plug(namespace: &Namespace, switch: i32, name: &str, mac: Mac) -> Result<()> {
-    let far = LinkMessageBuilder::<LinkUnspec>::new()
-        .name(name)
-        .setns_by_fd(switch)
-        .build();
+    let far = LinkMessageBuilder::<LinkUnspec>::new().name(name).setns_by_fd(switch).build();
     let near = LinkVeth::new(INTERFACE, name)
         .set_info_data(InfoData::Veth(InfoVeth::Peer(far)))
         .address(mac.to_vec())
         .up();
-    namespace.netlink(
-        async |handle| handle.link().add(near.build()).execute().await,
-        "making a cable",
-    )
+    namespace.netlink(async |handle| handle.link().add(near.build()).execute().await, "making a cable")
 }
 
 pub(in crate::demo) fn index_of(namespace: &Namespace, name: &str) -> Result<u32> {
     let found = namespace.netlink(
         async |handle| {
-            let links = handle
-                .link()
-                .get()
-                .execute()
-                .try_collect::<Vec<_>>()
-                .await?;
-            Ok(links.into_iter().find(|link| {
-                link.attributes
-                    .contains(&LinkAttribute::IfName(name.to_owned()))
-            }))
+            let links = handle.link().get().execute().try_collect::<Vec<_>>().await?;
+            Ok(links
+                .into_iter()
+                .find(|link| link.attributes.contains(&LinkAttribute::IfName(name.to_owned()))))
         },
         "looking for a link",
     )?;
-    found
-        .map(|link| link.header.index)
-        .ok_or_else(|| LabError::NoInterface(name.to_owned()))
+    found.map(|link| link.header.index).ok_or_else(|| LabError::NoInterface(name.to_owned()))
 }
 
 const fn host_net(address: IpAddr) -> (IpAddr, u8) {
@@ -200,11 +176,7 @@ mod tests {
     #[test]
     fn a_lan_has_the_addresses_it_promises() {
         let lan = Lan::build(2).unwrap();
-        let has = |host: &Host, address: &str| {
-            host.addresses()
-                .unwrap()
-                .contains(&address.parse().unwrap())
-        };
+        let has = |host: &Host, address: &str| host.addresses().unwrap().contains(&address.parse().unwrap());
         assert!(has(&lan.nodes[0], "10.77.0.11") && has(&lan.nodes[1], "fd00:77::c"));
         assert!(has(&lan.api, "10.77.0.2") && has(&lan.client, "fd00:77::3"));
         assert_eq!(lan.node_by_mac(lan.nodes[1].mac), Some(1));

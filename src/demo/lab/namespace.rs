@@ -30,9 +30,7 @@ impl Namespace {
         let descriptor = made.map_err(naming(
             "making one (needs root, or `vipcast demo`, which makes itself a user namespace)",
         ))?;
-        let namespace = Self {
-            descriptor: descriptor.into(),
-        };
+        let namespace = Self { descriptor: descriptor.into() };
         namespace.netlink(
             async |handle| {
                 let up = LinkUnspec::new_with_index(LOOPBACK).up().build();
@@ -45,11 +43,8 @@ impl Namespace {
 
     /// The one of the calling thread.
     pub fn current() -> Result<Self> {
-        let descriptor =
-            File::open("/proc/thread-self/ns/net").map_err(naming("opening our own"))?;
-        Ok(Self {
-            descriptor: descriptor.into(),
-        })
+        let descriptor = File::open("/proc/thread-self/ns/net").map_err(naming("opening our own"))?;
+        Ok(Self { descriptor: descriptor.into() })
     }
 
     /// Runs `work` in a thread inside the namespace and waits for it.
@@ -71,7 +66,8 @@ impl Namespace {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(naming("starting a runtime"))?;
             runtime.block_on(async {
-                let (connection, handle, _) = rtnetlink::new_connection().map_err(naming("opening netlink"))?;
+                let (connection, handle, _) =
+                    rtnetlink::new_connection().map_err(naming("opening netlink"))?;
                 tokio::select! {
                     done = work(handle) => done.map_err(|source| LabError::Netlink { what, source }),
                     () = connection => Err(LabError::NetlinkClosed),
@@ -90,18 +86,16 @@ impl Namespace {
     ) -> io::Result<JoinHandle<()>> {
         let descriptor = self.descriptor.try_clone()?;
         let (report, ready) = std::sync::mpsc::sync_channel(1);
-        let thread = thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || {
-                match sys::enter_network(descriptor.as_fd()).and_then(|()| setup()) {
-                    // Nobody listens only where the caller is gone; then the work has its own end.
-                    Ok(made) => {
-                        let _ = report.send(Ok(()));
-                        work(made);
-                    }
-                    Err(error) => drop(report.send(Err(error))),
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
+            match sys::enter_network(descriptor.as_fd()).and_then(|()| setup()) {
+                // Nobody listens only where the caller is gone; then the work has its own end.
+                Ok(made) => {
+                    let _ = report.send(Ok(()));
+                    work(made);
                 }
-            })?;
+                Err(error) => drop(report.send(Err(error))),
+            }
+        })?;
         ready.recv().map_err(io::Error::other)??;
         Ok(thread)
     }
@@ -123,22 +117,15 @@ impl Namespace {
 
 fn in_thread<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
     thread::scope(|scope| {
-        let thread = thread::Builder::new()
-            .name("lab-netns".to_owned())
-            .spawn_scoped(scope, work)?;
-        thread
-            .join()
-            .unwrap_or_else(|_| Err(io::Error::other("the thread panicked")))
+        let thread = thread::Builder::new().name("lab-netns".to_owned()).spawn_scoped(scope, work)?;
+        thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread panicked")))
     })
 }
 
 /// Best effort: where `/proc/sys` is read-only, duplicate address detection only makes the start a second slower.
 fn configure_kernel() {
     for interfaces in ["all", "default"] {
-        let _ = fs::write(
-            format!("/proc/sys/net/ipv6/conf/{interfaces}/accept_dad"),
-            "0",
-        );
+        let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{interfaces}/accept_dad"), "0");
     }
 }
 
@@ -158,10 +145,7 @@ mod tests {
         let identity = || fs::read_link("/proc/thread-self/ns/net").unwrap();
         let namespace = Namespace::create().unwrap();
         assert_ne!(namespace.run(identity).unwrap(), identity());
-        assert_eq!(
-            namespace.run(identity).unwrap(),
-            namespace.run(identity).unwrap()
-        );
+        assert_eq!(namespace.run(identity).unwrap(), namespace.run(identity).unwrap());
     }
 
     #[test]
@@ -169,9 +153,7 @@ mod tests {
         let namespace = Namespace::create().unwrap();
         let heard = namespace.run(|| {
             let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-            socket
-                .send_to(b"hello", socket.local_addr().unwrap())
-                .unwrap();
+            socket.send_to(b"hello", socket.local_addr().unwrap()).unwrap();
             socket.recv(&mut [0; 16]).unwrap()
         });
         assert_eq!(heard.unwrap(), 5);

@@ -35,24 +35,11 @@ impl Observer {
         let (interface, mac) = (host.interface, host.mac);
         let setup = move || open(interface, vip);
         let thread = host.namespace.spawn("observer", setup, move |socket| {
-            let mut asking = Asking {
-                socket,
-                vip,
-                mac,
-                report,
-            };
+            let mut asking = Asking { socket, vip, mac, report };
             asking.run(&until);
         });
-        let thread = thread.map_err(|source| LabError::Socket {
-            what: "starting the observer",
-            source,
-        })?;
-        Ok(Self {
-            log: Log::default(),
-            events,
-            ended,
-            thread: Some(thread),
-        })
+        let thread = thread.map_err(|source| LabError::Socket { what: "starting the observer", source })?;
+        Ok(Self { log: Log::default(), events, ended, thread: Some(thread) })
     }
 
     /// What was seen after `from` and up to `to`.
@@ -113,9 +100,7 @@ impl Asking {
                 return;
             }
             let heard = match self.socket.read(&mut frame) {
-                Ok(length) => frame
-                    .get(..length)
-                    .and_then(|frame| frame::parse(frame, self.vip)),
+                Ok(length) => frame.get(..length).and_then(|frame| frame::parse(frame, self.vip)),
                 Err(_) => None,
             };
             if let Some(event) = heard.and_then(|heard| self.event(heard, round)) {
@@ -126,10 +111,7 @@ impl Asking {
 
     fn event(&self, heard: Heard, round: usize) -> Option<Event> {
         match heard {
-            Heard::Announcement { owner } => Some(Event::Announced(Announcement {
-                owner,
-                at: clock::now(),
-            })),
+            Heard::Announcement { owner } => Some(Event::Announced(Announcement { owner, at: clock::now() })),
             Heard::Answer { owner, asker } => {
                 round_of(self.vip, asker, round).map(|round| Event::Answered { round, owner })
             }
@@ -164,9 +146,7 @@ fn asker(vip: IpAddr, round: usize) -> IpAddr {
 /// The latest round up to `current` that asked from this address.
 fn round_of(vip: IpAddr, asked_from: IpAddr, current: usize) -> Option<usize> {
     let first = current.saturating_sub(ASKERS - 1);
-    (first..=current)
-        .rev()
-        .find(|round| asker(vip, *round) == asked_from)
+    (first..=current).rev().find(|round| asker(vip, *round) == asked_from)
 }
 
 const FIRST_ASKER: u8 = 200;

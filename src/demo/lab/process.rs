@@ -23,26 +23,14 @@ pub struct Process {
 impl Process {
     /// Starts `command` (made by [`super::namespace::Namespace::command`]); what it prints is appended to `log`.
     pub fn spawn(name: &str, mut command: Command, log: &Path) -> Result<Self> {
-        let failed = |source| LabError::Process {
-            name: name.to_owned(),
-            what: "starting",
-            source,
-        };
-        let output = File::options()
-            .create(true)
-            .append(true)
-            .open(log)
-            .map_err(failed)?;
+        let failed = |source| LabError::Process { name: name.to_owned(), what: "starting", source };
+        let output = File::options().create(true).append(true).open(log).map_err(failed)?;
         command.stdin(Stdio::null());
         command.stdout(output.try_clone().map_err(failed)?);
         command.stderr(output);
         // Ctrl-C on the terminal is for the laboratory, which ends its processes itself.
         command.process_group(0);
-        Ok(Self {
-            name: name.to_owned(),
-            child: command.spawn().map_err(failed)?,
-            log: log.to_owned(),
-        })
+        Ok(Self { name: name.to_owned(), child: command.spawn().map_err(failed)?, log: log.to_owned() })
     }
 
     /// Its name in reports.
@@ -79,9 +67,7 @@ impl Process {
 
     /// How it ended; nothing while it lives.
     pub fn exit_status(&mut self) -> Result<Option<ExitStatus>> {
-        self.child
-            .try_wait()
-            .map_err(|source| self.failed("awaiting", source))
+        self.child.try_wait().map_err(|source| self.failed("awaiting", source))
     }
 
     /// Waits for its end, at most for `patience`.
@@ -109,22 +95,15 @@ impl Process {
     /// A number may belong to a stranger once its process was reaped: only a child that is still ours is signalled.
     fn signal(&mut self, signal: Signal) -> Result<()> {
         match self.exit_status()? {
-            Some(status) => Err(self.failed(
-                "signalling",
-                io::Error::other(format!("it has ended: {status}")),
-            )),
-            None => {
-                sys::signal(self.pid(), signal).map_err(|source| self.failed("signalling", source))
+            Some(status) => {
+                Err(self.failed("signalling", io::Error::other(format!("it has ended: {status}"))))
             }
+            None => sys::signal(self.pid(), signal).map_err(|source| self.failed("signalling", source)),
         }
     }
 
     fn failed(&self, what: &'static str, source: io::Error) -> LabError {
-        LabError::Process {
-            name: self.name.clone(),
-            what,
-            source,
-        }
+        LabError::Process { name: self.name.clone(), what, source }
     }
 }
 

@@ -48,10 +48,7 @@ pub struct Sightings {
 impl Log {
     /// A question leaves.
     pub fn asked(&mut self, at: Instant) {
-        self.rounds.push(Round {
-            at,
-            owners: BTreeSet::new(),
-        });
+        self.rounds.push(Round { at, owners: BTreeSet::new() });
     }
 
     /// `owner` answered the question number `round`.
@@ -72,22 +69,13 @@ impl Log {
         let begin = self.rounds.partition_point(|round| round.at <= from);
         let end = self.rounds.partition_point(|round| round.at <= to);
         let rounds = self.rounds.get(begin..end).unwrap_or_default();
-        let said = self
-            .announcements
-            .iter()
-            .filter(|said| said.at > from && said.at <= to);
+        let said = self.announcements.iter().filter(|said| said.at > from && said.at <= to);
         Sightings {
             rounds: rounds.len(),
-            answered: rounds
-                .iter()
-                .filter(|round| !round.owners.is_empty())
-                .count(),
+            answered: rounds.iter().filter(|round| !round.owners.is_empty()).count(),
             double: rounds.iter().filter(|round| round.is_double()).count(),
             longest_double: longest_double(rounds),
-            owners: rounds
-                .iter()
-                .flat_map(|round| round.owners.iter().copied())
-                .collect(),
+            owners: rounds.iter().flat_map(|round| round.owners.iter().copied()).collect(),
             announcements: said.copied().collect(),
         }
     }
@@ -102,8 +90,7 @@ impl Round {
 /// A single double round counts as one period: nobody was asked before the next.
 fn longest_double(rounds: &[Round]) -> Duration {
     let stretches = rounds.split(|round| !round.is_double());
-    let lasted =
-        stretches.filter_map(|stretch| Some(stretch.last()?.at - stretch.first()?.at + PERIOD));
+    let lasted = stretches.filter_map(|stretch| Some(stretch.last()?.at - stretch.first()?.at + PERIOD));
     lasted.max().unwrap_or_default()
 }
 
@@ -121,17 +108,11 @@ mod tests {
     fn rounds_with_two_owners_are_counted_and_their_longest_stretch_is_timed() {
         let t0 = crate::clock::now();
         let mut log = Log::default();
-        for (n, owners) in [&[A][..], &[A, B], &[A, A], &[A, B], &[B, A], &[], &[B]]
-            .into_iter()
-            .enumerate()
-        {
+        for (n, owners) in [&[A][..], &[A, B], &[A, A], &[A, B], &[B, A], &[], &[B]].into_iter().enumerate() {
             log.asked(t0 + PERIOD * u32::try_from(n + 1).unwrap());
             owners.iter().for_each(|owner| log.answered(n, *owner));
         }
-        let announcement = Announcement {
-            owner: B,
-            at: t0 + PERIOD,
-        };
+        let announcement = Announcement { owner: B, at: t0 + PERIOD };
         log.announced(announcement);
         assert_eq!(
             log.sightings(t0, t0 + PERIOD * 7),

@@ -1,8 +1,5 @@
 //! The system calls of the laboratory that no safe crate wraps: every `unsafe` of the demo is in this file.
-#![expect(
-    unsafe_code,
-    reason = "namespaces, signals and parent-death have no safe wrapper"
-)]
+#![expect(unsafe_code, reason = "namespaces, signals and parent-death have no safe wrapper")]
 
 use std::ffi::CStr;
 use std::io;
@@ -102,10 +99,7 @@ impl IdMaps {
     pub(in crate::demo) fn to_root() -> Self {
         // SAFETY: these two calls take nothing, cannot fail and touch no memory of ours.
         let (user, group) = unsafe { (libc::geteuid(), libc::getegid()) };
-        Self {
-            user: format!("0 {user} 1").into_bytes(),
-            group: format!("0 {group} 1").into_bytes(),
-        }
+        Self { user: format!("0 {user} 1").into_bytes(), group: format!("0 {group} 1").into_bytes() }
     }
 }
 
@@ -124,15 +118,7 @@ pub(in crate::demo) fn mount_private(directory: &CStr) -> io::Result<()> {
     let tmpfs = c"tmpfs".as_ptr();
     let flags = libc::MS_NOSUID | libc::MS_NODEV;
     // SAFETY: as above; the mode is data that tmpfs parses.
-    check(unsafe {
-        libc::mount(
-            tmpfs,
-            directory.as_ptr(),
-            tmpfs,
-            flags,
-            c"mode=0700".as_ptr().cast(),
-        )
-    })
+    check(unsafe { libc::mount(tmpfs, directory.as_ptr(), tmpfs, flags, c"mode=0700".as_ptr().cast()) })
 }
 
 /// The address to bind a packet socket to: frames of `ethertype` on the interface `index`.
@@ -179,20 +165,12 @@ fn write_file(path: &CStr, content: &[u8]) -> io::Result<()> {
         let file = libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
         check(file)?;
         let written = libc::write(file, content.as_ptr().cast(), content.len());
-        let outcome = if written < 0 {
-            Err(io::Error::last_os_error())
-        } else {
-            Ok(())
-        };
+        let outcome = if written < 0 { Err(io::Error::last_os_error()) } else { Ok(()) };
         libc::close(file);
         outcome
     }
 }
 
 fn check(returned: libc::c_int) -> io::Result<()> {
-    if returned < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if returned < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

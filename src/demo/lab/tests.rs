@@ -42,9 +42,7 @@ fn wait_until(what: &str, mut true_now: impl FnMut() -> bool) -> Instant {
 
 fn echoes(lan: &Lan, vip: &str) -> Vec<Echo> {
     let nodes = lan.nodes.iter().zip(0..);
-    nodes
-        .map(|(node, identity)| Echo::start(node, service(vip), identity).unwrap())
-        .collect()
+    nodes.map(|(node, identity)| Echo::start(node, service(vip), identity).unwrap()).collect()
 }
 
 fn observes_two_owners(vip: &str) {
@@ -54,26 +52,17 @@ fn observes_two_owners(vip: &str) {
 
     lan.nodes[0].add_address(vip, None).unwrap();
     let one = clock::now();
-    wait_until("twenty rounds were answered", || {
-        observer.sightings(one, clock::now()).answered >= 20
-    });
+    wait_until("twenty rounds were answered", || observer.sightings(one, clock::now()).answered >= 20);
     lan.nodes[1].add_address(vip, None).unwrap();
     let two = clock::now();
-    wait_until("twenty rounds were answered twice", || {
-        observer.sightings(two, clock::now()).double >= 20
-    });
+    wait_until("twenty rounds were answered twice", || observer.sightings(two, clock::now()).double >= 20);
     lan.nodes[0].remove_address(vip).unwrap();
     let three = clock::now();
-    wait_until("twenty more were answered", || {
-        observer.sightings(three, clock::now()).answered >= 20
-    });
+    wait_until("twenty more were answered", || observer.sightings(three, clock::now()).answered >= 20);
 
     let (first, second) = (lan.nodes[0].mac, lan.nodes[1].mac);
     let alone = observer.sightings(one, one + ms(200));
-    assert_eq!(
-        (alone.double, alone.longest_double, alone.owners),
-        (0, ms(0), BTreeSet::from([first]))
-    );
+    assert_eq!((alone.double, alone.longest_double, alone.owners), (0, ms(0), BTreeSet::from([first])));
     let both = observer.sightings(two, three);
     assert!(both.longest_double >= ms(300), "{both:?}");
     assert_eq!(both.owners, BTreeSet::from([first, second]));
@@ -98,9 +87,7 @@ fn measures_a_gap(vip: &str) {
     node.add_address(address(vip), None).unwrap();
     let mut client = Client::start(&lan.client, service(vip)).unwrap();
     let begin = clock::now();
-    wait_until("the VIP answers", || {
-        client.first_after(begin, |_| true).is_some()
-    });
+    wait_until("the VIP answers", || client.first_after(begin, |_| true).is_some());
 
     let before = clock::now();
     thread::sleep(ms(200));
@@ -110,17 +97,12 @@ fn measures_a_gap(vip: &str) {
     node.add_address(address(vip), None).unwrap();
     let back = clock::now();
     let silence = back - gone;
-    wait_until("the VIP answers again", || {
-        client.first_after(back, |_| true).is_some()
-    });
+    wait_until("the VIP answers again", || client.first_after(back, |_| true).is_some());
 
     let reach = client.reach(before, clock::now());
     assert_eq!((reach.before, reach.after), (Some(0), Some(0)));
     // The address goes and comes within the netlink calls, which are part of the silence.
-    assert!(
-        reach.gap <= silence + ms(150) && reach.gap + ms(150) >= silence,
-        "{silence:?} {reach:?}"
-    );
+    assert!(reach.gap <= silence + ms(150) && reach.gap + ms(150) >= silence, "{silence:?} {reach:?}");
     assert!(reach.lost >= 200, "{reach:?}");
 }
 
@@ -138,16 +120,10 @@ fn a_known_gap_of_an_ipv6_address_is_measured() {
 fn has_carrier(namespace: &Namespace) -> bool {
     use futures::TryStreamExt;
     use rtnetlink::packet_route::link::LinkFlags;
-    let links = namespace.netlink(
-        async |handle| handle.link().get().execute().try_collect::<Vec<_>>().await,
-        "reading links",
-    );
+    let links = namespace
+        .netlink(async |handle| handle.link().get().execute().try_collect::<Vec<_>>().await, "reading links");
     let running = |flags: LinkFlags| flags.contains(LinkFlags::LowerUp);
-    links
-        .unwrap()
-        .iter()
-        .skip(1)
-        .all(|link| running(link.header.flags))
+    links.unwrap().iter().skip(1).all(|link| running(link.header.flags))
 }
 
 #[test]
@@ -159,27 +135,17 @@ fn a_pulled_cable_and_a_lossy_one_lose_traffic_and_differ_in_carrier() {
     let mut client = Client::start(&lan.client, service(V4)).unwrap();
     for (cable, carrier) in [(Cable::Unplugged, false), (Cable::Lossy, true)] {
         let whole = clock::now();
-        wait_until("the VIP answers", || {
-            client.first_after(whole, |_| true).is_some()
-        });
+        wait_until("the VIP answers", || client.first_after(whole, |_| true).is_some());
         lan.cable(node, cable).unwrap();
-        wait_until("the carrier is as expected", || {
-            has_carrier(&node.namespace) == carrier
-        });
+        wait_until("the carrier is as expected", || has_carrier(&node.namespace) == carrier);
         let pulled = clock::now();
         thread::sleep(ms(300));
-        assert_eq!(
-            client.reach(pulled, clock::now()).answerers,
-            BTreeSet::new(),
-            "{cable:?}"
-        );
+        assert_eq!(client.reach(pulled, clock::now()).answerers, BTreeSet::new(), "{cable:?}");
         lan.cable(node, Cable::Plugged).unwrap();
         wait_until("the carrier is back", || has_carrier(&node.namespace));
     }
     let whole = clock::now();
-    wait_until("the VIP answers", || {
-        client.first_after(whole, |_| true).is_some()
-    });
+    wait_until("the VIP answers", || client.first_after(whole, |_| true).is_some());
 }
 
 #[test]
@@ -189,9 +155,7 @@ fn an_address_with_a_lifetime_leaves_the_kernel_by_itself() {
     node.add_address(address(V4), Some(1)).unwrap();
     let added = clock::now();
     assert!(node.addresses().unwrap().contains(&address(V4)));
-    let gone = wait_until("it is gone", || {
-        !node.addresses().unwrap().contains(&address(V4))
-    });
+    let gone = wait_until("it is gone", || !node.addresses().unwrap().contains(&address(V4)));
     assert!(gone - added < Duration::from_secs(3));
 }
 
@@ -219,15 +183,9 @@ fn a_process_lives_in_its_namespace_and_is_frozen_thawed_and_ended() {
     process.cont().unwrap();
     wait_until("it is thawed", || state_of(process.pid()) == Some('S'));
     process.term().unwrap();
-    let status = process
-        .wait(Duration::from_secs(5))
-        .unwrap()
-        .expect("it ends");
+    let status = process.wait(Duration::from_secs(5)).unwrap().expect("it ends");
     assert!(!status.success());
-    assert!(
-        process.kill().is_err(),
-        "a dead process cannot be signalled"
-    );
+    assert!(process.kill().is_err(), "a dead process cannot be signalled");
 }
 
 #[test]
@@ -242,9 +200,10 @@ fn nothing_is_left_of_a_laboratory() {
     drop((process, lan, work_dir));
     assert_eq!(state_of(pid), None);
     assert!(!directory.exists());
-    let still_there = std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
-        std::fs::read_link(entry.path().join("ns/net")).is_ok_and(|other| other == network)
-    });
+    let still_there = std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .any(|entry| std::fs::read_link(entry.path().join("ns/net")).is_ok_and(|other| other == network));
     assert!(!still_there);
 }
 

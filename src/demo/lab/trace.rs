@@ -75,11 +75,7 @@ impl Trace {
     /// The first answer after `from` by somebody whom `accepted` likes.
     #[must_use]
     pub fn first_after(&self, from: Instant, accepted: impl Fn(u8) -> bool) -> Option<Answer> {
-        let later = self
-            .answers
-            .iter()
-            .rev()
-            .take_while(|answer| answer.at > from);
+        let later = self.answers.iter().rev().take_while(|answer| answer.at > from);
         later.filter(|answer| accepted(answer.node)).last().copied()
     }
 
@@ -95,14 +91,7 @@ impl Trace {
             sent: sent.len(),
             lost: sent.len() - self.answered_among(&sent),
             gap: self.longest_gap(earlier, within, from, to),
-            late: self
-                .sent
-                .get(sent)
-                .into_iter()
-                .flatten()
-                .map(|sent| sent.late)
-                .max()
-                .unwrap_or_default(),
+            late: self.sent.get(sent).into_iter().flatten().map(|sent| sent.late).max().unwrap_or_default(),
             before: earlier.last().map(|answer| answer.node),
             after: within.last().map(|answer| answer.node),
             first_answer: within.first().map(|answer| answer.at),
@@ -118,31 +107,14 @@ impl Trace {
 
     fn answered_among(&self, sent: &std::ops::Range<usize>) -> usize {
         let answered = self.answers.iter().map(|answer| answer.sequence);
-        answered
-            .filter(|sequence| sent.contains(sequence))
-            .collect::<BTreeSet<_>>()
-            .len()
+        answered.filter(|sequence| sent.contains(sequence)).collect::<BTreeSet<_>>().len()
     }
 
     /// Time counts only while a datagram is unanswered on its way: where the client was held up, nobody was asked.
-    fn longest_gap(
-        &self,
-        earlier: &[Answer],
-        within: &[Answer],
-        from: Instant,
-        to: Instant,
-    ) -> Duration {
+    fn longest_gap(&self, earlier: &[Answer], within: &[Answer], from: Instant, to: Instant) -> Duration {
         let mut heard = from;
-        let mut next = earlier
-            .iter()
-            .map(|answer| answer.sequence + 1)
-            .max()
-            .unwrap_or(0);
-        next = next.max(
-            self.sent
-                .partition_point(|sent| sent.at <= from)
-                .saturating_sub(1),
-        );
+        let mut next = earlier.iter().map(|answer| answer.sequence + 1).max().unwrap_or(0);
+        next = next.max(self.sent.partition_point(|sent| sent.at <= from).saturating_sub(1));
         let mut longest = Duration::ZERO;
         for answer in within {
             longest = longest.max(self.waited(next, heard, answer.at));
@@ -171,16 +143,9 @@ mod tests {
         let mut trace = Trace::default();
         for n in 0..count {
             let at = begin + ms(n);
-            trace.sent(Sent {
-                at,
-                late: Duration::ZERO,
-            });
+            trace.sent(Sent { at, late: Duration::ZERO });
             if let Some(node) = answerer(n) {
-                trace.answered(Answer {
-                    sequence: usize::try_from(n).unwrap(),
-                    node,
-                    at,
-                });
+                trace.answered(Answer { sequence: usize::try_from(n).unwrap(), node, at });
             }
         }
         trace
@@ -226,15 +191,8 @@ mod tests {
         let t0 = crate::clock::now();
         let mut trace = trace(t0, 100, |_| Some(1));
         let late = t0 + ms(600);
-        trace.sent(Sent {
-            at: late,
-            late: ms(500),
-        });
-        trace.answered(Answer {
-            sequence: 100,
-            node: 1,
-            at: late,
-        });
+        trace.sent(Sent { at: late, late: ms(500) });
+        trace.answered(Answer { sequence: 100, node: 1, at: late });
         let reach = trace.reach(t0, late);
         assert_eq!((reach.gap, reach.late), (Duration::ZERO, ms(500)));
     }
@@ -243,12 +201,7 @@ mod tests {
     fn the_first_answer_of_another_is_found() {
         let t0 = crate::clock::now();
         let trace = trace(t0, 100, |n| Some(if n < 50 { 1 } else { 2 }));
-        assert_eq!(
-            trace
-                .first_after(t0, |node| node != 1)
-                .map(|answer| answer.at),
-            Some(t0 + ms(50))
-        );
+        assert_eq!(trace.first_after(t0, |node| node != 1).map(|answer| answer.at), Some(t0 + ms(50)));
         assert_eq!(trace.first_after(t0 + ms(50), |node| node == 1), None);
     }
 }

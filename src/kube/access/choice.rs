@@ -142,26 +142,16 @@ pub fn choose(facts: &[Fact]) -> Choice {
     let ordinary = |fact: &&Fact| !matches!(fact.source, Source::SuperAdmin(_));
     let Some(first) = facts.iter().filter(ordinary).find(usable) else {
         return Choice::Wait(
-            facts
-                .iter()
-                .filter(ordinary)
-                .map(|fact| (fact.source.clone(), fact.file.clone()))
-                .collect(),
+            facts.iter().filter(ordinary).map(|fact| (fact.source.clone(), fact.file.clone())).collect(),
         );
     };
-    let stand_in = facts
-        .iter()
-        .filter(usable)
-        .find(|fact| !ordinary(fact) && fact.standing == Standing::Open);
+    let stand_in =
+        facts.iter().filter(usable).find(|fact| !ordinary(fact) && fact.standing == Standing::Open);
     match (&first.source, first.standing, stand_in) {
-        (Source::Admin(_), Standing::Forbidden, Some(fact)) => Choice::Use {
-            source: fact.source.clone(),
-            reason: Reason::AdminForbidden,
-        },
-        _ => Choice::Use {
-            source: first.source.clone(),
-            reason: Reason::First,
-        },
+        (Source::Admin(_), Standing::Forbidden, Some(fact)) => {
+            Choice::Use { source: fact.source.clone(), reason: Reason::AdminForbidden }
+        }
+        _ => Choice::Use { source: first.source.clone(), reason: Reason::First },
     }
 }
 
@@ -182,32 +172,17 @@ mod tests {
     }
 
     fn fact(source: Source, file: File, standing: Standing) -> Fact {
-        Fact {
-            source,
-            file,
-            standing,
-        }
+        Fact { source, file, standing }
     }
 
     fn first(source: Source) -> Choice {
-        Choice::Use {
-            source,
-            reason: Reason::First,
-        }
+        Choice::Use { source, reason: Reason::First }
     }
 
     #[test]
     fn the_first_ready_candidate_is_chosen_whatever_lies_before_it() {
-        for file in [
-            File::Missing,
-            File::Directory,
-            File::Empty,
-            File::Unusable("not YAML".into()),
-        ] {
-            let facts = [
-                fact(admin(), file, Standing::Open),
-                fact(k3s(), File::Ready, Standing::Open),
-            ];
+        for file in [File::Missing, File::Directory, File::Empty, File::Unusable("not YAML".into())] {
+            let facts = [fact(admin(), file, Standing::Open), fact(k3s(), File::Ready, Standing::Open)];
             assert_eq!(choose(&facts), first(k3s()));
         }
     }
@@ -219,38 +194,24 @@ mod tests {
             fact(super_admin(), File::Missing, Standing::Open),
             fact(k3s(), File::Empty, Standing::Open),
         ];
-        assert_eq!(
-            choose(&facts),
-            Choice::Wait(vec![(admin(), File::Directory), (k3s(), File::Empty)])
-        );
+        assert_eq!(choose(&facts), Choice::Wait(vec![(admin(), File::Directory), (k3s(), File::Empty)]));
     }
 
     #[test]
     fn the_super_admin_file_stands_in_only_while_the_ordinary_one_is_forbidden() {
         let both = |standing| {
-            [
-                fact(admin(), File::Ready, standing),
-                fact(super_admin(), File::Ready, Standing::Open),
-            ]
+            [fact(admin(), File::Ready, standing), fact(super_admin(), File::Ready, Standing::Open)]
         };
         assert_eq!(choose(&both(Standing::Open)), first(admin()));
-        let stand_in = Choice::Use {
-            source: super_admin(),
-            reason: Reason::AdminForbidden,
-        };
+        let stand_in = Choice::Use { source: super_admin(), reason: Reason::AdminForbidden };
         assert_eq!(choose(&both(Standing::Forbidden)), stand_in);
     }
 
     #[test]
     fn a_forbidden_file_stays_the_choice_where_nothing_can_stand_in() {
-        for (file, standing) in [
-            (File::Missing, Standing::Open),
-            (File::Ready, Standing::Forbidden),
-        ] {
-            let facts = [
-                fact(admin(), File::Ready, Standing::Forbidden),
-                fact(super_admin(), file, standing),
-            ];
+        for (file, standing) in [(File::Missing, Standing::Open), (File::Ready, Standing::Forbidden)] {
+            let facts =
+                [fact(admin(), File::Ready, Standing::Forbidden), fact(super_admin(), file, standing)];
             assert_eq!(choose(&facts), first(admin()));
         }
     }

@@ -51,34 +51,17 @@ pub enum Condition {
 
 impl Condition {
     pub(super) fn failed(source: &Source, endpoint: &str, failure: &Failure) -> Self {
-        let (source, endpoint, error) =
-            (source.to_string(), endpoint.to_owned(), failure.to_string());
+        let (source, endpoint, error) = (source.to_string(), endpoint.to_owned(), failure.to_string());
         match failure.code() {
-            None => Self::Unreachable {
-                source,
-                endpoint,
-                error,
-            },
-            Some(401 | 403) => Self::Refused {
-                source,
-                endpoint,
-                error,
-            },
-            Some(_) => Self::NotReady {
-                source,
-                endpoint,
-                error,
-            },
+            None => Self::Unreachable { source, endpoint, error },
+            Some(401 | 403) => Self::Refused { source, endpoint, error },
+            Some(_) => Self::NotReady { source, endpoint, error },
         }
     }
 
     pub(super) fn connected(source: &Source, endpoint: &str, reason: Reason, why: Why) -> Self {
         let because = format!("{reason}; {why}");
-        Self::Connected {
-            source: source.to_string(),
-            endpoint: endpoint.to_owned(),
-            because,
-        }
+        Self::Connected { source: source.to_string(), endpoint: endpoint.to_owned(), because }
     }
 }
 
@@ -87,30 +70,16 @@ impl fmt::Display for Condition {
         match self {
             Self::Waiting(candidates) => {
                 f.write_str("no credentials yet")?;
-                candidates
-                    .iter()
-                    .try_for_each(|(source, file)| write!(f, "; {source} {file}"))
+                candidates.iter().try_for_each(|(source, file)| write!(f, "; {source} {file}"))
             }
-            Self::Unreachable {
-                source,
-                endpoint,
-                error,
-            } => write!(f, "{endpoint} unreachable with {source}: {error}"),
-            Self::Refused {
-                source,
-                endpoint,
-                error,
-            } => write!(f, "{endpoint} refuses {source}: {error}"),
-            Self::NotReady {
-                source,
-                endpoint,
-                error,
-            } => write!(f, "{endpoint} not ready for {source}: {error}"),
-            Self::Connected {
-                source,
-                endpoint,
-                because,
-            } => {
+            Self::Unreachable { source, endpoint, error } => {
+                write!(f, "{endpoint} unreachable with {source}: {error}")
+            }
+            Self::Refused { source, endpoint, error } => write!(f, "{endpoint} refuses {source}: {error}"),
+            Self::NotReady { source, endpoint, error } => {
+                write!(f, "{endpoint} not ready for {source}: {error}")
+            }
+            Self::Connected { source, endpoint, because } => {
                 write!(f, "connected to {endpoint} with {source} ({because})")
             }
         }
@@ -124,44 +93,16 @@ pub fn log(condition: &Condition) {
         Condition::Waiting(_) => {
             tracing::info!(%condition, next = NEXT, "waiting for API credentials")
         }
-        Condition::Unreachable {
-            source,
-            endpoint,
-            error,
-        } => {
-            tracing::info!(
-                source,
-                endpoint,
-                error,
-                next = NEXT,
-                "API server unreachable"
-            );
+        Condition::Unreachable { source, endpoint, error } => {
+            tracing::info!(source, endpoint, error, next = NEXT, "API server unreachable");
         }
-        Condition::Refused {
-            source,
-            endpoint,
-            error,
-        } => {
-            tracing::warn!(
-                source,
-                endpoint,
-                error,
-                next = NEXT,
-                "API server refuses the credentials"
-            );
+        Condition::Refused { source, endpoint, error } => {
+            tracing::warn!(source, endpoint, error, next = NEXT, "API server refuses the credentials");
         }
-        Condition::NotReady {
-            source,
-            endpoint,
-            error,
-        } => {
+        Condition::NotReady { source, endpoint, error } => {
             tracing::info!(source, endpoint, error, next = NEXT, "API server not ready");
         }
-        Condition::Connected {
-            source,
-            endpoint,
-            because,
-        } => {
+        Condition::Connected { source, endpoint, because } => {
             tracing::info!(source, endpoint, because, "API server connected");
         }
     }

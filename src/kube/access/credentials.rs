@@ -31,12 +31,7 @@ impl Fingerprint {
         Self(
             paths
                 .iter()
-                .map(|path| {
-                    (
-                        path.clone(),
-                        std::fs::metadata(path).ok().map(|meta| identity(&meta)),
-                    )
-                })
+                .map(|path| (path.clone(), std::fs::metadata(path).ok().map(|meta| identity(&meta))))
                 .collect(),
         )
     }
@@ -86,23 +81,14 @@ async fn kubeconfig(path: &Path) -> Result<(Config, Fingerprint), String> {
     let parsed = Kubeconfig::read_from(path).map_err(|error| safe(&error))?;
     let options = KubeConfigOptions::default();
     let referenced = Fingerprint::of(&referenced(&parsed));
-    let config = Config::from_custom_kubeconfig(parsed, &options)
-        .await
-        .map_err(|error| safe(&error))?;
+    let config = Config::from_custom_kubeconfig(parsed, &options).await.map_err(|error| safe(&error))?;
     Ok((config, Fingerprint([before.0, referenced.0].concat())))
 }
 
 /// kube itself reads the token and the CA again every minute.
-fn service_account(
-    token: &Path,
-    in_cluster: Option<&InCluster>,
-) -> Result<(Config, Fingerprint), String> {
+fn service_account(token: &Path, in_cluster: Option<&InCluster>) -> Result<(Config, Fingerprint), String> {
     let server = in_cluster.ok_or("KUBERNETES_SERVICE_HOST is not set")?;
-    let host = if server.host.contains(':') {
-        format!("[{}]", server.host)
-    } else {
-        server.host.clone()
-    };
+    let host = if server.host.contains(':') { format!("[{}]", server.host) } else { server.host.clone() };
     let url = format!("https://{host}:{}", server.port);
     let mut config = Config::new(url.parse().map_err(|_| format!("{url} is not a URL"))?);
     config.root_cert = Some(Vec::new());
@@ -112,17 +98,10 @@ fn service_account(
 }
 
 fn referenced(kubeconfig: &Kubeconfig) -> Vec<PathBuf> {
-    let clusters = kubeconfig
-        .clusters
-        .iter()
-        .filter_map(|named| named.cluster.as_ref());
-    let users = kubeconfig
-        .auth_infos
-        .iter()
-        .filter_map(|named| named.auth_info.as_ref());
-    let files = clusters
-        .filter_map(|cluster| cluster.certificate_authority.clone())
-        .chain(users.flat_map(|user| {
+    let clusters = kubeconfig.clusters.iter().filter_map(|named| named.cluster.as_ref());
+    let users = kubeconfig.auth_infos.iter().filter_map(|named| named.auth_info.as_ref());
+    let files =
+        clusters.filter_map(|cluster| cluster.certificate_authority.clone()).chain(users.flat_map(|user| {
             [&user.client_certificate, &user.client_key, &user.token_file]
                 .into_iter()
                 .flatten()
@@ -133,6 +112,7 @@ fn referenced(kubeconfig: &Kubeconfig) -> Vec<PathBuf> {
 }
 
 /// What is wrong, in words that cannot contain a key or a token: parsers quote their input.
+#[expect(clippy::wildcard_enum_match_arm, reason = "another crate's enum, of which we know enough")]
 fn safe(error: &KubeconfigError) -> String {
     match error {
         KubeconfigError::ReadConfig(source, _) => io_text(source),
@@ -142,9 +122,7 @@ fn safe(error: &KubeconfigError) -> String {
         KubeconfigError::LoadClusterOfContext(name) => format!("cluster {name} is missing"),
         KubeconfigError::MissingClusterUrl => "the cluster has no server".into(),
         KubeconfigError::ParseClusterUrl(_) => "the cluster's server is not a URL".into(),
-        KubeconfigError::LoadCertificateAuthority(_) => {
-            "the certificate authority cannot be read".into()
-        }
+        KubeconfigError::LoadCertificateAuthority(_) => "the certificate authority cannot be read".into(),
         KubeconfigError::LoadClientCertificate(_) => "the client certificate cannot be read".into(),
         KubeconfigError::LoadClientKey(_) => "the client key cannot be read".into(),
         KubeconfigError::ParseCertificates(_) => "the certificate authority is not PEM".into(),
@@ -153,13 +131,7 @@ fn safe(error: &KubeconfigError) -> String {
 }
 
 fn identity(meta: &Metadata) -> Identity {
-    (
-        meta.dev(),
-        meta.ino(),
-        meta.len(),
-        meta.mtime(),
-        meta.mtime_nsec(),
-    )
+    (meta.dev(), meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec())
 }
 
 const LARGEST: u64 = 1 << 20;

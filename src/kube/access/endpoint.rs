@@ -47,18 +47,11 @@ pub struct EndpointSettings {
 
 /// The address for credentials from `source` that name `server`.
 #[must_use]
-pub fn endpoint(
-    source: &Source,
-    server: &Uri,
-    named: Option<&str>,
-    settings: &EndpointSettings,
-) -> Endpoint {
+pub fn endpoint(source: &Source, server: &Uri, named: Option<&str>, settings: &EndpointSettings) -> Endpoint {
     if let Some(addr) = &settings.kubernetes_addr {
         return configured(addr, server, named, settings);
     }
-    let why = if host_ip(server.host().unwrap_or_default())
-        .is_some_and(|ip| settings.vips.contains(&ip))
-    {
+    let why = if host_ip(server.host().unwrap_or_default()).is_some_and(|ip| settings.vips.contains(&ip)) {
         Why::VipInCredentials
     } else if settings.control_plane && from_kubeadm(source) {
         Why::ControlPlaneNode
@@ -69,7 +62,7 @@ pub fn endpoint(
             why: Why::AsGiven,
         };
     };
-    let port = settings.api_port.or(server.port_u16()).unwrap_or(API_PORT);
+    let port = settings.api_port.or_else(|| server.port_u16()).unwrap_or(API_PORT);
     let scheme = server.scheme_str().unwrap_or("https");
     local(format!("{scheme}://127.0.0.1:{port}"), why)
 }
@@ -88,43 +81,23 @@ impl fmt::Display for Why {
 /// kubeadm's certificates name `kubernetes`, but not 127.0.0.1.
 fn local(url: String, why: Why) -> Endpoint {
     let tls_server_name = url.starts_with("https:").then(|| "kubernetes".to_owned());
-    Endpoint {
-        url,
-        tls_server_name,
-        why,
-    }
+    Endpoint { url, tls_server_name, why }
 }
 
-fn configured(
-    addr: &str,
-    server: &Uri,
-    named: Option<&str>,
-    settings: &EndpointSettings,
-) -> Endpoint {
-    let url = if addr.contains("://") {
-        addr.to_owned()
-    } else {
-        complete(addr, server, settings)
-    };
-    let host = url
-        .parse::<Uri>()
-        .ok()
-        .and_then(|uri| uri.host().map(str::to_owned));
+fn configured(addr: &str, server: &Uri, named: Option<&str>, settings: &EndpointSettings) -> Endpoint {
+    let url = if addr.contains("://") { addr.to_owned() } else { complete(addr, server, settings) };
+    let host = url.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));
     match host {
         Some(host) if named.is_none() && host_ip(&host).is_some_and(|ip| ip.is_loopback()) => {
             local(url, Why::Configured)
         }
-        _ => Endpoint {
-            url,
-            tls_server_name: named.map(str::to_owned),
-            why: Why::Configured,
-        },
+        _ => Endpoint { url, tls_server_name: named.map(str::to_owned), why: Why::Configured },
     }
 }
 
 fn complete(addr: &str, server: &Uri, settings: &EndpointSettings) -> String {
     let scheme = server.scheme_str().unwrap_or("https");
-    let port = settings.api_port.or(server.port_u16()).unwrap_or(API_PORT);
+    let port = settings.api_port.or_else(|| server.port_u16()).unwrap_or(API_PORT);
     match addr.parse::<IpAddr>() {
         Ok(IpAddr::V6(ip)) => format!("{scheme}://[{ip}]:{port}"),
         Ok(IpAddr::V4(ip)) => format!("{scheme}://{ip}:{port}"),
@@ -134,16 +107,11 @@ fn complete(addr: &str, server: &Uri, settings: &EndpointSettings) -> String {
 }
 
 fn has_port(addr: &str) -> bool {
-    addr.rsplit_once(':')
-        .is_some_and(|(_, port)| port.parse::<u16>().is_ok())
+    addr.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok())
 }
 
 fn from_kubeadm(source: &Source) -> bool {
-    let kubeadm = |name| {
-        source
-            .path()
-            .ends_with("etc/kubernetes".to_owned() + "/" + name)
-    };
+    let kubeadm = |name| source.path().ends_with("etc/kubernetes".to_owned() + "/" + name);
     match source {
         Source::Admin(_) | Source::SuperAdmin(_) => true,
         Source::Configured(_) | Source::Environment(_) => {
@@ -154,10 +122,7 @@ fn from_kubeadm(source: &Source) -> bool {
 }
 
 fn host_ip(host: &str) -> Option<IpAddr> {
-    host.trim_start_matches('[')
-        .trim_end_matches(']')
-        .parse()
-        .ok()
+    host.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
 const API_PORT: u16 = 6443;
@@ -174,16 +139,9 @@ mod tests {
         }
     }
 
-    fn dial(
-        source: Source,
-        server: &str,
-        settings: &EndpointSettings,
-    ) -> (String, Option<String>, Why) {
-        let Endpoint {
-            url,
-            tls_server_name,
-            why,
-        } = endpoint(&source, &server.parse().unwrap(), None, settings);
+    fn dial(source: Source, server: &str, settings: &EndpointSettings) -> (String, Option<String>, Why) {
+        let Endpoint { url, tls_server_name, why } =
+            endpoint(&source, &server.parse().unwrap(), None, settings);
         (url, tls_server_name, why)
     }
 
@@ -201,51 +159,28 @@ mod tests {
 
     #[test]
     fn kubeadms_files_on_a_control_plane_node_lead_to_the_local_server() {
-        let local = (
-            "https://127.0.0.1:6443".into(),
-            named(),
-            Why::ControlPlaneNode,
-        );
-        assert_eq!(
-            dial(admin(), "https://lb.example.org:6443", &settings()),
-            local
-        );
+        let local = ("https://127.0.0.1:6443".into(), named(), Why::ControlPlaneNode);
+        assert_eq!(dial(admin(), "https://lb.example.org:6443", &settings()), local);
         let configured = Source::Configured("/etc/kubernetes/super-admin.conf".into());
-        assert_eq!(
-            dial(configured, "https://lb.example.org:6443", &settings()),
-            local
-        );
+        assert_eq!(dial(configured, "https://lb.example.org:6443", &settings()), local);
     }
 
     #[test]
     fn credentials_that_name_our_vip_lead_to_the_local_server_wherever_they_come_from() {
-        let local = (
-            "https://127.0.0.1:8443".into(),
-            named(),
-            Why::VipInCredentials,
-        );
+        let local = ("https://127.0.0.1:8443".into(), named(), Why::VipInCredentials);
         assert_eq!(dial(home(), "https://10.0.0.100:8443", &settings()), local);
         assert_eq!(dial(home(), "https://[fd00::100]:8443", &settings()), local);
     }
 
     #[test]
     fn the_configured_port_wins_over_the_one_in_the_credentials() {
-        let settings = EndpointSettings {
-            api_port: Some(6444),
-            ..settings()
-        };
-        assert_eq!(
-            dial(admin(), "https://10.0.0.100:443", &settings).0,
-            "https://127.0.0.1:6444"
-        );
+        let settings = EndpointSettings { api_port: Some(6444), ..settings() };
+        assert_eq!(dial(admin(), "https://10.0.0.100:443", &settings).0, "https://127.0.0.1:6444");
     }
 
     #[test]
     fn a_server_without_a_port_is_found_at_the_usual_one() {
-        assert_eq!(
-            dial(admin(), "https://10.0.0.100", &settings()).0,
-            "https://127.0.0.1:6443"
-        );
+        assert_eq!(dial(admin(), "https://10.0.0.100", &settings()).0, "https://127.0.0.1:6443");
     }
 
     #[test]
@@ -258,10 +193,7 @@ mod tests {
 
     #[test]
     fn a_worker_dials_what_kubeadms_file_says() {
-        let worker = EndpointSettings {
-            control_plane: false,
-            ..settings()
-        };
+        let worker = EndpointSettings { control_plane: false, ..settings() };
         let given = ("https://10.0.0.1:6443/".into(), None, Why::AsGiven);
         assert_eq!(dial(admin(), "https://10.0.0.1:6443", &worker), given);
     }
@@ -278,15 +210,9 @@ mod tests {
             ("http://10.0.0.7:8080", "http://10.0.0.7:8080", None),
         ];
         for (addr, url, name) in cases {
-            let settings = EndpointSettings {
-                kubernetes_addr: Some(addr.into()),
-                ..settings()
-            };
+            let settings = EndpointSettings { kubernetes_addr: Some(addr.into()), ..settings() };
             let expected = (url.to_owned(), name, Why::Configured);
-            assert_eq!(
-                dial(admin(), "https://10.0.0.100:6443", &settings),
-                expected
-            );
+            assert_eq!(dial(admin(), "https://10.0.0.100:6443", &settings), expected);
         }
     }
 }

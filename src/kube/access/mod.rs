@@ -70,14 +70,7 @@ impl Connection {
     #[must_use]
     pub fn of(lease: Client, watch: Client, endpoint: &str, generation: u64) -> Self {
         let (source, endpoint) = ("given".to_owned(), endpoint.to_owned());
-        Self {
-            lease,
-            watch,
-            source,
-            endpoint,
-            generation,
-            trouble: Arc::new(Notify::new()),
-        }
+        Self { lease, watch, source, endpoint, generation, trouble: Arc::new(Notify::new()) }
     }
 
     /// Something is wrong with it: it is tested at once, and replaced where the credentials are to blame.
@@ -88,16 +81,8 @@ impl Connection {
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            source,
-            endpoint,
-            generation,
-            ..
-        } = self;
-        write!(
-            f,
-            "Connection({endpoint} with {source}, generation {generation})"
-        )
+        let Self { source, endpoint, generation, .. } = self;
+        write!(f, "Connection({endpoint} with {source}, generation {generation})")
     }
 }
 
@@ -126,9 +111,7 @@ pub async fn run(
             Ok(None) => None,
             Err(condition) => Some(condition),
         };
-        let condition = failed
-            .as_ref()
-            .or(current.as_ref().map(|found| &found.condition));
+        let condition = failed.as_ref().or_else(|| current.as_ref().map(|found| &found.condition));
         if let Some(condition) = condition.filter(|now| told.as_ref() != Some(*now)) {
             on_change(condition);
             told = Some(condition.clone());
@@ -137,22 +120,11 @@ pub async fn run(
             clock::pause(retry).await;
             (cause, retry) = (Cause::Trouble, (retry * 2).min(RETRY_MAX));
         } else {
-            let poll = if current.as_ref().is_some_and(stands_in) {
-                STAND_IN_POLL
-            } else {
-                POLL
-            };
+            let poll = if current.as_ref().is_some_and(stands_in) { STAND_IN_POLL } else { POLL };
             // Whoever complains in every round must not make us ask in every round.
             clock::pause(RETRY_MIN).await;
             let woken = timeout(poll, trouble.notified()).await;
-            (cause, retry) = (
-                if woken.is_ok() {
-                    Cause::Trouble
-                } else {
-                    Cause::Poll
-                },
-                RETRY_MIN,
-            );
+            (cause, retry) = (if woken.is_ok() { Cause::Trouble } else { Cause::Poll }, RETRY_MIN);
         }
     }
 }
@@ -178,21 +150,14 @@ async fn step(
         return seek(settings).await.map(Some);
     }
     match cause {
-        Cause::Poll if stands_in(current) => Ok(seek(settings)
-            .await
-            .ok()
-            .filter(|found| found.source != current.source)),
+        Cause::Poll if stands_in(current) => {
+            Ok(seek(settings).await.ok().filter(|found| found.source != current.source))
+        }
         Cause::Poll => Ok(None),
         Cause::Trouble => match test(settings, &current.lease).await {
             Ok(()) => Ok(None),
-            Err(failure) if matches!(failure.code(), Some(401 | 403)) => {
-                seek(settings).await.map(Some)
-            }
-            Err(failure) => Err(Condition::failed(
-                &current.source,
-                &current.endpoint.url,
-                &failure,
-            )),
+            Err(failure) if matches!(failure.code(), Some(401 | 403)) => seek(settings).await.map(Some),
+            Err(failure) => Err(Condition::failed(&current.source, &current.endpoint.url, &failure)),
         },
     }
 }
@@ -214,11 +179,7 @@ fn connection(found: &Found, generation: u64, trouble: &Arc<Notify>) -> Connecti
 
 fn publish(out: &watch::Sender<Option<Connection>>, connection: Connection) {
     if connection.generation > 1 {
-        tracing::info!(
-            source = connection.source,
-            generation = connection.generation,
-            "API clients renewed"
-        );
+        tracing::info!(source = connection.source, generation = connection.generation, "API clients renewed");
     }
     out.send_replace(Some(connection));
 }
@@ -228,4 +189,4 @@ const POLL: Duration = Duration::from_secs(5);
 const STAND_IN_POLL: Duration = Duration::from_secs(3);
 const RETRY_MIN: Duration = Duration::from_millis(100);
 /// An API server that appears has to be noticed within a second.
-const RETRY_MAX: Duration = Duration::from_millis(900);
+const RETRY_MAX: Duration = Duration::from_millis(500);

@@ -41,9 +41,7 @@ pub(super) async fn seek(settings: &AccessSettings) -> Result<Found, Condition> 
         match outcome {
             Ok(found) => return Ok(found),
             Err(Rejection::Failed(condition)) => return Err(condition),
-            Err(Rejection::Unusable(why)) => {
-                tried.for_each(|fact| fact.file = File::Unusable(why.clone()))
-            }
+            Err(Rejection::Unusable(why)) => tried.for_each(|fact| fact.file = File::Unusable(why.clone())),
             Err(Rejection::Forbidden(condition)) => {
                 tried.for_each(|fact| fact.standing = Standing::Forbidden);
                 forbidden.get_or_insert(condition);
@@ -52,14 +50,12 @@ pub(super) async fn seek(settings: &AccessSettings) -> Result<Found, Condition> 
     }
 }
 
-/// Credentials work where the Lease can be read, whether it exists or not.
+/// Credentials work where the Lease can be read, whether it exists or not. A 404 counts only with the
+/// reason `NotFound`: an API server that is still starting says plain 404 for groups it does not serve yet.
 pub(super) async fn test(settings: &AccessSettings, client: &Client) -> Result<(), Failure> {
     let api = Api::<Lease>::namespaced(client.clone(), &settings.lease.namespace);
     let answer = timeout(settings.read_timeout, api.get_opt(&settings.lease.name)).await;
-    answer
-        .map_err(|_| Failure::TimedOut)?
-        .map(|_| ())
-        .map_err(Failure::from)
+    answer.map_err(|_| Failure::TimedOut)?.map(|_| ()).map_err(Failure::from)
 }
 
 enum Rejection {
@@ -71,29 +67,16 @@ enum Rejection {
     Failed(Condition),
 }
 
-async fn attempt(
-    settings: &AccessSettings,
-    source: &Source,
-    reason: Reason,
-) -> Result<Found, Rejection> {
-    let (mut config, fingerprint) = load(source, settings.in_cluster.as_ref())
-        .await
-        .map_err(Rejection::Unusable)?;
+async fn attempt(settings: &AccessSettings, source: &Source, reason: Reason) -> Result<Found, Rejection> {
+    let (mut config, fingerprint) =
+        load(source, settings.in_cluster.as_ref()).await.map_err(Rejection::Unusable)?;
     let endpoint = redirect(settings, source, &mut config).map_err(Rejection::Unusable)?;
-    let client =
-        || client::build(&config, settings.connect_timeout).map_err(|error| unusable(&error));
+    let client = || client::build(&config, settings.connect_timeout).map_err(|error| unusable(&error));
     let (lease, watch) = (client()?, client()?);
     match test(settings, &lease).await {
         Ok(()) => {
             let condition = Condition::connected(source, &endpoint.url, reason, endpoint.why);
-            Ok(Found {
-                source: source.clone(),
-                endpoint,
-                fingerprint,
-                lease,
-                watch,
-                condition,
-            })
+            Ok(Found { source: source.clone(), endpoint, fingerprint, lease, watch, condition })
         }
         Err(failure) => {
             let condition = Condition::failed(source, &endpoint.url, &failure);
@@ -106,22 +89,16 @@ async fn attempt(
     }
 }
 
-fn redirect(
-    settings: &AccessSettings,
-    source: &Source,
-    config: &mut Config,
-) -> Result<Endpoint, String> {
+fn redirect(settings: &AccessSettings, source: &Source, config: &mut Config) -> Result<Endpoint, String> {
     let named = config.tls_server_name.as_deref();
     let endpoint = endpoint(source, &config.cluster_url, named, &settings.endpoint);
-    config.cluster_url = endpoint
-        .url
-        .parse()
-        .map_err(|_| format!("{} is not a URL", endpoint.url))?;
+    config.cluster_url = endpoint.url.parse().map_err(|_| format!("{} is not a URL", endpoint.url))?;
     config.tls_server_name.clone_from(&endpoint.tls_server_name);
     Ok(endpoint)
 }
 
 /// Errors of PEM and base64 parsers can quote what they parse: only those of TLS are passed on.
+#[expect(clippy::wildcard_enum_match_arm, reason = "another crate's enum, of which we know enough")]
 fn unusable(error: &kube::Error) -> Rejection {
     Rejection::Unusable(match error {
         kube::Error::RustlsTls(_) => innermost(error),
@@ -136,11 +113,7 @@ fn candidates(settings: &AccessSettings) -> Vec<Source> {
         return vec![Source::Configured(path.clone())];
     }
     let at = |path: &str| settings.root.join(path);
-    let environment = settings
-        .environment
-        .iter()
-        .cloned()
-        .map(Source::Environment);
+    let environment = settings.environment.iter().cloned().map(Source::Environment);
     let files = [
         Source::Admin(at("etc/kubernetes/admin.conf")),
         Source::SuperAdmin(at("etc/kubernetes/super-admin.conf")),
@@ -148,25 +121,11 @@ fn candidates(settings: &AccessSettings) -> Vec<Source> {
         Source::Rke2(at("etc/rancher/rke2/rke2.yaml")),
     ];
     let token = "var/run/secrets/kubernetes.io/serviceaccount/token";
-    let in_cluster = settings
-        .in_cluster
-        .iter()
-        .map(|_| Source::InCluster(at(token)));
-    let home = settings
-        .home
-        .iter()
-        .map(|home| Source::Home(home.join(".kube/config")));
-    environment
-        .chain(files)
-        .chain(in_cluster)
-        .chain(home)
-        .collect()
+    let in_cluster = settings.in_cluster.iter().map(|_| Source::InCluster(at(token)));
+    let home = settings.home.iter().map(|home| Source::Home(home.join(".kube/config")));
+    environment.chain(files).chain(in_cluster).chain(home).collect()
 }
 
 fn fact(source: Source) -> Fact {
-    Fact {
-        file: inspect(&source),
-        source,
-        standing: Standing::Open,
-    }
+    Fact { file: inspect(&source), source, standing: Standing::Open }
 }

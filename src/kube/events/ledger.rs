@@ -23,6 +23,8 @@ pub(super) struct Post {
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     entries: BTreeMap<Key, Entry>,
+    /// The newest wall clock that names an Event: no two may have the same.
+    newest: i64,
 }
 
 /// Repetitions are of the same reason about the same subject, whatever the rest of the text says.
@@ -50,35 +52,21 @@ impl Ledger {
         let key = (notice.reason, notice.subject.clone());
         let old = self.entries.remove(&key).filter(|entry| entry.goes_on(now));
         if old.is_none() && self.entries.len() >= CAPACITY {
-            let quietest = self
-                .entries
-                .iter()
-                .min_by_key(|(_, entry)| entry.seen_at)
-                .map(|(key, _)| key.clone());
+            let quietest =
+                self.entries.iter().min_by_key(|(_, entry)| entry.seen_at).map(|(key, _)| key.clone());
             quietest.and_then(|key| self.entries.remove(&key));
         }
+        self.newest = wall.max(self.newest.saturating_add(1));
+        let wall = self.newest;
         let (first_seen, count, told) =
             old.map_or((wall, 0, None), |old| (old.first_seen, old.count, old.told));
         let count = count.saturating_add(1);
-        self.entries.insert(
-            key,
-            Entry {
-                notice,
-                first_seen,
-                last_seen: wall,
-                seen_at: now,
-                count,
-                told,
-            },
-        );
+        self.entries.insert(key, Entry { notice, first_seen, last_seen: wall, seen_at: now, count, told });
     }
 
     /// What is to be written now, the oldest first.
     pub(super) fn due(&self, now: Instant) -> Option<Post> {
-        let due = self
-            .entries
-            .values()
-            .filter(|entry| entry.due().is_some_and(|at| at <= now));
+        let due = self.entries.values().filter(|entry| entry.due().is_some_and(|at| at <= now));
         due.min_by_key(|entry| entry.seen_at).map(|entry| Post {
             notice: entry.notice.clone(),
             first_seen: entry.first_seen,
@@ -97,10 +85,7 @@ impl Ledger {
     pub(super) fn told(&mut self, now: Instant, post: &Post) {
         let key = (post.notice.reason, post.notice.subject.clone());
         if let Some(entry) = self.entries.get_mut(&key) {
-            entry.told = Some(Told {
-                at: now,
-                count: post.count,
-            });
+            entry.told = Some(Told { at: now, count: post.count });
         }
     }
 
@@ -139,21 +124,11 @@ mod tests {
     use crate::clock;
 
     fn conflict(subject: &str, note: &str) -> Notice {
-        Notice {
-            reason: Reason::VipConflict,
-            subject: subject.into(),
-            note: note.into(),
-        }
+        Notice { reason: Reason::VipConflict, subject: subject.into(), note: note.into() }
     }
 
     fn post(note: &str, first_seen: i64, last_seen: i64, count: i32, known: bool) -> Option<Post> {
-        Some(Post {
-            notice: conflict("10.0.0.100", note),
-            first_seen,
-            last_seen,
-            count,
-            known,
-        })
+        Some(Post { notice: conflict("10.0.0.100", note), first_seen, last_seen, count, known })
     }
 
     #[test]

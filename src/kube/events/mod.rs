@@ -57,11 +57,7 @@ impl Events {
 
     /// Tells it, or not: an Event is never worth waiting for.
     pub fn tell(&self, reason: Reason, subject: impl fmt::Display, note: impl Into<String>) {
-        let notice = Notice {
-            reason,
-            subject: subject.to_string(),
-            note: note.into(),
-        };
+        let notice = Notice { reason, subject: subject.to_string(), note: note.into() };
         if self.0.try_send(notice).is_err() {
             debug!("event dropped");
         }
@@ -109,7 +105,8 @@ pub async fn publish(
     let mut open = true;
     loop {
         let now = clock::now();
-        if writing.is_empty() && troubles.over(now) {
+        let hurry = !open && !troubles.failing;
+        if writing.is_empty() && (hurry || troubles.over(now)) {
             let connection = connections.borrow().clone();
             match (connection, ledger.due(now)) {
                 (Some(connection), Some(post)) => {
@@ -122,9 +119,7 @@ pub async fn publish(
         if !open && writing.is_empty() {
             return;
         }
-        let due = ledger
-            .deadline()
-            .map(|at| troubles.until.map_or(at, |until| at.max(until)));
+        let due = ledger.deadline().map(|at| troubles.until.map_or(at, |until| at.max(until)));
         tokio::select! {
             notice = notices.recv(), if open => match notice {
                 Some(notice) => ledger.observe(clock::now(), clock::wall_micros(), notice),
@@ -143,6 +138,7 @@ pub async fn publish(
 #[derive(Debug, Default)]
 struct Troubles {
     until: Option<std::time::Instant>,
+    failing: bool,
     told: Option<u16>,
 }
 
@@ -153,6 +149,7 @@ impl Troubles {
 
     fn wait(&mut self, now: std::time::Instant) {
         self.until = Some(now + RETRY);
+        self.failing = true;
     }
 
     fn settle(&mut self, ledger: &mut Ledger, post: &Post, result: Result<(), Failure>) {
@@ -160,6 +157,7 @@ impl Troubles {
         let Err(failure) = result else {
             ledger.told(now, post);
             self.until = Some(now + GAP);
+            self.failing = false;
             if self.told.take().is_some() {
                 info!("events are accepted again");
             }
@@ -184,9 +182,7 @@ impl Troubles {
 async fn write(connection: Connection, node: String, post: Post) -> (Post, Result<(), Failure>) {
     let api = Api::<Event>::namespaced(connection.lease, NAMESPACE);
     let result = timeout(LIMIT, send(&api, &node, &post)).await;
-    let result = result
-        .map_err(|_| Failure::TimedOut)
-        .and_then(|sent| sent.map_err(Failure::from));
+    let result = result.map_err(|_| Failure::TimedOut).and_then(|sent| sent.map_err(Failure::from));
     (post, result)
 }
 
@@ -195,10 +191,7 @@ async fn send(api: &Api<Event>, node: &str, post: &Post) -> kube::Result<()> {
     if post.known {
         let name = event.metadata.name.clone().unwrap_or_default();
         let series = serde_json::json!({ "series": event.series, "note": event.note });
-        return api
-            .patch(&name, &PatchParams::default(), &Patch::Merge(series))
-            .await
-            .map(|_| ());
+        return api.patch(&name, &PatchParams::default(), &Patch::Merge(series)).await.map(|_| ());
     }
     api.create(&PostParams::default(), &event).await.map(|_| ())
 }
@@ -206,19 +199,11 @@ async fn send(api: &Api<Event>, node: &str, post: &Post) -> kube::Result<()> {
 fn event(node: &str, post: &Post) -> Event {
     let mut event = Event::default();
     event.metadata.namespace = Some(NAMESPACE.into());
-    event.metadata.name =
-        Some(format!("{node}.{}-{:x}", post.notice.reason, post.first_seen).to_lowercase());
+    event.metadata.name = Some(format!("{node}.{}-{:x}", post.notice.reason, post.first_seen).to_lowercase());
     event.event_time = micro_time(post.first_seen);
     event.reason = Some(post.notice.reason.to_string());
     event.action = Some(post.notice.reason.action().into());
-    event.type_ = Some(
-        if post.notice.reason.warns() {
-            "Warning"
-        } else {
-            "Normal"
-        }
-        .into(),
-    );
+    event.type_ = Some(if post.notice.reason.warns() { "Warning" } else { "Normal" }.into());
     event.note = Some(post.notice.note.chars().take(NOTE).collect());
     event.reporting_controller = Some("vipcast".into());
     event.reporting_instance = Some(node.to_owned());
@@ -230,13 +215,9 @@ fn event(node: &str, post: &Post) -> Event {
         uid: Some(node.to_owned()),
         ..ObjectReference::default()
     });
-    event.series =
-        micro_time(post.last_seen)
-            .filter(|_| post.count > 1)
-            .map(|last_observed_time| EventSeries {
-                count: post.count,
-                last_observed_time,
-            });
+    event.series = micro_time(post.last_seen)
+        .filter(|_| post.count > 1)
+        .map(|last_observed_time| EventSeries { count: post.count, last_observed_time });
     event
 }
 
@@ -270,18 +251,12 @@ mod tests {
 
     type Seen = Arc<Mutex<Vec<Value>>>;
 
-    async fn accept(
-        State(seen): State<Seen>,
-        Json(event): Json<Value>,
-    ) -> (StatusCode, Json<Value>) {
+    async fn accept(State(seen): State<Seen>, Json(event): Json<Value>) -> (StatusCode, Json<Value>) {
         seen.lock().unwrap().push(event.clone());
         (StatusCode::CREATED, Json(event))
     }
 
-    async fn forbid(
-        State(seen): State<Seen>,
-        Json(event): Json<Value>,
-    ) -> (StatusCode, Json<Value>) {
+    async fn forbid(State(seen): State<Seen>, Json(event): Json<Value>) -> (StatusCode, Json<Value>) {
         seen.lock().unwrap().push(event);
         (
             StatusCode::FORBIDDEN,
@@ -292,18 +267,13 @@ mod tests {
     #[tokio::test]
     async fn what_is_told_arrives_as_an_event_of_the_node() {
         let seen = Seen::default();
-        let route = Router::new().route(
-            "/apis/events.k8s.io/v1/namespaces/default/events",
-            post(accept),
-        );
+        let route = Router::new().route("/apis/events.k8s.io/v1/namespaces/default/events", post(accept));
         let server = Server::start(route.with_state(Arc::clone(&seen))).await;
         let (events, notices) = Events::channel();
         let (_, connections) = watch::channel(Some(connection(&server.url(), 1)));
-        events.tell(
-            Reason::VipAcquired,
-            "10.0.0.100",
-            "node-a answers for 10.0.0.100",
-        );
+        for vip in ["10.0.0.100", "fd00::100"] {
+            events.tell(Reason::VipAcquired, vip, format!("node-a answers for {vip}"));
+        }
         drop(events);
         publish("node-a".into(), notices, connections).await;
         let mut seen = seen.lock().unwrap().clone();
@@ -313,32 +283,27 @@ mod tests {
             let name = event["metadata"]["name"].take();
             assert!(name.as_str().unwrap().starts_with("node-a.vipacquired-"));
         }
-        let expected = json!({
-            "apiVersion": "events.k8s.io/v1", "kind": "Event",
-            "metadata": {"namespace": "default", "name": null},
-            "eventTime": null,
-            "type": "Normal", "reason": "VIPAcquired", "action": "Announce",
-            "note": "node-a answers for 10.0.0.100",
-            "reportingController": "vipcast", "reportingInstance": "node-a",
-            "regarding": {"apiVersion": "v1", "kind": "Node", "name": "node-a", "uid": "node-a"},
-        });
-        assert_eq!(seen, [expected]);
+        let expected = |vip: &str| {
+            json!({
+                "apiVersion": "events.k8s.io/v1", "kind": "Event",
+                "metadata": {"namespace": "default", "name": null},
+                "eventTime": null,
+                "type": "Normal", "reason": "VIPAcquired", "action": "Announce",
+                "note": format!("node-a answers for {vip}"),
+                "reportingController": "vipcast", "reportingInstance": "node-a",
+                "regarding": {"apiVersion": "v1", "kind": "Node", "name": "node-a", "uid": "node-a"},
+            })
+        };
+        assert_eq!(seen, [expected("10.0.0.100"), expected("fd00::100")]);
     }
 
     #[tokio::test]
     async fn what_is_refused_is_not_tried_again() {
         let seen = Seen::default();
-        let route = Router::new().route(
-            "/apis/events.k8s.io/v1/namespaces/default/events",
-            post(forbid),
-        );
+        let route = Router::new().route("/apis/events.k8s.io/v1/namespaces/default/events", post(forbid));
         let server = Server::start(route.with_state(Arc::clone(&seen))).await;
         let mut ledger = Ledger::default();
-        let notice = Notice {
-            reason: Reason::VipLost,
-            subject: "10.0.0.100".into(),
-            note: String::new(),
-        };
+        let notice = Notice { reason: Reason::VipLost, subject: "10.0.0.100".into(), note: String::new() };
         ledger.observe(clock::now(), 1, notice);
         let post = ledger.due(clock::now()).unwrap();
         let (post, result) = write(connection(&server.url(), 1), "node-a".into(), post).await;
@@ -353,11 +318,7 @@ mod tests {
     async fn telling_never_waits_even_when_nobody_listens() {
         let (events, notices) = Events::channel();
         for _ in 0..QUEUE * 2 {
-            events.tell(
-                Reason::VipConflict,
-                "10.0.0.100",
-                "claimed by 02:00:00:00:00:01",
-            );
+            events.tell(Reason::VipConflict, "10.0.0.100", "claimed by 02:00:00:00:00:01");
         }
         assert_eq!(notices.len(), QUEUE);
     }

@@ -69,23 +69,13 @@ impl LeaseStore {
         connections: channel::Receiver<Option<Connection>>,
         observed: channel::Receiver<Option<Observed>>,
     ) -> Self {
-        Self {
-            name,
-            holder,
-            annotations,
-            connections,
-            observed,
-            base: None,
-            last: Stamp(0),
-        }
+        Self { name, holder, annotations, connections, observed, base: None, last: Stamp(0) }
     }
 
     /// Reads the Lease from the server, not from a cache.
     pub async fn read(&mut self, limit: Duration) -> Outcome {
         let departed = clock::now();
-        let result = self
-            .request(limit, async |api, name| api.get_opt(&name).await)
-            .await;
+        let result = self.request(limit, async |api, name| api.get_opt(&name).await).await;
         let answer = match &result {
             Ok(lease) => Answer::Read(lease.as_ref().map(record)),
             Err(failure) => match failure {
@@ -100,9 +90,7 @@ impl LeaseStore {
     /// Writes the Lease if it still is what `write` is based on.
     pub async fn write(&mut self, write: &Write, limit: Duration) -> Outcome {
         let departed = clock::now();
-        let base = match timeout(limit, self.find_base(write, limit))
-            .await
-            .unwrap_or(Err(Failure::TimedOut))
+        let base = match timeout(limit, self.find_base(write, limit)).await.unwrap_or(Err(Failure::TimedOut))
         {
             Ok(Some(base)) => base,
             Ok(None) => return outcome(Answer::Conflict, None, departed),
@@ -112,9 +100,7 @@ impl LeaseStore {
         let stamp = self.stamp(&base);
         let lease = apply(base, write.intent, &self.holder, stamp);
         let left = limit.saturating_sub(clock::now().saturating_duration_since(departed));
-        let result = self
-            .request(left, async |api, name| send(&api, &name, &lease).await)
-            .await;
+        let result = self.request(left, async |api, name| send(&api, &name, &lease).await).await;
         let exists = write.based_on.is_some();
         match result {
             Ok(written) => {
@@ -129,46 +115,25 @@ impl LeaseStore {
     /// The object that has the version the write is based on; `None`: the server has another one by now.
     async fn find_base(&self, write: &Write, limit: Duration) -> Result<Option<Lease>, Failure> {
         let Some(version) = &write.based_on else {
-            return Ok(Some(blank(
-                &self.name.namespace,
-                &self.name.name,
-                &self.annotations,
-            )));
+            return Ok(Some(blank(&self.name.namespace, &self.name.name, &self.annotations)));
         };
         let fits = |lease: &Lease| lease.metadata.resource_version.as_deref() == Some(version);
         if let Some(base) = self.base.clone().filter(fits) {
             return Ok(Some(base));
         }
-        let seen = self
-            .observed
-            .borrow()
-            .as_ref()
-            .and_then(|observed| observed.object.clone());
+        let seen = self.observed.borrow().as_ref().and_then(|observed| observed.object.clone());
         if let Some(base) = seen.filter(|lease| fits(lease)) {
             return Ok(Some(Lease::clone(&base)));
         }
-        Ok(self
-            .request(limit, async |api, name| api.get_opt(&name).await)
-            .await?
-            .filter(fits))
+        Ok(self.request(limit, async |api, name| api.get_opt(&name).await).await?.filter(fits))
     }
 
     /// A name for the write that no other write of ours and not the record before it has.
     fn stamp(&mut self, base: &Lease) -> Stamp {
         let Stamp(last) = self.last;
         let Stamp(before) = record(base).renewed.unwrap_or(Stamp(0));
-        let now = clock::wall_micros();
-        let taken = |micros: i64| micros <= last || micros == before;
-        let free = if taken(now) {
-            last.max(now).saturating_add(1)
-        } else {
-            now
-        };
-        self.last = Stamp(if free == before {
-            free.saturating_add(1)
-        } else {
-            free
-        });
+        let free = clock::wall_micros().max(last.saturating_add(1));
+        self.last = Stamp(if free == before { free.saturating_add(1) } else { free });
         self.last
     }
 
@@ -182,13 +147,8 @@ impl LeaseStore {
         };
         let api = Api::namespaced(connection.lease.clone(), &self.name.namespace);
         let answer = timeout(limit, request(api, self.name.name.clone())).await;
-        let result = answer
-            .map_err(|_| Failure::TimedOut)
-            .and_then(|result| result.map_err(Failure::from));
-        if result
-            .as_ref()
-            .is_err_and(|failure| !matches!(failure.code(), Some(404 | 409)))
-        {
+        let result = answer.map_err(|_| Failure::TimedOut).and_then(|result| result.map_err(Failure::from));
+        if result.as_ref().is_err_and(|failure| !matches!(failure.code(), Some(404 | 409))) {
             connection.suspect();
         }
         result
@@ -219,9 +179,5 @@ fn refusal(failure: &Failure, exists: bool, stamp: Stamp) -> Answer {
 }
 
 fn outcome(answer: Answer, failure: Option<Failure>, departed: std::time::Instant) -> Outcome {
-    Outcome {
-        answer,
-        failure,
-        latency: clock::now().saturating_duration_since(departed),
-    }
+    Outcome { answer, failure, latency: clock::now().saturating_duration_since(departed) }
 }

@@ -33,10 +33,7 @@ pub fn record(lease: &Lease) -> Record {
         holder,
         renewed,
         lease_duration: spec.lease_duration_seconds.and_then(seconds),
-        transitions: spec
-            .lease_transitions
-            .and_then(|count| u32::try_from(count).ok())
-            .unwrap_or(0),
+        transitions: spec.lease_transitions.and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
     }
 }
 
@@ -80,8 +77,7 @@ pub fn blank(namespace: &str, name: &str, annotations: &BTreeMap<String, String>
     let mut lease = Lease::default();
     lease.metadata.namespace = Some(namespace.to_owned());
     lease.metadata.name = Some(name.to_owned());
-    lease.metadata.annotations =
-        Some(annotations.clone()).filter(|annotations| !annotations.is_empty());
+    lease.metadata.annotations = Some(annotations.clone()).filter(|annotations| !annotations.is_empty());
     lease
 }
 
@@ -101,8 +97,7 @@ fn micro_time(stamp: Stamp) -> Option<MicroTime> {
 /// As Go's RFC 3339 with microseconds, which is how a MicroTime travels.
 fn written(stamp: Stamp) -> String {
     let text = micro_time(stamp).and_then(|time| serde_json::to_value(time).ok());
-    text.and_then(|text| text.as_str().map(str::to_owned))
-        .unwrap_or_default()
+    text.and_then(|text| text.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn seconds(count: i32) -> Option<Duration> {
@@ -127,10 +122,7 @@ mod tests {
     const LATER: Stamp = Stamp(1_795_162_562_000_001);
 
     fn holder() -> Holder {
-        Holder {
-            identity: "node-b".into(),
-            lease_duration: Duration::from_secs(5),
-        }
+        Holder { identity: "node-b".into(), lease_duration: Duration::from_secs(5) }
     }
 
     fn lease(text: &str) -> Lease {
@@ -169,12 +161,7 @@ mod tests {
 
     #[test]
     fn a_claim_is_written_as_client_go_writes_it_and_keeps_the_metadata() {
-        let claimed = apply(
-            lease(HELD),
-            Intent::Claim { transitions: 4 },
-            &holder(),
-            LATER,
-        );
+        let claimed = apply(lease(HELD), Intent::Claim { transitions: 4 }, &holder(), LATER);
         assert_eq!(claimed.metadata, lease(HELD).metadata);
         let expected = json!({
             "holderIdentity": "node-b",
@@ -188,10 +175,7 @@ mod tests {
 
     #[test]
     fn a_renewal_moves_only_the_renew_time() {
-        let mine = Holder {
-            identity: "node-a".into(),
-            ..holder()
-        };
+        let mine = Holder { identity: "node-a".into(), ..holder() };
         let mut expected = lease(HELD);
         expected.spec.as_mut().unwrap().renew_time = micro_time(LATER);
         assert_eq!(apply(lease(HELD), Intent::Renew, &mine, LATER), expected);
@@ -204,10 +188,7 @@ mod tests {
         let declared = released.metadata.annotations.clone().unwrap();
         assert_eq!(
             declared.into_iter().collect::<Vec<_>>(),
-            [
-                ("team".into(), "net".into()),
-                (VACATED.into(), "2026-11-20T08:16:02.000001Z".into())
-            ]
+            [("team".into(), "net".into()), (VACATED.into(), "2026-11-20T08:16:02.000001Z".into())]
         );
         assert!(record(&released).vacated);
     }
@@ -230,12 +211,7 @@ mod tests {
     #[test]
     fn the_next_claim_takes_the_declaration_away() {
         let released = apply(lease(RELEASED), Intent::Release, &holder(), LATER);
-        let claimed = apply(
-            released,
-            Intent::Claim { transitions: 4 },
-            &holder(),
-            Stamp(LATER.0 + 1),
-        );
+        let claimed = apply(released, Intent::Claim { transitions: 4 }, &holder(), Stamp(LATER.0 + 1));
         assert_eq!(claimed.metadata.annotations, None);
     }
 

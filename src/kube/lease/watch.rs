@@ -21,10 +21,7 @@ pub struct Observed {
 
 impl Observed {
     pub(super) fn new(lease: Option<Lease>) -> Self {
-        Self {
-            record: lease.as_ref().map(record),
-            object: lease.map(Arc::new),
-        }
+        Self { record: lease.as_ref().map(record), object: lease.map(Arc::new) }
     }
 }
 

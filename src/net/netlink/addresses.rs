@@ -46,29 +46,14 @@ impl Netlink {
     ///
     /// # Errors
     /// The kernel refuses: no CAP_NET_ADMIN, no interface, IPv6 off; or the lifetime is under a second.
-    pub async fn hold(
-        &self,
-        index: u32,
-        address: IpNet,
-        lifetime: Duration,
-    ) -> Result<(), NetError> {
-        let seconds = u32::try_from(lifetime.as_secs())
-            .unwrap_or(INFINITE - 1)
-            .min(INFINITE - 1);
+    pub async fn hold(&self, index: u32, address: IpNet, lifetime: Duration) -> Result<(), NetError> {
+        let seconds = u32::try_from(lifetime.as_secs()).unwrap_or(INFINITE - 1).min(INFINITE - 1);
         if seconds == 0 {
             return Err(NetError::Lifetime(address));
         }
-        let mut request = self
-            .handle
-            .address()
-            .add(index, address.addr(), address.prefix_len())
-            .replace();
-        request
-            .message_mut()
-            .attributes
-            .extend(attributes(address, seconds));
-        self.confirmed(request.execute().await)?
-            .map_err(|source| NetError::Hold { address, source })
+        let mut request = self.handle.address().add(index, address.addr(), address.prefix_len()).replace();
+        request.message_mut().attributes.extend(attributes(address, seconds));
+        self.confirmed(request.execute().await)?.map_err(|source| NetError::Hold { address, source })
     }
 
     /// Takes `address` from the interface. That it is gone already, or the interface is, is a success.
@@ -76,21 +61,9 @@ impl Netlink {
     /// # Errors
     /// The kernel refuses, and the address may still be there.
     pub async fn drop(&self, index: u32, address: IpNet) -> Result<(), NetError> {
-        let dropped = self
-            .handle
-            .address()
-            .del(message(index, address))
-            .execute()
-            .await;
+        let dropped = self.handle.address().del(message(index, address)).execute().await;
         match self.confirmed(dropped)? {
-            Err(error)
-                if matches!(
-                    error.raw_os_error(),
-                    Some(libc::EADDRNOTAVAIL | libc::ENODEV)
-                ) =>
-            {
-                Ok(())
-            }
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::ENODEV)) => Ok(()),
             answer => answer.map_err(|source| NetError::Drop { address, source }),
         }
     }
@@ -101,10 +74,7 @@ impl Netlink {
     /// The addresses cannot be read.
     pub async fn marked(&self) -> Result<Vec<(u32, IpNet)>, NetError> {
         let leftovers = self.leftovers(&BTreeSet::new()).await?;
-        Ok(leftovers
-            .into_iter()
-            .map(|leftover| (leftover.index, leftover.address))
-            .collect())
+        Ok(leftovers.into_iter().map(|leftover| (leftover.index, leftover.address)).collect())
     }
 
     /// What earlier lives of this program or of kube-vip have left on any interface. An address without our mark
@@ -114,35 +84,25 @@ impl Netlink {
     /// The addresses cannot be read.
     pub async fn leftovers(&self, vips: &BTreeSet<IpAddr>) -> Result<Vec<Leftover>, NetError> {
         let addresses = self.address_messages().await?;
-        Ok(addresses
-            .iter()
-            .filter_map(|message| leftover(message, vips))
-            .collect())
+        Ok(addresses.iter().filter_map(|message| leftover(message, vips)).collect())
     }
 
     pub(super) async fn address_messages(&self) -> Result<Vec<AddressMessage>, NetError> {
-        self.dump("addresses", self.handle.address().get().execute())
-            .await
+        self.dump("addresses", self.handle.address().get().execute()).await
     }
 }
 
 /// The address and prefix of a message: the local end, where there are two.
 pub(super) fn address(message: &AddressMessage) -> Option<IpNet> {
-    let local = message
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            AddressAttribute::Local(address) => Some(*address),
-            _ => None,
-        });
+    let local = message.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Local(address) => Some(*address),
+        _ => None,
+    });
     let address = local.or_else(|| {
-        message
-            .attributes
-            .iter()
-            .find_map(|attribute| match attribute {
-                AddressAttribute::Address(address) => Some(*address),
-                _ => None,
-            })
+        message.attributes.iter().find_map(|attribute| match attribute {
+            AddressAttribute::Address(address) => Some(*address),
+            _ => None,
+        })
     });
     address.and_then(|address| IpNet::new(address, message.header.prefix_len).ok())
 }
@@ -158,17 +118,11 @@ fn leftover(message: &AddressMessage, vips: &BTreeSet<IpAddr>) -> Option<Leftove
     } else {
         LeftoverKind::Expiring
     };
-    Some(Leftover {
-        index: message.header.index,
-        address,
-        kind,
-    })
+    Some(Leftover { index: message.header.index, address, kind })
 }
 
 fn has_mark(message: &AddressMessage) -> bool {
-    message
-        .attributes
-        .contains(&AddressAttribute::Protocol(AddressProtocol::Other(MARK)))
+    message.attributes.contains(&AddressAttribute::Protocol(AddressProtocol::Other(MARK)))
 }
 
 /// Preferred lifetime 0. The flag tells it, because the kernel reports both lifetimes of a permanent address as infinite.
@@ -181,9 +135,10 @@ fn is_permanent(message: &AddressMessage) -> bool {
 }
 
 fn has_flag(message: &AddressMessage, wanted: AddressFlags) -> bool {
-    message.attributes.iter().any(
-        |attribute| matches!(attribute, AddressAttribute::Flags(flags) if flags.contains(wanted)),
-    )
+    message
+        .attributes
+        .iter()
+        .any(|attribute| matches!(attribute, AddressAttribute::Flags(flags) if flags.contains(wanted)))
 }
 
 fn attributes(address: IpNet, seconds: u32) -> [AddressAttribute; 3] {

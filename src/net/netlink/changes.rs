@@ -49,9 +49,7 @@ type Messages = UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAd
 
 /// Drains the unbounded `messages` into a bounded channel. Where the reader is too slow, it gets one overrun
 /// in place of what did not fit.
-pub(super) fn translate(
-    messages: Messages,
-) -> (Changes, impl Future<Output = ()> + Send + 'static) {
+pub(super) fn translate(messages: Messages) -> (Changes, impl Future<Output = ()> + Send + 'static) {
     let (sender, receiver) = mpsc::channel(CAPACITY);
     (Changes(receiver), drain(messages, sender))
 }
@@ -97,23 +95,14 @@ fn change(message: NetlinkMessage<RouteNetlinkMessage>) -> Option<Change> {
     match message.payload {
         NetlinkPayload::Overrun(_) => Some(Change::Overrun),
         NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) if is_interface(&link) => {
-            Some(Change::Link {
-                index: link.header.index,
-                up: interfaces::is_up(&link),
-            })
+            Some(Change::Link { index: link.header.index, up: interfaces::is_up(&link) })
         }
         NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(link)) if is_interface(&link) => {
-            Some(Change::Link {
-                index: link.header.index,
-                up: false,
-            })
+            Some(Change::Link { index: link.header.index, up: false })
         }
         NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelAddress(message)) => {
             let address = addresses::address(&message)?;
-            Some(Change::AddressGone {
-                index: message.header.index,
-                address,
-            })
+            Some(Change::AddressGone { index: message.header.index, address })
         }
         _ => None,
     }
@@ -153,18 +142,13 @@ mod tests {
         let mut link = LinkMessage::default();
         link.header.index = index;
         link.header.flags = flags;
-        packet(NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(
-            link,
-        )))
+        packet(NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)))
     }
 
     fn packet(
         payload: NetlinkPayload<RouteNetlinkMessage>,
     ) -> (NetlinkMessage<RouteNetlinkMessage>, SocketAddr) {
-        (
-            NetlinkMessage::new(NetlinkHeader::default(), payload),
-            SocketAddr::new(0, 0),
-        )
+        (NetlinkMessage::new(NetlinkHeader::default(), payload), SocketAddr::new(0, 0))
     }
 
     fn up() -> LinkFlags {
@@ -172,10 +156,7 @@ mod tests {
     }
 
     /// Everything that can be read now, with the translation running.
-    fn readable(
-        changes: &mut Changes,
-        translation: &mut (impl Future<Output = ()> + Unpin),
-    ) -> Vec<Change> {
+    fn readable(changes: &mut Changes, translation: &mut (impl Future<Output = ()> + Unpin)) -> Vec<Change> {
         let mut read = Vec::new();
         loop {
             let _ = translation.now_or_never();
@@ -191,13 +172,7 @@ mod tests {
         let (sender, messages) = unbounded();
         let (mut changes, translation) = translate(messages);
         let mut translation = Box::pin(translation);
-        for flags in [
-            LinkFlags::Up,
-            LinkFlags::Up,
-            up(),
-            up() | LinkFlags::Promisc,
-            LinkFlags::LowerUp,
-        ] {
+        for flags in [LinkFlags::Up, LinkFlags::Up, up(), up() | LinkFlags::Promisc, LinkFlags::LowerUp] {
             sender.unbounded_send(link(7, flags)).unwrap();
         }
         let expected = [false, true, false].map(|up| Change::Link { index: 7, up });
@@ -211,13 +186,8 @@ mod tests {
         let mut translation = Box::pin(translation);
         let up = Change::Link { index: 7, up: true };
         sender.unbounded_send(link(7, self::up())).unwrap();
-        sender
-            .unbounded_send(packet(NetlinkPayload::Overrun(Vec::new())))
-            .unwrap();
-        assert_eq!(
-            readable(&mut changes, &mut translation),
-            [up.clone(), Change::Overrun]
-        );
+        sender.unbounded_send(packet(NetlinkPayload::Overrun(Vec::new()))).unwrap();
+        assert_eq!(readable(&mut changes, &mut translation), [up.clone(), Change::Overrun]);
         sender.unbounded_send(link(7, self::up())).unwrap();
         assert_eq!(readable(&mut changes, &mut translation), [up]);
     }

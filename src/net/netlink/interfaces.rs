@@ -34,14 +34,10 @@ impl Netlink {
     /// # Errors
     /// Links or addresses cannot be read.
     pub async fn interfaces(&self) -> Result<Vec<Interface>, NetError> {
-        let links = self
-            .dump("links", self.handle.link().get().execute())
-            .await?;
+        let links = self.dump("links", self.handle.link().get().execute()).await?;
         let mut interfaces: Vec<Interface> = links.iter().map(interface).collect();
         for message in self.address_messages().await? {
-            let owner = interfaces
-                .iter_mut()
-                .find(|interface| interface.index == message.header.index);
+            let owner = interfaces.iter_mut().find(|interface| interface.index == message.header.index);
             if let Some((owner, address)) = owner.zip(addresses::address(&message)) {
                 owner.addresses.push(address);
             }
@@ -64,9 +60,7 @@ impl Netlink {
     }
 
     async fn default_route(&self, family: RouteMessage) -> Result<Option<u32>, NetError> {
-        let routes = self
-            .dump("routes", self.handle.route().get(family).execute())
-            .await?;
+        let routes = self.dump("routes", self.handle.route().get(family).execute()).await?;
         let defaults = routes.iter().filter(|route| is_default(route));
         Ok(defaults
             .filter_map(|route| Some((priority(route), outgoing(route)?)))
@@ -77,9 +71,7 @@ impl Netlink {
 
 /// `IFF_LOWER_UP` is the carrier; `IFF_RUNNING` lags behind it.
 pub(super) fn is_up(link: &LinkMessage) -> bool {
-    link.header
-        .flags
-        .contains(LinkFlags::Up | LinkFlags::LowerUp)
+    link.header.flags.contains(LinkFlags::Up | LinkFlags::LowerUp)
 }
 
 fn interface(link: &LinkMessage) -> Interface {
@@ -95,16 +87,10 @@ fn interface(link: &LinkMessage) -> Interface {
     for attribute in &link.attributes {
         match attribute {
             LinkAttribute::IfName(name) => interface.name.clone_from(name),
-            LinkAttribute::Address(octets)
-                if link.header.link_layer_type == LinkLayerType::Ether =>
-            {
-                interface.mac = <[u8; 6]>::try_from(octets.as_slice())
-                    .ok()
-                    .map(MacAddr::from);
+            LinkAttribute::Address(octets) if link.header.link_layer_type == LinkLayerType::Ether => {
+                interface.mac = <[u8; 6]>::try_from(octets.as_slice()).ok().map(MacAddr::from);
             }
-            LinkAttribute::Controller(index) => {
-                interface.master = Some(*index).filter(|index| *index != 0)
-            }
+            LinkAttribute::Controller(index) => interface.master = Some(*index).filter(|index| *index != 0),
             _ => {}
         }
     }
@@ -119,23 +105,17 @@ fn is_default(route: &RouteMessage) -> bool {
 }
 
 fn priority(route: &RouteMessage) -> u32 {
-    let priority = route
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            RouteAttribute::Priority(priority) => Some(*priority),
-            _ => None,
-        });
+    let priority = route.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Priority(priority) => Some(*priority),
+        _ => None,
+    });
     priority.unwrap_or(0)
 }
 
 fn outgoing(route: &RouteMessage) -> Option<u32> {
-    route
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            RouteAttribute::Oif(index) => Some(*index),
-            RouteAttribute::MultiPath(hops) => hops.first().map(|hop| hop.interface_index),
-            _ => None,
-        })
+    route.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Oif(index) => Some(*index),
+        RouteAttribute::MultiPath(hops) => hops.first().map(|hop| hop.interface_index),
+        _ => None,
+    })
 }

@@ -34,16 +34,12 @@ impl Netlink {
     ///
     /// # Errors
     /// The kernel gives no netlink socket.
-    pub fn connect() -> Result<(Self, Changes, impl Future<Output = ()> + Send + 'static), NetError>
-    {
+    pub fn connect() -> Result<(Self, Changes, impl Future<Output = ()> + Send + 'static), NetError> {
         let (requests, handle, _) = new_connection().map_err(NetError::Netlink)?;
         let (news, _, messages) = new_multicast_connection(&GROUPS).map_err(NetError::Netlink)?;
         let (changes, translation) = changes::translate(messages);
         let alive = Arc::new(());
-        let netlink = Self {
-            handle,
-            driver: Arc::downgrade(&alive),
-        };
+        let netlink = Self { handle, driver: Arc::downgrade(&alive) };
         let driver = async move {
             tokio::select! {
                 () = requests => {}
@@ -69,8 +65,7 @@ impl Netlink {
         answers: impl Stream<Item = Result<T, rtnetlink::Error>>,
     ) -> Result<Vec<T>, NetError> {
         let answers = answers.try_collect().await;
-        self.confirmed(answers)?
-            .map_err(|source| NetError::Read { what, source })
+        self.confirmed(answers)?.map_err(|source| NetError::Read { what, source })
     }
 }
 
@@ -81,8 +76,5 @@ pub(super) fn io_error(error: rtnetlink::Error) -> io::Error {
     }
 }
 
-const GROUPS: [MulticastGroup; 3] = [
-    MulticastGroup::Link,
-    MulticastGroup::Ipv4Ifaddr,
-    MulticastGroup::Ipv6Ifaddr,
-];
+const GROUPS: [MulticastGroup; 3] =
+    [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];

@@ -33,10 +33,7 @@ async fn a_list_has_a_kind_and_the_newest_version(client: Client) {
     assert_eq!(list["apiVersion"], "coordination.k8s.io/v1");
     assert!(version(&list) >= version(&created));
     let items = list["items"].as_array().expect("a list has items");
-    let item = items
-        .iter()
-        .find(|item| text(item, "name") == "listed")
-        .expect("was created");
+    let item = items.iter().find(|item| text(item, "name") == "listed").expect("was created");
     assert_eq!(item["spec"], created["spec"]);
 }
 
@@ -59,9 +56,7 @@ async fn labels_are_selected_by_set_and_presence(client: Client) {
 }
 
 async fn a_selector_that_cannot_be_read_is_a_bad_request(client: Client) {
-    let list = client
-        .get(&format!("{CONFIG_MAPS}?labelSelector=a%20in%20b"))
-        .await;
+    let list = client.get(&format!("{CONFIG_MAPS}?labelSelector=a%20in%20b")).await;
     assert_eq!(list.failure(), (400, 400, "BadRequest"));
 }
 
@@ -72,22 +67,14 @@ async fn names_and_namespaces_are_selected_as_fields(client: Client) {
         names(&client.get(&path).await.ok())
     };
     assert_eq!(fields("metadata.name%3Dfield-b").await, ["field-b"]);
-    assert_eq!(
-        fields("metadata.name!%3Dfield-b").await,
-        ["field-a", "field-c"]
-    );
-    assert_eq!(
-        fields("metadata.namespace%3Dkube-system").await,
-        Vec::<String>::new()
-    );
+    assert_eq!(fields("metadata.name!%3Dfield-b").await, ["field-a", "field-c"]);
+    assert_eq!(fields("metadata.namespace%3Dkube-system").await, Vec::<String>::new());
     let both = "metadata.namespace%3Ddefault,metadata.name%3Dfield-a";
     assert_eq!(fields(both).await, ["field-a"]);
 }
 
 async fn a_field_that_cannot_be_selected_is_a_bad_request(client: Client) {
-    let list = client
-        .get(&format!("{CONFIG_MAPS}?fieldSelector=data.key%3Dvalue"))
-        .await;
+    let list = client.get(&format!("{CONFIG_MAPS}?fieldSelector=data.key%3Dvalue")).await;
     assert_eq!(list.failure(), (400, 400, "BadRequest"));
 }
 
@@ -95,22 +82,13 @@ async fn a_list_over_all_namespaces_has_every_namespace(client: Client) {
     let labels = json!({"case": "everywhere"});
     for namespace in ["default", "kube-system"] {
         let path = format!("/api/v1/namespaces/{namespace}/configmaps");
-        client
-            .post(&path, &config_map("everywhere", labels.clone()))
-            .await
-            .ok();
+        client.post(&path, &config_map("everywhere", labels.clone())).await.ok();
     }
-    let list = client
-        .get("/api/v1/configmaps?labelSelector=case%3Deverywhere")
-        .await
-        .ok();
+    let list = client.get("/api/v1/configmaps?labelSelector=case%3Deverywhere").await.ok();
     let items = list["items"].as_array().expect("a list has items");
     let namespaces: Vec<String> = items.iter().map(|item| text(item, "namespace")).collect();
     assert_eq!(namespaces, ["default", "kube-system"]);
-    assert_eq!(
-        selected(&client, "everywhere", "case").await,
-        ["everywhere"]
-    );
+    assert_eq!(selected(&client, "everywhere", "case").await, ["everywhere"]);
 }
 
 async fn pages_cover_every_object_once(client: Client) {
@@ -123,22 +101,13 @@ async fn pages_cover_every_object_once(client: Client) {
     let mut pages = Vec::new();
     loop {
         let page = api.list(&params).await.expect("the page is there");
-        pages.push(
-            page.items
-                .into_iter()
-                .filter_map(|o| o.metadata.name)
-                .collect::<Vec<_>>(),
-        );
+        pages.push(page.items.into_iter().filter_map(|o| o.metadata.name).collect::<Vec<_>>());
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => params = params.continue_token(&token),
             None => break,
         }
     }
-    let expected = [
-        vec!["page-0", "page-1"],
-        vec!["page-2", "page-3"],
-        vec!["page-4"],
-    ];
+    let expected = [vec!["page-0", "page-1"], vec!["page-2", "page-3"], vec!["page-4"]];
     assert_eq!(pages, expected);
 }
 
@@ -161,47 +130,22 @@ async fn every_resource_lists_as_its_type(client: Client) {
         "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
     });
     client.post(slices, &slice).await.ok();
-    Api::<Lease>::all(kube.clone())
-        .list(&default)
-        .await
-        .expect("leases");
-    Api::<ConfigMap>::all(kube.clone())
-        .list(&default)
-        .await
-        .expect("config maps");
-    Api::<Event>::all(kube.clone())
-        .list(&default)
-        .await
-        .expect("events");
-    let nodes = Api::<Node>::all(kube.clone())
-        .list(&default)
-        .await
-        .expect("nodes");
-    let services = Api::<Service>::all(kube.clone())
-        .list(&default)
-        .await
-        .expect("services");
+    Api::<Lease>::all(kube.clone()).list(&default).await.expect("leases");
+    Api::<ConfigMap>::all(kube.clone()).list(&default).await.expect("config maps");
+    Api::<Event>::all(kube.clone()).list(&default).await.expect("events");
+    let nodes = Api::<Node>::all(kube.clone()).list(&default).await.expect("nodes");
+    let services = Api::<Service>::all(kube.clone()).list(&default).await.expect("services");
     let of = ListParams::default().labels("kubernetes.io/service-name=typed");
-    let slices = Api::<EndpointSlice>::all(kube.clone())
-        .list(&of)
-        .await
-        .expect("slices");
+    let slices = Api::<EndpointSlice>::all(kube.clone()).list(&of).await.expect("slices");
     let is = |name: &Option<String>| name.as_deref() == Some("typed");
     assert!(nodes.iter().any(|node| is(&node.metadata.name)));
     assert!(services.iter().any(|service| is(&service.metadata.name)));
-    let addresses: Vec<_> = slices
-        .iter()
-        .flat_map(|s| &s.endpoints)
-        .map(|e| &e.addresses)
-        .collect();
+    let addresses: Vec<_> = slices.iter().flat_map(|s| &s.endpoints).map(|e| &e.addresses).collect();
     assert_eq!(addresses, [&["10.0.0.1"]]);
 }
 
 async fn what_is_not_served_is_not_found(client: Client) {
-    for path in [
-        "/api/v1/namespaces/default/nothings",
-        "/apis/nothing.example/v1/things",
-    ] {
+    for path in ["/api/v1/namespaces/default/nothings", "/apis/nothing.example/v1/things"] {
         assert_eq!(client.get(path).await.code, 404, "{path}");
     }
 }
@@ -211,55 +155,24 @@ async fn the_server_says_that_it_is_well(client: Client) {
         let answer = client.get(path).await;
         assert_eq!((answer.code, answer.body), (200, json!("ok")), "{path}");
     }
-    let version = client
-        .kube
-        .apiserver_version()
-        .await
-        .expect("there is a version");
-    assert_eq!(
-        (version.major.as_str(), version.minor.as_str()),
-        ("1", "36")
-    );
+    let version = client.kube.apiserver_version().await.expect("there is a version");
+    assert_eq!((version.major.as_str(), version.minor.as_str()), ("1", "36"));
 }
 
 async fn the_resources_are_discovered(client: Client) {
-    let groups = client
-        .kube
-        .list_api_groups()
-        .await
-        .expect("there are groups")
-        .groups;
+    let groups = client.kube.list_api_groups().await.expect("there are groups").groups;
     for (group, plural, namespaced) in [
         ("coordination.k8s.io/v1", "leases", true),
         ("discovery.k8s.io/v1", "endpointslices", true),
         ("events.k8s.io/v1", "events", true),
     ] {
         assert!(groups.iter().any(|g| group.starts_with(&g.name)), "{group}");
-        let list = client
-            .kube
-            .list_api_group_resources(group)
-            .await
-            .expect("the group is there");
-        let found = list
-            .resources
-            .iter()
-            .find(|r| r.name == plural)
-            .expect("the resource is there");
+        let list = client.kube.list_api_group_resources(group).await.expect("the group is there");
+        let found = list.resources.iter().find(|r| r.name == plural).expect("the resource is there");
         assert_eq!(found.namespaced, namespaced);
     }
-    let core = client
-        .kube
-        .list_core_api_resources("v1")
-        .await
-        .expect("the core group is there");
-    for name in [
-        "configmaps",
-        "events",
-        "nodes",
-        "nodes/status",
-        "services",
-        "services/status",
-    ] {
+    let core = client.kube.list_core_api_resources("v1").await.expect("the core group is there");
+    for name in ["configmaps", "events", "nodes", "nodes/status", "services", "services/status"] {
         assert!(core.resources.iter().any(|r| r.name == name), "{name}");
     }
 }
@@ -271,13 +184,7 @@ async fn labelled(client: &Client, case: &str) {
         if let Some(tier) = tier {
             labels["tier"] = json!(tier);
         }
-        client
-            .post(
-                CONFIG_MAPS,
-                &config_map(&format!("{case}-{suffix}"), labels),
-            )
-            .await
-            .ok();
+        client.post(CONFIG_MAPS, &config_map(&format!("{case}-{suffix}"), labels)).await.ok();
     }
 }
 
@@ -285,8 +192,5 @@ async fn selected(client: &Client, case: &str, selector: &str) -> Vec<String> {
     let api = Api::<ConfigMap>::namespaced(client.kube.clone(), "default");
     let params = ListParams::default().labels(&format!("case={case},{selector}"));
     let list = api.list(&params).await.expect("the selector is understood");
-    list.items
-        .into_iter()
-        .filter_map(|object| object.metadata.name)
-        .collect()
+    list.items.into_iter().filter_map(|object| object.metadata.name).collect()
 }

@@ -26,10 +26,7 @@ super::cases![
 ];
 
 async fn a_watch_from_a_list_sees_exactly_what_comes_after_it(client: Client) {
-    client
-        .post(LEASES, &lease("watched-before", "n1"))
-        .await
-        .ok();
+    client.post(LEASES, &lease("watched-before", "n1")).await.ok();
     let from = version(&client.get(LEASES).await.ok());
     let query = format!("resourceVersion={from}&fieldSelector=metadata.name%3Dwatched");
     let mut watch = client.watch(LEASES, &query).await;
@@ -41,10 +38,7 @@ async fn a_watch_from_a_list_sees_exactly_what_comes_after_it(client: Client) {
     let again = client.post(LEASES, &lease("watched", "n3")).await.ok();
     let events = watch.next_n(4).await;
     let deleted = events[2].2;
-    assert!(
-        version(&updated) < deleted && deleted < version(&again),
-        "{events:?}"
-    );
+    assert!(version(&updated) < deleted && deleted < version(&again), "{events:?}");
     let event = |kind: &str, version| (kind.to_owned(), "watched".to_owned(), version);
     let expected = [
         event("ADDED", version(&created)),
@@ -61,32 +55,20 @@ async fn a_watch_resumes_from_an_events_version(client: Client) {
         let object = config_map(&format!("resumed-{n}"), json!({"case": "resumed"}));
         versions.push(version(&client.post(CONFIG_MAPS, &object).await.ok()));
     }
-    let query = format!(
-        "resourceVersion={}&labelSelector=case%3Dresumed",
-        versions[0]
-    );
+    let query = format!("resourceVersion={}&labelSelector=case%3Dresumed", versions[0]);
     let events = client.watch(CONFIG_MAPS, &query).await.next_n(2).await;
     let seen: Vec<u64> = events.iter().map(|event| event.2).collect();
     assert_eq!(seen, versions[1..]);
 }
 
 async fn a_watch_without_a_version_starts_with_what_is_there(client: Client) {
-    client
-        .post(CONFIG_MAPS, &config_map("there", json!({"case": "there"})))
-        .await
-        .ok();
+    client.post(CONFIG_MAPS, &config_map("there", json!({"case": "there"}))).await.ok();
     for query in ["", "&resourceVersion=0"] {
         let query = format!("labelSelector=case%3Dthere{query}");
         let mut watch = client.watch(CONFIG_MAPS, &query).await;
         let (kind, object) = watch.next().await.expect("there is an event");
-        assert_eq!(
-            (kind.as_str(), text(&object, "name").as_str()),
-            ("ADDED", "there")
-        );
-        assert_eq!(
-            object["kind"], "ConfigMap",
-            "an event's object has its type"
-        );
+        assert_eq!((kind.as_str(), text(&object, "name").as_str()), ("ADDED", "there"));
+        assert_eq!(object["kind"], "ConfigMap", "an event's object has its type");
     }
 }
 
@@ -96,10 +78,7 @@ async fn a_watch_of_one_namespace_sees_no_other(client: Client) {
     let mut watch = client.watch(CONFIG_MAPS, &query).await;
     for (namespace, name) in [("kube-system", "elsewhere"), ("default", "here")] {
         let path = format!("/api/v1/namespaces/{namespace}/configmaps");
-        client
-            .post(&path, &config_map(name, json!({"case": "here"})))
-            .await
-            .ok();
+        client.post(&path, &config_map(name, json!({"case": "here"}))).await.ok();
     }
     assert_eq!(watch.next_n(1).await[0].1, "here");
 }
@@ -109,37 +88,31 @@ async fn a_watch_from_a_compacted_version_gets_an_expired_error(client: Client) 
     let (kind, status) = watch.next().await.expect("there is an event");
     assert_eq!(kind, "ERROR");
     assert_eq!(status["kind"], "Status");
-    assert_eq!(
-        (&status["code"], &status["reason"]),
-        (&json!(410), &json!("Expired"))
-    );
+    assert_eq!((&status["code"], &status["reason"]), (&json!(410), &json!("Expired")));
     assert_eq!(watch.next().await, None);
 }
 
+/// A real server "doesn't provide any guarantees on sending bookmarks" (cacher.go) and misses some when it is busy: one of a few
+/// watches must get one.
 async fn a_bookmark_comes_before_the_watch_ends(client: Client) {
-    let from = version(&client.get(LEASES).await.ok());
+    let from = version(&client.post(LEASES, &lease("marked", "n1")).await.ok());
     let query = format!(
         "resourceVersion={from}&allowWatchBookmarks=true&timeoutSeconds=4&fieldSelector=metadata.name%3Dnone"
     );
-    let mut watch = client.watch(LEASES, &query).await;
-    let (kind, object) = watch.next().await.expect("a bookmark comes");
-    assert_eq!(
-        (kind.as_str(), &object["kind"]),
-        ("BOOKMARK", &json!("Lease"))
-    );
-    assert_eq!(object["metadata"].get("name"), None);
-    assert!(version(&object) >= from);
-    let mut rest = Vec::new();
-    while let Some((kind, _)) = watch.next().await {
-        rest.push(kind);
+    for _ in 0..5 {
+        if let Some((kind, object)) = client.watch(LEASES, &query).await.next().await {
+            assert_eq!((kind.as_str(), &object["kind"]), ("BOOKMARK", &json!("Lease")));
+            assert_eq!(object["metadata"].get("name"), None);
+            assert!(version(&object) >= from);
+            return;
+        }
     }
-    assert!(rest.iter().all(|kind| kind == "BOOKMARK"), "{rest:?}");
+    panic!("no bookmark came");
 }
 
 async fn a_watch_without_bookmarks_gets_none(client: Client) {
     let from = version(&client.get(LEASES).await.ok());
-    let query =
-        format!("resourceVersion={from}&timeoutSeconds=3&fieldSelector=metadata.name%3Dnone");
+    let query = format!("resourceVersion={from}&timeoutSeconds=3&fieldSelector=metadata.name%3Dnone");
     assert_eq!(client.watch(LEASES, &query).await.next().await, None);
 }
 
@@ -150,10 +123,7 @@ async fn a_streaming_list_ends_with_a_bookmark(client: Client) {
          &labelSelector=case%3Dstreamed";
     let mut watch = client.watch(CONFIG_MAPS, query).await;
     let first = watch.next_n(1).await;
-    assert_eq!(
-        first,
-        [("ADDED".to_owned(), "streamed".to_owned(), version(&created))]
-    );
+    assert_eq!(first, [("ADDED".to_owned(), "streamed".to_owned(), version(&created))]);
     let (kind, bookmark) = watch.next().await.expect("a bookmark comes");
     assert_eq!(kind, "BOOKMARK");
     let end = json!({"k8s.io/initial-events-end": "true"});
@@ -172,21 +142,14 @@ async fn leaving_the_selector_is_a_deletion(client: Client) {
     let mut watch = client.watch(CONFIG_MAPS, &query).await;
     let path = format!("{CONFIG_MAPS}/leaving");
     let mut versions = Vec::new();
-    let created = client
-        .post(CONFIG_MAPS, &config_map("leaving", json!({})))
-        .await
-        .ok();
+    let created = client.post(CONFIG_MAPS, &config_map("leaving", json!({}))).await.ok();
     assert_ne!(version(&created), 0);
     for label in ["leaving", "left", "leaving"] {
         let patch = json!({"metadata": {"labels": {"case": label}}});
         versions.push(version(&client.merge(&path, &patch).await.ok()));
     }
-    let events: Vec<(String, u64)> = watch
-        .next_n(3)
-        .await
-        .into_iter()
-        .map(|(kind, _, version)| (kind, version))
-        .collect();
+    let events: Vec<(String, u64)> =
+        watch.next_n(3).await.into_iter().map(|(kind, _, version)| (kind, version)).collect();
     let kinds = ["ADDED", "DELETED", "ADDED"].map(str::to_owned);
     assert_eq!(events, kinds.into_iter().zip(versions).collect::<Vec<_>>());
 }
@@ -199,10 +162,7 @@ async fn a_release_reaches_a_watch(client: Client) {
     );
     let mut watch = client.watch(LEASES, &query).await;
     object["spec"]["holderIdentity"] = json!("");
-    client
-        .put(&format!("{LEASES}/handed-over"), &object)
-        .await
-        .ok();
+    client.put(&format!("{LEASES}/handed-over"), &object).await.ok();
     let (kind, seen) = watch.next().await.expect("the release is seen");
     assert_eq!(kind, "MODIFIED");
     assert_eq!(seen["spec"], object["spec"]);
@@ -210,10 +170,8 @@ async fn a_release_reaches_a_watch(client: Client) {
 
 async fn a_put_that_changes_nothing_is_no_event(client: Client) {
     let created = client.post(LEASES, &lease("idle", "n1")).await.ok();
-    let query = format!(
-        "resourceVersion={}&fieldSelector=metadata.name%3Didle",
-        text(&created, "resourceVersion")
-    );
+    let query =
+        format!("resourceVersion={}&fieldSelector=metadata.name%3Didle", text(&created, "resourceVersion"));
     let mut watch = client.watch(LEASES, &query).await;
     client.put(&format!("{LEASES}/idle"), &created).await.ok();
     client.delete(&format!("{LEASES}/idle")).await.ok();
@@ -222,10 +180,7 @@ async fn a_put_that_changes_nothing_is_no_event(client: Client) {
 
 async fn a_typed_watcher_lists_and_then_follows(client: Client) {
     let labels = json!({"case": "followed"});
-    client
-        .post(CONFIG_MAPS, &config_map("followed-0", labels.clone()))
-        .await
-        .ok();
+    client.post(CONFIG_MAPS, &config_map("followed-0", labels.clone())).await.ok();
     let api = Api::<ConfigMap>::namespaced(client.kube.clone(), "default");
     let config = watcher::Config::default().labels("case=followed");
     let mut events = Box::pin(watcher(api, config));
@@ -234,32 +189,17 @@ async fn a_typed_watcher_lists_and_then_follows(client: Client) {
     for _ in 0..3 {
         step().await;
     }
-    client
-        .post(CONFIG_MAPS, &config_map("followed-1", labels))
-        .await
-        .ok();
+    client.post(CONFIG_MAPS, &config_map("followed-1", labels)).await.ok();
     step().await;
-    client
-        .delete(&format!("{CONFIG_MAPS}/followed-0"))
-        .await
-        .ok();
+    client.delete(&format!("{CONFIG_MAPS}/followed-0")).await.ok();
     step().await;
-    let expected = [
-        "init",
-        "init followed-0",
-        "init done",
-        "apply followed-1",
-        "delete followed-0",
-    ];
+    let expected = ["init", "init followed-0", "init done", "apply followed-1", "delete followed-0"];
     assert_eq!(seen, expected);
 }
 
 fn described(event: Option<Result<watcher::Event<ConfigMap>, watcher::Error>>) -> String {
     let name = |object: ConfigMap| object.metadata.name.unwrap_or_default();
-    match event
-        .expect("a watcher does not end")
-        .expect("the server answers")
-    {
+    match event.expect("a watcher does not end").expect("the server answers") {
         watcher::Event::Init => "init".to_owned(),
         watcher::Event::InitApply(object) => format!("init {}", name(object)),
         watcher::Event::InitDone => "init done".to_owned(),

@@ -158,7 +158,8 @@ impl Announcer {
     /// Takes what happened; returns what to do about it.
     #[must_use = "addresses move only when the actions are performed"]
     pub fn handle(&mut self, now: Instant, event: Event) -> Vec<Action> {
-        let mut actions = match event {
+        let mut actions = self.expire(now);
+        actions.extend(match event {
             Event::Desired(desired) => self.adopt(now, &desired),
             Event::Tick => vec![],
             Event::Seen { vip, by, kind } => self.seen(now, vip, by, kind),
@@ -166,8 +167,7 @@ impl Announcer {
             Event::Gone(vip) => self.gone(now, vip),
             Event::Refused(vip) => self.refused(now, vip),
             Event::Stuck(vip) => self.stuck(now, vip),
-        };
-        actions.extend(self.expire(now));
+        });
         actions.extend(self.act(now));
         actions
     }
@@ -191,20 +191,26 @@ impl Announcer {
         self.vips.iter().map(|(&vip, state)| (vip, state.phase.presence())).collect()
     }
 
-    /// Drops come first, so that an address is never held under two grants.
+    /// Drops come first, so that an address is never held under two grants. A grant that ended on its
+    /// way here is none.
     fn adopt(&mut self, now: Instant, desired: &Desired) -> Vec<Action> {
         self.applied = desired.serial;
+        let live = |vip: &IpAddr| desired.vips.get(vip).copied().filter(|grant| now < grant.until);
         let unwanted: BTreeSet<IpAddr> =
-            self.vips.keys().filter(|vip| !desired.vips.contains_key(vip)).copied().collect();
-        let actions = unwanted.into_iter().filter_map(|vip| self.let_go(vip)).collect();
-        for (&vip, &grant) in &desired.vips {
-            if now >= grant.until {
-                continue;
-            }
+            self.vips.keys().filter(|&vip| live(vip).is_none()).copied().collect();
+        let mut actions: Vec<Action> = unwanted.into_iter().filter_map(|vip| self.let_go(vip)).collect();
+        for &vip in desired.vips.keys() {
+            let Some(grant) = live(&vip) else { continue };
             let first = self.first_phase(now, grant);
             match self.vips.get_mut(&vip) {
                 Some(known) if !known.phase.is_stuck() => known.grant = grant,
-                _ => _ = self.vips.insert(vip, Vip { grant, phase: first }),
+                stuck => {
+                    // A segment that is asked about an address must not be answered by this node.
+                    if stuck.is_some() && !first.may_be_present() {
+                        actions.push(Action::Drop(vip));
+                    }
+                    self.vips.insert(vip, Vip { grant, phase: first });
+                }
             }
         }
         actions
@@ -267,7 +273,7 @@ impl Announcer {
 
     fn gone(&mut self, now: Instant, vip: IpAddr) -> Vec<Action> {
         if let Some(Vip { phase: Phase::Held(held), .. }) = self.vips.get_mut(&vip) {
-            *held = Held::new(now);
+            held.begin_again(now);
         }
         if self.vips.get(&vip).is_some_and(|state| state.phase.is_stuck()) {
             self.vips.remove(&vip);
@@ -276,14 +282,18 @@ impl Announcer {
     }
 
     fn refused(&mut self, now: Instant, vip: IpAddr) -> Vec<Action> {
-        if let Some(state) = self.vips.get_mut(&vip) {
+        if let Some(state) = self.vips.get_mut(&vip).filter(|state| matches!(state.phase, Phase::Held(_))) {
             state.phase = Phase::Refused { again_at: now + REFUSED_PAUSE };
         }
         vec![]
     }
 
-    /// Nobody wants it any more, but it is there: the scope is not vacated.
+    /// Nobody wants it any more, but it is there: the scope is not vacated. Where it is held again by
+    /// now, there is nothing left to remove.
     fn stuck(&mut self, now: Instant, vip: IpAddr) -> Vec<Action> {
+        if self.vips.get(&vip).is_some_and(|state| matches!(state.phase, Phase::Held(_))) {
+            return vec![];
+        }
         let grant = Grant { until: now, fence: now, predecessor: Predecessor::Unknown };
         let phase = Phase::Stuck { again_at: now + STUCK_PAUSE };
         self.vips.insert(vip, Vip { grant, phase });

@@ -132,7 +132,7 @@ impl Phase {
     pub(super) fn begin_again(&mut self, now: Instant) {
         match self {
             Self::Checking { sent, next_at, .. } => (*sent, *next_at) = (0, now),
-            Self::Held(held) => *held = Held::new(now),
+            Self::Held(held) => held.begin_again(now),
             Self::Blocked { .. } | Self::Refused { .. } | Self::Stuck { .. } => {}
         }
     }
@@ -141,6 +141,11 @@ impl Phase {
 impl Held {
     pub(super) fn new(now: Instant) -> Self {
         Self { since: now, hold_at: now, speak_at: now, spoken: 0, defended_at: None }
+    }
+
+    /// Held and said anew; how often it may be defended does not start anew.
+    pub(super) fn begin_again(&mut self, now: Instant) {
+        *self = Self { defended_at: self.defended_at, ..Self::new(now) };
     }
 
     /// "If the host … has not seen any other conflicting ARP packets within the last
