@@ -65,7 +65,7 @@ fn other_link() {
 
 /// A second cable, straight from one host to the other.
 fn connect(one: &Host, other: &Host) {
-    let far = LinkMessageBuilder::<LinkUnspec>::new().name("eth1").setns_by_fd(other.namespace.number()).up().build();
+    let far = LinkMessageBuilder::<LinkUnspec>::new().name("eth1").setns_by_fd(other.namespace.number()).build();
     let near = LinkVeth::new("eth1", "eth1").set_info_data(InfoData::Veth(InfoVeth::Peer(far))).up().build();
     one.namespace
         .netlink(async |handle| handle.link().add(near).execute().await, "making a second cable")

@@ -32,11 +32,11 @@ fn sigterm() {
 /// The release cannot be written, so there is something to wait for.
 fn second_signal() {
     let mut bed = Bed::embedded(1);
-    bed.start(0, &[("vipcast_shutdown_wait", "10s")]);
+    bed.start(0, &[("vipcast_shutdown_wait", "1s")]);
     bed.wait_held(0);
     bed.freeze_api();
     bed.daemon(0).term().unwrap();
-    bed.wait_gone(0, VIP, ms(1000));
+    bed.wait_gone(0, VIP, ms(500));
     assert_eq!(bed.daemon(0).exit_status().unwrap(), None, "it waits for the release");
     let again = clock::now();
     bed.daemon(0).term().unwrap();
@@ -44,6 +44,7 @@ fn second_signal() {
     let took = clock::now() - again;
     assert_eq!(status.code(), Some(1));
     assert!(took < ms(300), "{took:?}");
+    assert_eq!(bed.logged(0, "stopped at once, asked twice; the kernel removes what is left").len(), 1);
 }
 
 fn wrong_configuration() {
@@ -97,7 +98,7 @@ fn served() {
     for line in ["vipcast_ready 1", "kube_vip_is_leader", "process_resident_memory_bytes"] {
         assert!(metrics.contains(line), "{line} in {metrics}");
     }
-    assert!(metrics.lines().any(|line| line.starts_with("vipcast_vip_held{") && line.ends_with(" 1")), "{metrics}");
+    assert!(metrics.lines().any(|line| line.starts_with("vipcast_vip_held{") && line.ends_with(" 1.0")), "{metrics}");
     // From another host, as Prometheus does it.
     let node = format!("{}:2112", bed.lan.nodes[0].v4);
     assert_eq!(http(&bed.lan.client.namespace, &node, "/metrics").0, 200);
