@@ -6,6 +6,7 @@
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
+#![allow(clippy::wildcard_enum_match_arm, reason = "the kernel's attributes are others' enums")]
 
 #[path = "lab/address.rs"]
 mod address;

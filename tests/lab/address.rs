@@ -32,7 +32,10 @@ fn held() {
             let address = bed.kernel(0, vip).expect("it is never absent");
             assert_eq!((address.preferred, address.mark), (0, Some(MARK)));
             assert!((1..=2).contains(&address.valid), "{address:?}");
-            assert!(address.flags.contains(AddressFlags::Noprefixroute | AddressFlags::Deprecated), "{address:?}");
+            assert!(
+                address.flags.contains(AddressFlags::Noprefixroute | AddressFlags::Deprecated),
+                "{address:?}"
+            );
             assert!(!address.flags.contains(AddressFlags::Permanent), "{address:?}");
             written.insert((vip, address.written));
         }

@@ -7,7 +7,11 @@ use super::{LAN, WIRE};
 
 pub(crate) fn all() -> Vec<Test> {
     vec![
-        trial("announcements::a_take_over_is_asked_and_said_on_the_wire_and_a_hand_over_only_said", WIRE, whole),
+        trial(
+            "announcements::a_take_over_is_asked_and_said_on_the_wire_and_a_hand_over_only_said",
+            WIRE,
+            whole,
+        ),
         trial("announcements::an_ipv6_vip_alone_is_held", LAN, ipv6_alone),
     ]
 }
@@ -57,7 +61,8 @@ fn arp(recorded: &Recorded, macs: &[String; 2]) -> [Said; 2] {
         let mut said = Said::default();
         let (mut requests, mut replies) = (Vec::new(), Vec::new());
         for (at, source, fields) in &frames {
-            let [opcode, sender, target, sender_mac, to]: &[String; 5] = fields.as_slice().try_into().unwrap();
+            let [opcode, sender, target, sender_mac, to]: &[String; 5] =
+                fields.as_slice().try_into().unwrap();
             if source != mac {
                 continue;
             }

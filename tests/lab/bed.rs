@@ -64,9 +64,7 @@ impl Bed {
         self.embedded = Some(Process::spawn("api", command, &log).unwrap());
         self.directory.write("embedded.conf", &kubeconfig("http://10.77.0.2:6443")).unwrap();
         let listening = || TcpStream::connect("127.0.0.1:6443").is_ok();
-        wait("the API server listens", SOON, || {
-            self.lan.api.namespace.run(listening).unwrap().then_some(())
-        });
+        wait("the API server listens", SOON, || self.lan.api.namespace.run(listening).unwrap().then_some(()));
         self.register_nodes();
     }
 
@@ -93,7 +91,9 @@ impl Bed {
 
     /// The administrator's.
     pub(crate) fn kubeconfig(&self) -> PathBuf {
-        self.real.as_ref().map_or_else(|| self.directory.file("embedded.conf"), |real| real.kubeconfig("admin"))
+        self.real
+            .as_ref()
+            .map_or_else(|| self.directory.file("embedded.conf"), |real| real.kubeconfig("admin"))
     }
 
     /// The API knows the nodes, as in a cluster.
@@ -111,7 +111,8 @@ impl Bed {
     /// The same through a program that ends by executing the daemon.
     pub(crate) fn start_through(&mut self, node: usize, wrapper: &[String], environment: &[(&str, &str)]) {
         let host = &self.lan.nodes[node];
-        let words: Vec<String> = wrapper.iter().cloned().chain([VIPCAST.to_owned(), "run".to_owned()]).collect();
+        let words: Vec<String> =
+            wrapper.iter().cloned().chain([VIPCAST.to_owned(), "run".to_owned()]).collect();
         let mut command = host.namespace.command(Path::new(&words[0])).unwrap();
         command.args(&words[1..]).env_clear().envs(self.usual_environment(host));
         for (name, value) in environment {

@@ -7,17 +7,21 @@ use std::time::Instant;
 use serde_json::{Value, json};
 use vipcast::clock;
 
+use super::REAL;
 use super::bed::{Bed, SLACK, SOON, VIP, VIPCAST, ms, real_api, throughout, wait};
 use super::kubernetes::Kubernetes;
 use super::support::real_api::User;
 use super::support::{Needs, Test, in_path, trial};
-use super::REAL;
 
 pub(crate) fn all() -> Vec<Test> {
     let needs = [REAL, &[Needs::Program("unshare"), Needs::Program("mount")]].concat();
     vec![
         trial("bootstrap::it_waits_for_files_server_and_permission_and_says_each_once", &needs, whole),
-        trial("bootstrap::without_a_super_admin_it_waits_until_permission_is_given", &needs, without_super_admin),
+        trial(
+            "bootstrap::without_a_super_admin_it_waits_until_permission_is_given",
+            &needs,
+            without_super_admin,
+        ),
     ]
 }
 
@@ -89,7 +93,8 @@ fn start(bed: &mut Bed) {
 /// What the daemon was given is put in place at once, as kubeadm does not even promise.
 fn copy(bed: &Bed, user: &str, folder: &std::path::Path, name: &str) {
     let content = fs::read(bed.real.as_ref().unwrap().kubeconfig(user)).unwrap();
-    let content = String::from_utf8(content).unwrap().replace("https://127.0.0.1:6443", &format!("https://{VIP}:6443"));
+    let content =
+        String::from_utf8(content).unwrap().replace("https://127.0.0.1:6443", &format!("https://{VIP}:6443"));
     fs::write(folder.join("new"), content).unwrap();
     fs::rename(folder.join("new"), folder.join(name)).unwrap();
 }
@@ -123,7 +128,8 @@ fn allow(bed: &Bed) {
 /// No condition is told twice in succession, and nothing is repeated as time goes by.
 fn each_once(bed: &Bed, quiet: usize) {
     let log = bed.log(0);
-    let told = |lines: &[Value], message: &str| lines.iter().filter(|line| line["message"] == message).count();
+    let told =
+        |lines: &[Value], message: &str| lines.iter().filter(|line| line["message"] == message).count();
     assert_eq!(told(&log, "waiting for API credentials"), 3, "missing, directory, empty");
     // A server that is starting is refused first, and may then be unready in one or two ways.
     assert_eq!(told(&log[..quiet], "API server unreachable"), 1);

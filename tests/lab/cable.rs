@@ -17,7 +17,9 @@ use super::support::{Test, trial};
 pub(crate) fn all() -> Vec<Test> {
     vec![
         trial("cable::a_node_that_is_cut_off_is_replaced_after_the_lease", LAN, || cut_off(Cable::Unplugged)),
-        trial("cable::a_node_whose_cable_loses_everything_is_replaced_after_the_lease", LAN, || cut_off(Cable::Lossy)),
+        trial("cable::a_node_whose_cable_loses_everything_is_replaced_after_the_lease", LAN, || {
+            cut_off(Cable::Lossy)
+        }),
         trial("cable::a_holder_without_carrier_hands_over_at_once_by_another_link", LAN, other_link),
     ]
 }
@@ -57,15 +59,14 @@ fn other_link() {
     let taken = bed.wait_held(1) - cut;
     assert!(taken < ms(500) + SLACK, "{taken:?}");
     assert!(!bed.has(0, VIP));
-    wait("its status says why", ms(3000), || {
-        (bed.status_command(0).status.code() == Some(3)).then_some(())
-    });
+    wait("its status says why", ms(3000), || (bed.status_command(0).status.code() == Some(3)).then_some(()));
     assert_eq!(bed.logged(0, "address let go").len(), 1);
 }
 
 /// A second cable, straight from one host to the other.
 fn connect(one: &Host, other: &Host) {
-    let far = LinkMessageBuilder::<LinkUnspec>::new().name("eth1").setns_by_fd(other.namespace.number()).build();
+    let far =
+        LinkMessageBuilder::<LinkUnspec>::new().name("eth1").setns_by_fd(other.namespace.number()).build();
     let near = LinkVeth::new("eth1", "eth1").set_info_data(InfoData::Veth(InfoVeth::Peer(far))).up().build();
     one.namespace
         .netlink(async |handle| handle.link().add(near).execute().await, "making a second cable")

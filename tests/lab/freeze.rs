@@ -3,10 +3,10 @@
 use vipcast::clock;
 use vipcast::demo::lab::observer::Observer;
 
+use super::WIRE;
 use super::bed::{Bed, SLACK, VIP, ms, throughout};
 use super::support::{Test, trial};
 use super::wire::{Recording, epoch, text};
-use super::WIRE;
 
 pub(crate) fn all() -> Vec<Test> {
     vec![trial("freeze::a_frozen_holder_loses_its_vip_and_is_silent_when_it_wakes", WIRE, freeze)]

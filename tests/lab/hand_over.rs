@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
@@ -21,7 +21,11 @@ pub(crate) fn all() -> Vec<Test> {
     let needs = [REAL, &[Needs::Program("ip")]].concat();
     vec![
         trial("hand_over::on_sigterm_the_vip_is_gone_before_the_lease_is_free", &needs, on_sigterm),
-        trial("hand_over::on_loss_of_health_the_vip_is_gone_before_the_lease_is_free", &needs, on_loss_of_health),
+        trial(
+            "hand_over::on_loss_of_health_the_vip_is_gone_before_the_lease_is_free",
+            &needs,
+            on_loss_of_health,
+        ),
     ]
 }
 
@@ -45,7 +49,8 @@ fn on_sigterm() {
 fn on_loss_of_health() {
     let mut bed = Bed::real(2);
     let health = Health::start(&bed.lan.nodes[0]);
-    let address = [("vipcast_health_enabled", "true"), ("control_plane_health_check_address", "http://127.0.0.1:8080")];
+    let address =
+        [("vipcast_health_enabled", "true"), ("control_plane_health_check_address", "http://127.0.0.1:8080")];
     bed.start(0, &address);
     bed.wait_held(0);
     bed.start(1, &[]);
@@ -65,15 +70,18 @@ fn on_loss_of_health() {
 
 /// The release is written as client-go writes it, after the address has left the kernel, and the next one counts on.
 /// Returns the transitions at the release.
-fn is_in_order(lease: &Receiver<(Instant, Value)>, kernel: &Receiver<Instant>, next: &str) -> i64 {
+fn is_in_order(lease: &Receiver<(Instant, Value)>, kernel: &Departures, next: &str) -> i64 {
     let (released, spec) = find(lease, |spec| spec["holderIdentity"] == "");
-    let gone = kernel.recv_timeout(SOON).expect("the address leaves the kernel");
+    let gone = kernel.heard.recv_timeout(SOON).expect("the address leaves the kernel");
     assert!(gone < released, "released {:?} before the VIP was gone", gone.checked_duration_since(released));
     assert_eq!(spec["leaseDurationSeconds"], 1);
     assert!(spec["renewTime"].is_string() && spec["acquireTime"] == spec["renewTime"], "{spec}");
     let (_, taken) = find(lease, |spec| spec["holderIdentity"] == next);
     let transitions = spec["leaseTransitions"].as_i64().unwrap();
-    assert_eq!((&taken["leaseTransitions"], &taken["leaseDurationSeconds"]), (&(transitions + 1).into(), &5.into()));
+    assert_eq!(
+        (&taken["leaseTransitions"], &taken["leaseDurationSeconds"]),
+        (&(transitions + 1).into(), &5.into())
+    );
     transitions
 }
 
@@ -86,10 +94,23 @@ fn find(lease: &Receiver<(Instant, Value)>, wanted: impl Fn(&Value) -> bool) -> 
     }
 }
 
-/// When the VIP leaves the kernel of `host`, as `ip monitor` tells. It dies with the test's thread.
-fn departures(host: &Host) -> Receiver<Instant> {
+/// When the VIP leaves the kernel of a host, as `ip monitor` tells.
+struct Departures {
+    monitor: Child,
+    heard: Receiver<Instant>,
+}
+
+impl Drop for Departures {
+    fn drop(&mut self) {
+        let _ = self.monitor.kill();
+        let _ = self.monitor.wait();
+    }
+}
+
+fn departures(host: &Host) -> Departures {
     let mut command = host.namespace.command(&in_path("ip").unwrap()).unwrap();
-    let mut monitor = command.args(["-4", "-o", "monitor", "address"]).stdout(Stdio::piped()).spawn().unwrap();
+    command.args(["-4", "-o", "monitor", "address"]).stdout(Stdio::piped());
+    let mut monitor = command.spawn().unwrap();
     let mut lines = BufReader::new(monitor.stdout.take().unwrap()).lines().map_while(Result::ok);
     // The address is extended all the time: the first line shows that it listens.
     assert!(lines.next().is_some_and(|line| line.contains(VIP)));
@@ -101,7 +122,7 @@ fn departures(host: &Host) -> Receiver<Instant> {
             }
         }
     });
-    heard
+    Departures { monitor, heard }
 }
 
 /// An API server's health, as one wants it.
@@ -113,11 +134,15 @@ impl Health {
     fn start(host: &Host) -> Self {
         let healthy = Arc::new(AtomicBool::new(true));
         let told = Arc::clone(&healthy);
-        let serving = host.namespace.spawn("health", || TcpListener::bind("127.0.0.1:8080"), move |listener| {
-            for stream in listener.incoming().flatten() {
-                let _ = answer(stream, told.load(Ordering::Relaxed));
-            }
-        });
+        let serving = host.namespace.spawn(
+            "health",
+            || TcpListener::bind("127.0.0.1:8080"),
+            move |listener| {
+                for stream in listener.incoming().flatten() {
+                    let _ = answer(stream, told.load(Ordering::Relaxed));
+                }
+            },
+        );
         drop::<thread::JoinHandle<()>>(serving.unwrap());
         Self { healthy }
     }

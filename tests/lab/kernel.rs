@@ -41,7 +41,8 @@ fn address(message: &AddressMessage) -> Option<Address> {
     };
     for attribute in &message.attributes {
         if let AddressAttribute::CacheInfo(cache) = attribute {
-            (found.valid, found.preferred, found.written) = (cache.ifa_valid, cache.ifa_preferred, cache.tstamp);
+            (found.valid, found.preferred, found.written) =
+                (cache.ifa_valid, cache.ifa_preferred, cache.tstamp);
         }
         if let AddressAttribute::Protocol(protocol) = attribute {
             found.mark = Some((*protocol).into());
@@ -100,9 +101,10 @@ pub(crate) fn neighbour(host: &Host, address: &str) -> Option<Mac> {
 pub(crate) fn forget_neighbour(host: &Host, address: &str) {
     let address: IpAddr = address.parse().unwrap();
     for message in neighbours(host).into_iter().filter(|message| destination(message) == Some(address)) {
-        let deleted = host
-            .namespace
-            .netlink(async |handle| handle.neighbours().del(message).execute().await, "forgetting a neighbour");
+        let deleted = host.namespace.netlink(
+            async |handle| handle.neighbours().del(message).execute().await,
+            "forgetting a neighbour",
+        );
         // One that is being resolved is gone before it can be deleted.
         let _ = deleted;
     }

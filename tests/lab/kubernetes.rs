@@ -105,7 +105,8 @@ fn lease(identity: &str, seconds: u64, version: Option<Value>) -> Value {
 
 /// MicroTime has exactly six digits.
 fn micro(now: &str) -> String {
-    let (seconds, fraction) = now.trim_end_matches('Z').split_once('.').unwrap_or((now.trim_end_matches('Z'), ""));
+    let now = now.trim_end_matches('Z');
+    let (seconds, fraction) = now.split_once('.').unwrap_or((now, ""));
     let digits: String = fraction.chars().chain("000000".chars()).take(6).collect();
     format!("{seconds}.{digits}Z")
 }

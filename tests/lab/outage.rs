@@ -29,7 +29,9 @@ fn with_rivals() {
     });
     bed.thaw_api();
     let thawed = clock::now();
-    let back = wait("somebody holds it again", SOON, || (bed.has(0, VIP) || bed.has(1, VIP)).then(clock::now)) - thawed;
+    let back =
+        wait("somebody holds it again", SOON, || (bed.has(0, VIP) || bed.has(1, VIP)).then(clock::now))
+            - thawed;
     assert!(back < ms(1500) + SLACK, "{back:?}");
     for node in [0, 1] {
         assert_eq!(bed.daemon(node).exit_status().unwrap(), None);

@@ -77,7 +77,9 @@ fn status() {
     assert_eq!((&vip["address"], &vip["state"]), (&VIP.into(), &"held".into()));
     assert_eq!(status["scopes"][0]["holder"], "node1");
     bed.freeze_api();
-    wait("it says that something is wrong", SOON, || (bed.status_command(0).status.code() == Some(3)).then_some(()));
+    wait("it says that something is wrong", SOON, || {
+        (bed.status_command(0).status.code() == Some(3)).then_some(())
+    });
     bed.terminate(0);
     assert_eq!(bed.status_command(0).status.code(), Some(1), "nobody is there any more");
 }
@@ -98,7 +100,10 @@ fn served() {
     for line in ["vipcast_ready 1", "kube_vip_is_leader", "process_resident_memory_bytes"] {
         assert!(metrics.contains(line), "{line} in {metrics}");
     }
-    assert!(metrics.lines().any(|line| line.starts_with("vipcast_vip_held{") && line.ends_with(" 1.0")), "{metrics}");
+    assert!(
+        metrics.lines().any(|line| line.starts_with("vipcast_vip_held{") && line.ends_with(" 1.0")),
+        "{metrics}"
+    );
     // From another host, as Prometheus does it.
     let node = format!("{}:2112", bed.lan.nodes[0].v4);
     assert_eq!(http(&bed.lan.client.namespace, &node, "/metrics").0, 200);

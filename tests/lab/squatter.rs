@@ -8,37 +8,42 @@ use vipcast::demo::lab::lan::Host;
 use vipcast::net::frames;
 use vipcast::net::socket::FrameSocket;
 
-use super::bed::{Bed, SLACK, SOON, VIP, http, ms, throughout, wait};
+use super::bed::{Bed, SLACK, SOON, VIP, VIP6, http, ms, throughout, wait};
 use super::support::{Test, trial};
 use super::wire::{Recording, text};
 use super::{LAN, WIRE};
 
 pub(crate) fn all() -> Vec<Test> {
     vec![
-        trial("squatter::an_address_that_a_station_has_is_taken_only_when_it_leaves", LAN, was_there_first),
+        trial("squatter::an_address_that_a_station_has_is_taken_only_when_it_leaves", LAN, || {
+            was_there_first(VIP)
+        }),
+        trial("squatter::an_ipv6_address_that_a_station_has_is_taken_only_when_it_leaves", LAN, || {
+            was_there_first(VIP6)
+        }),
         trial("squatter::a_station_that_claims_a_held_address_is_counted_and_warded_off", WIRE, comes_later),
     ]
 }
 
-fn was_there_first() {
+fn was_there_first(address: &str) {
     let mut bed = Bed::embedded(1);
-    let vip = VIP.parse().unwrap();
+    let vip = address.parse().unwrap();
     let mac = text(bed.lan.client.mac);
     bed.lan.client.add_address(vip, None).unwrap();
-    bed.start(0, &[("prometheus_server", ":2112")]);
+    bed.start(0, &[("address", address), ("prometheus_server", ":2112")]);
     let taken = "another station has the address, not taking it";
     wait("the squatter is found", SOON, || (!bed.logged(0, taken).is_empty()).then_some(()));
-    throughout(ms(3500), || assert!(!bed.has(0, VIP)));
+    throughout(ms(3500), || assert!(!bed.has(0, address)));
     assert_eq!(named(&bed.logged(0, taken)), [mac.as_str()]);
     let status = bed.status(0);
     assert_eq!(blocked(&status), ("holding", "blocked", mac.as_str()));
     assert_eq!(bed.status_command(0).status.code(), Some(3));
-    let checks = format!("vipcast_wire_checks_total{{vip=\"{VIP}\",result=\"taken\"}}");
+    let checks = format!("vipcast_wire_checks_total{{vip=\"{address}\",result=\"taken\"}}");
     assert!(metric(&bed, &checks) >= 1.0);
     event(&bed, "VIPConflict", &mac);
     bed.lan.client.remove_address(vip).unwrap();
     let left = clock::now();
-    let held = bed.wait_held(0) - left;
+    let held = bed.wait_address(0, address, SOON) - left;
     assert!(held < ms(1500) + SLACK, "{held:?}");
 }
 
@@ -64,7 +69,9 @@ fn comes_later() {
         .filter(|(_, source, _)| *source == text(bed.lan.nodes[0].mac))
         .map(|(at, ..)| *at)
         .collect();
-    let [once, _, thrice, first, second] = ours[..] else { panic!("three announcements and two defences: {ours:?}") };
+    let [once, _, thrice, first, second] = ours[..] else {
+        panic!("three announcements and two defences: {ours:?}")
+    };
     assert!(first > thrice && thrice - once < 5.2, "{ours:?}");
     assert!(second - first >= 10.0, "RFC 5227 §2.4: {ours:?}");
 }
@@ -102,7 +109,8 @@ fn blocked(status: &Value) -> (&str, &str, &str) {
 fn metric(bed: &Bed, name: &str) -> f64 {
     let (code, text) = http(&bed.lan.nodes[0].namespace, "127.0.0.1:2112", "/metrics");
     assert_eq!(code, 200);
-    let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name}: {text}"));
+    let line =
+        text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name}: {text}"));
     line.trim().parse().unwrap()
 }
 
@@ -112,7 +120,9 @@ fn event(bed: &Bed, reason: &str, word: &str) {
         let events = events["items"].as_array()?.clone();
         events
             .iter()
-            .any(|event| event["reason"] == reason && event["note"].as_str().is_some_and(|note| note.contains(word)))
+            .any(|event| {
+                event["reason"] == reason && event["note"].as_str().is_some_and(|note| note.contains(word))
+            })
             .then_some(())
     });
 }
