@@ -7,6 +7,7 @@ use super::Ruling;
 use crate::admin::board::ScopeFact;
 use crate::admin::metrics::{self, Operation, Transition};
 use crate::admin::status::ScopeState;
+use crate::kube::failure::Failure;
 use crate::kube::lease::{LeaseName, Outcome};
 use crate::witness::{CONTROL_PLANE, Witness};
 
@@ -36,6 +37,8 @@ impl Reporter {
         self.witness.metrics.lease_request(operation, verdict(&outcome.answer), outcome.latency);
         let failure = outcome.failure.as_ref().map(ToString::to_string);
         match (&self.trouble, &failure) {
+            // Whoever looks for a server says that there is none.
+            _ if outcome.failure == Some(Failure::NoServer) => {}
             (None, Some(error)) if !matches!(outcome.answer, Answer::Conflict) => {
                 warn!(lease = self.lease, error, "lease cannot be reached");
                 self.trouble = failure;
@@ -73,7 +76,10 @@ impl Reporter {
 
     fn rival(&self, before: &Ruling, now: &Ruling) {
         if before.holder != now.holder && now.role == Role::Standby {
-            info!(lease = self.lease, holder = now.holder, "lease has another holder");
+            match &now.holder {
+                Some(holder) => info!(lease = self.lease, holder, "lease has another holder"),
+                None => info!(lease = self.lease, "lease is free"),
+            }
         }
     }
 

@@ -13,6 +13,8 @@ pub enum Failure {
         /// `message` of the `Status` object, shortened.
         message: String,
     },
+    /// There is nobody to ask yet.
+    NoServer,
     /// The request never left: no credentials, no connection, no TLS session.
     NotSent(String),
     /// It may have left: the connection broke or the answer made no sense.
@@ -27,7 +29,7 @@ impl Failure {
     pub fn code(&self) -> Option<u16> {
         match self {
             Self::Status { code, .. } => Some(*code),
-            Self::NotSent(_) | Self::Broken(_) | Self::TimedOut => None,
+            Self::NoServer | Self::NotSent(_) | Self::Broken(_) | Self::TimedOut => None,
         }
     }
 
@@ -37,7 +39,7 @@ impl Failure {
     pub fn certainly_not_applied(&self) -> bool {
         match self {
             Self::Status { code, .. } => (400..500).contains(code) && *code != REQUEST_TIMEOUT,
-            Self::NotSent(_) => true,
+            Self::NoServer | Self::NotSent(_) => true,
             Self::Broken(_) | Self::TimedOut => false,
         }
     }
@@ -65,6 +67,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Status { code, message } if message.is_empty() => write!(f, "status {code}"),
             Self::Status { code, message } => write!(f, "status {code}: {message}"),
+            Self::NoServer => f.write_str("no API server yet"),
             Self::NotSent(text) | Self::Broken(text) => f.write_str(text),
             Self::TimedOut => f.write_str("timed out"),
         }

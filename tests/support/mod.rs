@@ -89,8 +89,13 @@ pub fn run(tests: Vec<Test>) -> ExitCode {
 
 /// Runs the tests one after another: for those that measure, or share what there is one of.
 pub fn run_one_by_one(tests: Vec<Test>) -> ExitCode {
+    run_at_most(1, tests)
+}
+
+/// Runs at most so many tests at a time.
+pub fn run_at_most(count: usize, tests: Vec<Test>) -> ExitCode {
     let mut arguments = Arguments::from_args();
-    arguments.test_threads = Some(1);
+    arguments.test_threads = Some(arguments.test_threads.map_or(count, |asked| asked.min(count)));
     run_with(&arguments, tests)
 }
 
@@ -139,6 +144,7 @@ fn package(program: &str) -> &str {
     match program {
         "ip" | "bridge" | "ss" => "iproute2",
         "nft" => "nftables",
+        "dumpcap" => "wireshark-common",
         "nsenter" | "unshare" => "util-linux",
         "ping" => "iputils-ping",
         "kubectl" => "kubernetes-client",

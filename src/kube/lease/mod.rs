@@ -79,7 +79,7 @@ impl LeaseStore {
         let answer = match &result {
             Ok(lease) => Answer::Read(lease.as_ref().map(record)),
             Err(failure) => match failure {
-                Failure::Status { .. } | Failure::NotSent(_) => Answer::Refused,
+                Failure::Status { .. } | Failure::NoServer | Failure::NotSent(_) => Answer::Refused,
                 Failure::Broken(_) | Failure::TimedOut => Answer::Unknown(None),
             },
         };
@@ -143,7 +143,7 @@ impl LeaseStore {
         request: impl AsyncFnOnce(Api<Lease>, String) -> kube::Result<T>,
     ) -> Result<T, Failure> {
         let Some(connection) = self.connections.borrow().clone() else {
-            return Err(Failure::NotSent("no API server yet".into()));
+            return Err(Failure::NoServer);
         };
         let api = Api::namespaced(connection.lease.clone(), &self.name.namespace);
         let answer = timeout(limit, request(api, self.name.name.clone())).await;

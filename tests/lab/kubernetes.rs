@@ -1,0 +1,115 @@
+//! What an administrator asks of the API server, and the Lease as a bystander sees it.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Instant;
+
+use axum::http::Request;
+use futures::{AsyncBufReadExt, TryStreamExt};
+use serde_json::{Value, json};
+use vipcast::clock;
+use vipcast::demo::lab::namespace::Namespace;
+
+/// An API server, and with whose credentials it is asked.
+pub(crate) struct Kubernetes<'a> {
+    pub(crate) namespace: &'a Namespace,
+    pub(crate) kubeconfig: PathBuf,
+}
+
+impl Kubernetes<'_> {
+    pub(crate) fn get(&self, path: &str) -> Option<Value> {
+        self.request("GET", path, None).ok()
+    }
+
+    pub(crate) fn create(&self, path: &str, object: &Value) {
+        self.request("POST", path, Some(object)).unwrap();
+    }
+
+    /// `spec` of the Lease; nothing where there is none.
+    pub(crate) fn lease(&self) -> Option<Value> {
+        self.get(&format!("{LEASES}/{LEASE}")).map(|lease| lease["spec"].clone())
+    }
+
+    /// Writes the Lease as client-go's candidate `identity` does, over whatever is there.
+    pub(crate) fn write_lease(&self, identity: &str, seconds: u64) {
+        let path = format!("{LEASES}/{LEASE}");
+        let known = self.get(&path);
+        let version = known.as_ref().map(|lease| lease["metadata"]["resourceVersion"].clone());
+        let object = lease(identity, seconds, version);
+        let (method, path) = match known {
+            Some(_) => ("PUT", path.as_str()),
+            None => ("POST", LEASES),
+        };
+        self.request(method, path, Some(&object)).unwrap();
+    }
+
+    /// Every `spec` of the Lease from now on, and when it was heard of.
+    pub(crate) fn watch_lease(&self) -> Receiver<(Instant, Value)> {
+        let (report, heard) = channel();
+        let kubeconfig = self.kubeconfig.clone();
+        let setup = || Ok(());
+        let watching = self.namespace.spawn("lease-watch", setup, move |()| {
+            // Ends with the server, or when nobody listens any more.
+            let _ = block_on(watch(&kubeconfig, |spec| report.send((clock::now(), spec)).is_ok()));
+        });
+        drop::<thread::JoinHandle<()>>(watching.unwrap());
+        heard
+    }
+
+    fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, kube::Error> {
+        let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
+        let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        let request = request.body(body).unwrap();
+        self.namespace
+            .run(|| block_on(async { client(&self.kubeconfig).await.request(request).await }))
+            .unwrap()
+    }
+}
+
+async fn watch(kubeconfig: &Path, mut told: impl FnMut(Value) -> bool) -> std::io::Result<()> {
+    let query = format!("{LEASES}?watch=1&fieldSelector=metadata.name%3D{LEASE}");
+    let request = Request::get(query).body(Vec::new()).unwrap();
+    let stream = client(kubeconfig).await.request_stream(request).await.map_err(std::io::Error::other)?;
+    let mut lines = stream.lines();
+    while let Some(line) = lines.try_next().await? {
+        let event: Value = serde_json::from_str(&line)?;
+        if !told(event["object"]["spec"].clone()) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn client(kubeconfig: &Path) -> kube::Client {
+    let file = kube::config::Kubeconfig::read_from(kubeconfig).unwrap();
+    let config = kube::Config::from_custom_kubeconfig(file, &Default::default()).await.unwrap();
+    kube::Client::try_from(config).unwrap()
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+fn lease(identity: &str, seconds: u64, version: Option<Value>) -> Value {
+    let now = k8s_openapi::jiff::Timestamp::now().to_string();
+    json!({
+        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+        "metadata": { "name": LEASE, "namespace": "kube-system", "resourceVersion": version },
+        "spec": {
+            "holderIdentity": identity, "leaseDurationSeconds": seconds, "leaseTransitions": 3,
+            "acquireTime": micro(&now), "renewTime": micro(&now),
+        },
+    })
+}
+
+/// MicroTime has exactly six digits.
+fn micro(now: &str) -> String {
+    let now = now.trim_end_matches('Z');
+    let (seconds, fraction) = now.split_once('.').unwrap_or((now, ""));
+    let digits: String = fraction.chars().chain("000000".chars()).take(6).collect();
+    format!("{seconds}.{digits}Z")
+}
+
+const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases";
+const LEASE: &str = "plndr-cp-lock";
