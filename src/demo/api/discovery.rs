@@ -71,20 +71,24 @@ fn resources(group: &str, version: &str) -> Option<Value> {
 }
 
 fn entries(resource: &Resource) -> Vec<Value> {
-    let entry = |name: String, verbs: &[&str]| {
+    let entry = |name: String, verbs: &[&str], short_names: &[&str]| {
         json!({
             "name": name,
             "singularName": resource.kind.to_lowercase(),
             "namespaced": resource.is_namespaced(),
             "kind": resource.kind,
             "verbs": verbs,
-            "shortNames": resource.short_names,
+            "shortNames": short_names,
         })
     };
-    let mut entries = vec![entry(resource.plural.to_owned(), &VERBS)];
+    let mut entries = vec![entry(
+        resource.plural.to_owned(),
+        &VERBS,
+        resource.short_names,
+    )];
     if resource.status != StatusSubresource::None {
         let name = format!("{}/status", resource.plural);
-        entries.push(entry(name, &["get", "patch", "update"]));
+        entries.push(entry(name, &["get", "patch", "update"], &[]));
     }
     entries
 }

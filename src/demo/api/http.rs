@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, Request, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::body::matches_path;
 use super::failure::Failure;
 use super::faults::{Faults, Mode};
+use super::params::Params;
 use super::resources::{Part, Target, target};
-use super::selector::Selector;
 use super::store::{Key, Page, Preconditions, Written};
-use super::watch::{Bookmarks, Filter, Start, Watch};
+use super::watch::{Bookmarks, Watch};
 use super::{Shared, discovery, meta};
 use crate::clock::pause;
 
@@ -307,132 +307,6 @@ async fn control(shared: &Shared, request: Request<Body>) -> Result<Response, Fa
     }
 }
 
-/// The query of a list or a watch.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Params {
-    watch: String,
-    resource_version: String,
-    resource_version_match: String,
-    label_selector: String,
-    field_selector: String,
-    limit: Option<usize>,
-    #[serde(rename = "continue")]
-    token: String,
-    timeout_seconds: Option<u64>,
-    allow_watch_bookmarks: String,
-    send_initial_events: String,
-}
-
-impl Params {
-    fn read(uri: &Uri) -> Result<Self, Failure> {
-        let query = Query::try_from_uri(uri);
-        query
-            .map(|Query(params)| params)
-            .map_err(|e| Failure::bad_request(e.body_text()))
-    }
-
-    fn watch(&self) -> bool {
-        matches!(self.watch.as_str(), "true" | "1")
-    }
-
-    fn version(&self) -> Result<Option<u64>, Failure> {
-        if self.resource_version.is_empty() {
-            return Ok(None);
-        }
-        let why = || format!("Invalid value: \"{}\": invalid", self.resource_version);
-        self.resource_version
-            .parse()
-            .map(Some)
-            .map_err(|_| Failure::bad_request(why()))
-    }
-
-    fn start(&self, target: &Target) -> Result<Start, Failure> {
-        let streaming = !self.send_initial_events.is_empty();
-        if streaming && self.resource_version_match != "NotOlderThan" {
-            let message = "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
-            let field = "resourceVersionMatch";
-            return Err(Failure::invalid(target.resource, "", field, message));
-        }
-        Ok(match (self.send_initial_events.as_str(), self.version()?) {
-            ("true" | "1", _) => Start::StateAndBookmark,
-            (_, None) if streaming => Start::Now,
-            (_, None | Some(0)) => Start::State,
-            (_, Some(version)) => Start::After(version),
-        })
-    }
-
-    fn filter(&self, target: Target) -> Result<Filter, Failure> {
-        let mut fields = self.field_selector.clone();
-        if let Some(name) = &target.name {
-            fields = format!("{fields},metadata.name={name}");
-        }
-        let selector = Selector::parse(target.resource, &self.label_selector, &fields);
-        Ok(Filter {
-            resource: target.resource,
-            namespace: target.namespace,
-            selector: selector.map_err(Failure::bad_request)?,
-        })
-    }
-
-    /// Where the next page starts: the version of the first one, and the last key read.
-    fn continued(&self, filter: &Filter) -> Result<Option<(u64, Key)>, Failure> {
-        if self.token.is_empty() {
-            return Ok(None);
-        }
-        let mut parts = self.token.splitn(3, '/');
-        let version = parts.next().and_then(|version| version.parse().ok());
-        match (version, parts.next(), parts.next()) {
-            (Some(version), Some(namespace), Some(name)) => {
-                Ok(Some((version, Key::new(filter.resource, namespace, name))))
-            }
-            _ => Err(Failure::bad_request("continue key is not valid".to_owned())),
-        }
-    }
-}
-
-/// The body says the same as the path, or nothing.
-fn matches_path(target: &Target, object: &Value) -> Result<(), Failure> {
-    let name = target.name.as_deref().unwrap_or_default();
-    let resource = target.resource;
-    let wrong = |field: &str| object.get(field).and_then(Value::as_str).map(str::to_owned);
-    if !object.is_object() {
-        return Err(Failure::bad_request("the body is not an object".to_owned()));
-    }
-    if name.len() > MAX_NAME || !name.bytes().all(is_name_byte) {
-        let message = format!(
-            "Invalid value: \"{name}\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.'"
-        );
-        return Err(Failure::invalid(resource, name, "metadata.name", &message));
-    }
-    if let Some(given) = meta::text(object, "name").filter(|n| !n.is_empty() && *n != name) {
-        return Err(Failure::bad_request(format!(
-            "the name of the object ({given}) does not match the name on the URL ({name})"
-        )));
-    }
-    let namespace = meta::text(object, "namespace").unwrap_or_default();
-    if !namespace.is_empty() && target.namespace.as_deref() != Some(namespace) {
-        return Err(Failure::bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request"
-                .to_owned(),
-        ));
-    }
-    let other_kind = wrong("kind").filter(|kind| kind != resource.kind);
-    let other_version = wrong("apiVersion").filter(|version| *version != resource.api_version());
-    match other_kind.or(other_version) {
-        Some(other) => Err(Failure::bad_request(format!(
-            "{other} in the body does not match the expected {}, Kind={}",
-            resource.api_version(),
-            resource.kind
-        ))),
-        None => Ok(()),
-    }
-}
-
-fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'.'
-}
-
 fn key(target: &Target) -> Key {
     let namespace = target.namespace.as_deref().unwrap_or_default();
     Key::new(
@@ -476,4 +350,3 @@ fn user_agent(headers: &HeaderMap) -> &str {
 const PATCHES: &str = "accepted media types include: application/merge-patch+json, \
      application/strategic-merge-patch+json, application/apply-patch+yaml";
 const MAX_BODY: usize = 1 << 20;
-const MAX_NAME: usize = 253;

@@ -4,11 +4,13 @@
 //! miss nothing, 410 when they would); `tests/conformance.rs` holds it to them beside a real kube-apiserver. What it does not do:
 //! authentication, schemas, defaults, list-merging patches, namespaces that must exist.
 
+mod body;
 mod discovery;
 mod failure;
 mod faults;
 mod http;
 mod meta;
+mod params;
 mod resources;
 mod selector;
 mod store;

@@ -131,6 +131,15 @@ pub(super) fn target(path: &str) -> Option<Target> {
 /// Leases are read into their type: times come back with microseconds, and what is no Lease is refused.
 fn lease(object: Value) -> Result<Value, Inadmissible> {
     let malformed = |error: serde_json::Error| Inadmissible::Malformed(error.to_string());
+    for field in ["acquireTime", "renewTime"] {
+        let time = object
+            .get("spec")
+            .and_then(|spec| spec.get(field)?.as_str());
+        if let Some(time) = time.filter(|time| !has_microseconds(time)) {
+            let why = format!("parsing time \"{time}\": microseconds, six digits, are wanted");
+            return Err(Inadmissible::Malformed(why));
+        }
+    }
     let lease: Lease = serde_json::from_value(object).map_err(malformed)?;
     let spec = lease.spec.as_ref();
     if let Some(seconds) = spec
@@ -149,6 +158,12 @@ fn lease(object: Value) -> Result<Value, Inadmissible> {
         });
     }
     serde_json::to_value(lease).map_err(malformed)
+}
+
+/// A real server's `MicroTime` has exactly six digits after the point.
+fn has_microseconds(time: &str) -> bool {
+    let fraction = time.split_once('.').map(|(_, fraction)| fraction);
+    fraction.and_then(|f| f.find(|c: char| !c.is_ascii_digit())) == Some(6)
 }
 
 const EVENT_FIELDS: &[&str] = &[

@@ -206,6 +206,9 @@ impl Store {
         }
         let mut object = (*old).clone();
         meta::mark_deleted(&mut object);
+        if object == *old {
+            return Ok(Written::Updated(old));
+        }
         Ok(Written::Updated(self.store(resource, key, old, object)))
     }
 
