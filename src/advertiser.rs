@@ -128,7 +128,9 @@ mod tests {
         clock::until(Some(until - Duration::from_millis(1))).await;
         assert_eq!(bench.desired.borrow().serial, 1);
         clock::until(Some(until)).await;
-        // Gone from what is announced, but the ruling that was given out is not withdrawn yet.
+        bench.says().await;
+        bench.report(2, &[]).await;
+        // Gone everywhere, but the ruling that was given out is not withdrawn yet.
         assert_eq!(bench.says().await, (nothing(2), Vacancy { serial: 1, vacated: false }));
     }
 
