@@ -1,8 +1,10 @@
 //! Where the drivers tell what happened: the status board, the metrics, and Kubernetes Events.
 
+use std::net::IpAddr;
+
 use crate::admin::board::StatusBoard;
 use crate::admin::metrics::Metrics;
-use crate::kube::events::Events;
+use crate::kube::events::{Events, Reason};
 
 /// Everybody who wants to know. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -13,6 +15,15 @@ pub struct Witness {
     pub metrics: Metrics,
     /// What `kubectl` shows.
     pub events: Events,
+}
+
+impl Witness {
+    /// Writes a Kubernetes Event about a VIP, and counts it where it had to be dropped.
+    pub fn event(&self, reason: Reason, vip: IpAddr, note: impl Into<String>) {
+        if !self.events.tell(reason, vip, note) {
+            self.metrics.event_dropped();
+        }
+    }
 }
 
 /// The name of the control plane's election in status and metrics.

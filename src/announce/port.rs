@@ -11,6 +11,7 @@ use vipcast_proto::l2::announcer::{Event, Link};
 use vipcast_proto::l2::ethernet::{MacAddr, Sighting};
 
 use super::layer2::Segment;
+use crate::admin::metrics::Metrics;
 use crate::change::publish;
 use crate::net::netlink::{Change, Changes, Netlink};
 use crate::net::socket::{FrameSocket, SolicitedNodeMembership};
@@ -48,7 +49,8 @@ pub enum PortError {
 }
 
 impl Port {
-    /// Opens the interface `name` for `vips`; its carrier is published on `link`.
+    /// Opens the interface `name` for `vips`; its carrier is published on `link`, malformed frames are
+    /// counted in `metrics`.
     ///
     /// # Errors
     /// The interface is missing or unsuitable, or the kernel refuses a socket.
@@ -56,6 +58,7 @@ impl Port {
         name: &str,
         vips: BTreeMap<IpAddr, IpNet>,
         link: watch::Sender<Link>,
+        metrics: Metrics,
     ) -> Result<Self, PortError> {
         let (netlink, changes, driving) = Netlink::connect()?;
         let mut driver = JoinSet::new();
@@ -66,7 +69,7 @@ impl Port {
             .find(|interface| interface.name == name)
             .ok_or_else(|| PortError::Missing(name.to_owned()))?;
         let mac = interface.mac.ok_or_else(|| PortError::NotEthernet(name.to_owned()))?;
-        let socket = FrameSocket::open(interface.index, mac)?;
+        let socket = FrameSocket::open(interface.index, mac)?.on_rejected(move || metrics.frame_rejected());
         let mut port = Self {
             netlink,
             changes,

@@ -72,10 +72,10 @@ impl Reporter {
         let interface = self.interface.as_str();
         if now == Some(Presence::Held) {
             info!(%vip, interface, "address held");
-            self.witness.events.tell(Reason::VipAcquired, vip, format!("{vip} is held on {interface}"));
+            self.witness.event(Reason::VipAcquired, vip, format!("{vip} is held on {interface}"));
         } else if before == Some(Presence::Held) {
             info!(%vip, interface, "address let go");
-            self.witness.events.tell(Reason::VipLost, vip, format!("{vip} was let go on {interface}"));
+            self.witness.event(Reason::VipLost, vip, format!("{vip} was let go on {interface}"));
         }
     }
 
@@ -99,7 +99,7 @@ impl Reporter {
     fn why(&self, vip: IpAddr, presence: Option<Presence>, rival: Option<MacAddr>) -> String {
         let trouble = || self.trouble.get(&vip).cloned().unwrap_or_default();
         match (presence, rival) {
-            (None, _) => "this node does not hold the Lease".into(),
+            (None, _) => "this node has no grant for it".into(),
             (Some(Presence::Checking), _) => "asking the wire whether somebody else has it".into(),
             (Some(Presence::Blocked(by)), _) => format!("{by} answers for it"),
             (Some(Presence::Held), Some(by)) => format!("held and announced; {by} claims it too"),
@@ -160,7 +160,7 @@ impl Reporter {
                 self.witness.metrics.wire_checked(vip, Check::Taken);
                 warn!(%vip, mac = %by, interface = self.interface, "another station has the address, not taking it");
                 let note = format!("{by} answers for {vip}: not taking it");
-                self.witness.events.tell(Reason::VipConflict, vip, note);
+                self.witness.event(Reason::VipConflict, vip, note);
             }
             Finding::Conflict { vip, by, defended } => self.conflict(vip, by, defended),
         }
@@ -178,7 +178,7 @@ impl Reporter {
             self.claimants.insert((vip, by), now);
             warn!(%vip, mac = %by, interface = self.interface, defended, "another station claims our address");
             let note = format!("{by} claims {vip}, which this node holds");
-            self.witness.events.tell(Reason::VipConflict, vip, note);
+            self.witness.event(Reason::VipConflict, vip, note);
         }
     }
 }

@@ -10,17 +10,18 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 use vipcast_proto::l2::announcer::{Announcer, Config, Link, WireCheck};
 
-use crate::admin::status::LinkState;
+use crate::admin::board::{StatusBoard, VipFact};
+use crate::admin::status::{LinkState, VipState};
+use crate::announce;
 use crate::announce::layer2::{self, End, Wires};
 use crate::announce::port::{Port, PortError};
-use crate::announce::{self};
 use crate::change::Told;
 use crate::clock;
 use crate::config::Layer2;
 use crate::net::NetError;
 use crate::net::choice::{ChoiceError, choose};
 use crate::net::netlink::{LeftoverKind, Netlink};
-use crate::witness::Witness;
+use crate::witness::{CONTROL_PLANE, Witness};
 
 /// The VIPs of one interface, each with the prefix length that it gets.
 pub(super) type Vips = BTreeMap<IpAddr, IpNet>;
@@ -36,17 +37,30 @@ enum Missing {
 
 /// The interface of each VIP. An interface that is not there yet is waited for; what an earlier life
 /// left behind is removed first.
-pub(super) async fn find(layer2: &Layer2, vips: &[IpNet]) -> BTreeMap<String, Vips> {
+pub(super) async fn find(layer2: &Layer2, vips: &[IpNet], board: &StatusBoard) -> BTreeMap<String, Vips> {
     let mut told = Told::default();
     loop {
         match look(layer2, vips).await {
             Ok(found) => return found,
             Err(error) if told.is_news(error.to_string()) => {
                 warn!(error = &error as &dyn std::error::Error, "waiting for the interface");
+                vips.iter().for_each(|vip| board.vip(vip.addr(), waiting(vip, layer2, &error)));
             }
             Err(_) => {}
         }
         clock::pause(AGAIN).await;
+    }
+}
+
+fn waiting(vip: &IpNet, layer2: &Layer2, error: &Missing) -> VipFact {
+    VipFact {
+        prefix_length: vip.prefix_len(),
+        interface: layer2.interface.clone().unwrap_or_default(),
+        scope: CONTROL_PLANE.to_owned(),
+        state: VipState::Absent,
+        until: None,
+        rival: None,
+        why: format!("waiting for the interface: {error}"),
     }
 }
 
@@ -111,16 +125,19 @@ impl Driver {
         let mut reporter = announce::Reporter::new(name.clone(), self.vips.clone(), self.witness.clone());
         let mut told = Told::default();
         loop {
-            let error = match Port::open(&name, self.vips.clone(), self.link.clone()).await {
-                Ok(port) => {
-                    told.is_over();
-                    match self.drive(port, &mut reporter).await {
-                        End::Unwanted => return,
-                        End::Broken(error) => PortError::from(error),
+            let error =
+                match Port::open(&name, self.vips.clone(), self.link.clone(), self.witness.metrics.clone())
+                    .await
+                {
+                    Ok(port) => {
+                        told.is_over();
+                        match self.drive(port, &mut reporter).await {
+                            End::Unwanted => return,
+                            End::Broken(error) => PortError::from(error),
+                        }
                     }
-                }
-                Err(error) => error,
-            };
+                    Err(error) => error,
+                };
             self.lost(&name);
             if told.is_news(error.to_string()) {
                 warn!(interface = name, error = &error as &dyn std::error::Error, "interface cannot be used");

@@ -53,7 +53,8 @@ fn settings(config: &Config, control_plane: &ControlPlane) -> AccessSettings {
         in_cluster: access.service.clone().map(|(host, port)| InCluster { host, port }),
         endpoint: EndpointSettings {
             kubernetes_addr: access.address.as_ref().map(Uri::to_string),
-            api_port: access.api_port.map(Into::into),
+            // As kube-vip does: the setting is the port on the VIP and on the node.
+            api_port: Some(control_plane.port.get()),
             control_plane: true,
             vips: control_plane.vips.iter().map(ipnet::IpNet::addr).collect::<BTreeSet<_>>(),
         },

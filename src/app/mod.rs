@@ -6,7 +6,8 @@ mod kubernetes;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::convert::Infallible;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
@@ -45,6 +46,7 @@ pub async fn run(config: Config, control_plane: ControlPlane, drain: Drain) -> a
     let (heart, heartbeat) = watch::channel(clock::now());
     let admin = Admin { status, metrics: metrics.clone(), heartbeat };
     let mut tasks = Tasks::default();
+    tasks.spawn("heartbeat", beat(heart));
     if let Some(listen) = config.admin.metrics {
         tasks.spawn("http", listen::serve_tcp(listen.socket_addr(), admin.clone().public()));
     }
@@ -52,13 +54,21 @@ pub async fn run(config: Config, control_plane: ControlPlane, drain: Drain) -> a
     let (events, connections) = kubernetes::start(&config, &control_plane, &board, &mut tasks);
     let witness = Witness { board: board.clone(), metrics, events };
     let ports = tokio::select! {
-        ports = interfaces::find(&config.layer2, &control_plane.vips) => ports,
+        ports = interfaces::find(&config.layer2, &control_plane.vips, &board) => ports,
         () = drain.started() => return Ok(Ending::Orderly),
     };
     let daemon =
         Daemon { config: &config, control_plane: &control_plane, witness, connections, drain: drain.clone() };
     let election = daemon.wire(ports, &mut tasks);
-    supervise(tasks, election, &drain, &heart, &board, config.shutdown_wait).await
+    supervise(tasks, election, &drain, &board, config.shutdown_wait).await
+}
+
+/// There is one thread: while this goes on, nothing blocks the others.
+async fn beat(heart: watch::Sender<Instant>) -> Infallible {
+    loop {
+        heart.send_replace(clock::now());
+        clock::pause(HEARTBEAT).await;
+    }
 }
 
 struct Daemon<'a> {
@@ -150,27 +160,21 @@ async fn supervise(
     mut tasks: Tasks,
     mut election: ElectionTask,
     drain: &Drain,
-    heart: &watch::Sender<std::time::Instant>,
     board: &StatusBoard,
     patience: Duration,
 ) -> anyhow::Result<Ending> {
-    let ending = loop {
-        tokio::select! {
-            Some(exit) = tasks.next() => {
-                error!(task = %exit.task, why = %exit, "a task ended that must not");
-                break Ending::Broken;
-            }
-            exit = election.next() => {
-                error!(why = exit.map(|exit| exit.to_string()), "the election ended by itself");
-                break Ending::Broken;
-            }
-            () = clock::pause(HEARTBEAT) => {
-                heart.send_replace(clock::now());
-            }
-            () = drain.started() => {
-                board.leaving();
-                break leave(&mut election, drain, patience).await;
-            }
+    let ending = tokio::select! {
+        Some(exit) = tasks.next() => {
+            error!(task = %exit.task, why = %exit, "a task ended that must not");
+            Ending::Broken
+        }
+        exit = election.next() => {
+            error!(why = exit.map(|exit| exit.to_string()), "the election ended by itself");
+            Ending::Broken
+        }
+        () = drain.started() => {
+            board.leaving();
+            leave(&mut election, drain, patience).await
         }
     };
     election.abort().await;

@@ -19,8 +19,6 @@ pub(super) static ALL: &[&Spec] = &[
     &LAYER2.spec,
     &INTERFACE.spec,
     &PREFIX_LENGTH.spec,
-    &ALLOW_INTERFACE_NOT_UP.spec,
-    &SKIP_DAD.spec,
     &ADDRESS_LIFETIME.spec,
     &REFRESH.spec,
     &WIRE_CHECK.spec,
@@ -94,16 +92,6 @@ pub(super) static PREFIX_LENGTH: Setting<Prefixes> =
         .flags(&[name("vipSubnet")])
         .otherwise("32 for IPv4, 128 for IPv6")
         .help("prefix length with which the VIP is put on the interface");
-pub(super) static ALLOW_INTERFACE_NOT_UP: Setting<bool> = switch("layer2.allowInterfaceNotUp")
-    .env(&[name("vip_allow_interface_not_up")])
-    .flags(&[name("allowInterfaceNotUp")])
-    .default("false")
-    .help("accept an interface that is not up at the start");
-pub(super) static SKIP_DAD: Setting<bool> = switch("layer2.skipDad")
-    .env(&[name("vip_skipdad")])
-    .flags(&[name("layer2-skip-dad")])
-    .default("false")
-    .help("add IPv6 VIPs without the kernel's duplicate address detection");
 pub(super) static ADDRESS_LIFETIME: Setting<Duration> = span("layer2.addressLifetime", seconds(1, 60))
     .env(&[name("vipcast_layer2_address_lifetime")])
     .flags(&[name("layer2-address-lifetime")])

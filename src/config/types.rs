@@ -49,10 +49,6 @@ pub struct ControlPlane {
 pub struct Layer2 {
     /// The interface; `None`: found by the prefix that contains the VIP, else by the default route.
     pub interface: Option<String>,
-    /// Whether the interface may be down at the start.
-    pub allow_interface_not_up: bool,
-    /// Whether IPv6 VIPs are added without the kernel's duplicate address detection.
-    pub skip_dad: bool,
     /// Valid lifetime of a VIP in the kernel. Whole seconds.
     pub address_lifetime: Duration,
     /// Slow repetition of the announcement.
@@ -99,8 +95,6 @@ pub struct KubernetesAccess {
     pub home: Option<PathBuf>,
     /// The API server in place of the kubeconfig's: scheme, host and port, no path.
     pub address: Option<Uri>,
-    /// The local API server's port, where it was set; else the kubeconfig's port is the local one too.
-    pub api_port: Option<NonZeroU16>,
 }
 
 /// The health gate.

@@ -61,12 +61,18 @@ impl Reporter {
             }
             (Role::Holder, Role::Standby) => {
                 self.witness.metrics.lease_transition(CONTROL_PLANE, lease, Transition::Lost);
-                warn!(lease, holder = now.holder, "lease lost");
+                match now.holder.as_ref().filter(|holder| **holder != self.identity) {
+                    Some(holder) => warn!(lease, holder, "lease lost to another holder"),
+                    None => warn!(lease, "grant has ended, the lease could not be renewed"),
+                }
             }
             (Role::Holder, Role::Leaving) => {
                 self.witness.metrics.lease_transition(CONTROL_PLANE, lease, Transition::Lost);
                 let why = now.bar.map(|bar| bar.to_string());
                 info!(lease, why, "giving the lease up");
+            }
+            (Role::Leaving, Role::Standby) if now.holder.as_ref() == Some(&self.identity) => {
+                warn!(lease, "lease could not be released, it runs out by itself");
             }
             (Role::Leaving, Role::Standby) => info!(lease, "lease released"),
             (Role::Standby | Role::Holder | Role::Leaving, _) => self.rival(before, now),

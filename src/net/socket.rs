@@ -1,5 +1,6 @@
 //! Raw Ethernet frames: what is sent, and who on the segment is heard to use an address.
 
+use std::fmt;
 use std::io::{self, Read};
 use std::mem::size_of;
 use std::net::Ipv6Addr;
@@ -15,10 +16,10 @@ use super::NetError;
 use super::frames::solicited_node;
 
 /// A packet socket on one interface, which hears ARP and Neighbor Discovery only.
-#[derive(Debug)]
 pub struct FrameSocket {
     socket: AsyncFd<Socket>,
     own: MacAddr,
+    on_rejected: Box<dyn Fn() + Send + Sync>,
 }
 
 impl FrameSocket {
@@ -29,7 +30,14 @@ impl FrameSocket {
     pub fn open(index: u32, own: MacAddr) -> Result<Self, NetError> {
         let socket =
             listening(index).and_then(register).map_err(|source| NetError::Open { index, source })?;
-        Ok(Self { socket, own })
+        Ok(Self { socket, own, on_rejected: Box::new(|| ()) })
+    }
+
+    /// Calls `tell` for every frame that is discarded because it is malformed.
+    #[must_use]
+    pub fn on_rejected(mut self, tell: impl Fn() + Send + Sync + 'static) -> Self {
+        self.on_rejected = Box::new(tell);
+        self
     }
 
     /// Sends one frame, Ethernet header included.
@@ -77,9 +85,19 @@ impl FrameSocket {
             Ok(seen) => seen.filter(|seen| seen.from != self.own),
             Err(reason) => {
                 trace!(%reason, "frame discarded");
+                (self.on_rejected)();
                 None
             }
         }
+    }
+}
+
+impl fmt::Debug for FrameSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrameSocket")
+            .field("socket", &self.socket)
+            .field("own", &self.own)
+            .finish_non_exhaustive()
     }
 }
 

@@ -6,15 +6,11 @@ use crate::config::types::{Layer2, WireCheck};
 
 pub(super) fn layer2(r: &mut Reader<'_>) -> Option<Layer2> {
     let interface = r.optional(&t::INTERFACE);
-    let allow_interface_not_up = r.value(&t::ALLOW_INTERFACE_NOT_UP);
-    let skip_dad = r.value(&t::SKIP_DAD);
     let address_lifetime = r.value(&t::ADDRESS_LIFETIME);
     let refresh = r.value(&t::REFRESH);
     let wire_check = wire_check(r);
     Some(Layer2 {
         interface: interface?,
-        allow_interface_not_up: allow_interface_not_up?,
-        skip_dad: skip_dad?,
         address_lifetime: address_lifetime?,
         refresh: refresh?,
         wire_check: wire_check?,

@@ -97,9 +97,8 @@ fn kubernetes(r: &mut Reader<'_>) -> Option<KubernetesAccess> {
     let kubeconfig_env = files.split(':').filter(|file| !file.is_empty()).map(PathBuf::from).collect();
     let home = r.layers.variable("HOME").map(PathBuf::from);
     let address = address?.map(|uri| with_port(uri, port.map_or(6443, Into::into)));
-    let api_port = port.filter(|_| r.is_explicit(&t::PORT.spec));
     let service = service(r);
-    Some(KubernetesAccess { kubeconfig: kubeconfig?, service, kubeconfig_env, home, address, api_port })
+    Some(KubernetesAccess { kubeconfig: kubeconfig?, service, kubeconfig_env, home, address })
 }
 
 fn node_name(r: &mut Reader<'_>, host: &HostFacts) -> Option<String> {

@@ -41,6 +41,20 @@ pub(in crate::config) static ALL: &[Foreign] = &[
         "no effect: announcing by ARP always elects, as in kube-vip",
     ),
     moot(
+        &["vip_skipdad"],
+        &[],
+        Said::Off,
+        Severity::Info,
+        "no effect: the wire check asks before an address is taken, and the kernel does not ask again",
+    ),
+    moot(
+        &["vip_allow_interface_not_up"],
+        &["allowInterfaceNotUp"],
+        Said::Off,
+        Severity::Info,
+        "no effect: an interface that is not up, or not there, is always waited for",
+    ),
+    moot(
         &["vip_preserve_on_leadership_loss"],
         &["preserveVipOnLeadershipLoss"],
         Said::On,

@@ -23,8 +23,6 @@ fn an_address_and_two_switches_are_enough() {
         }),
         layer2: Layer2 {
             interface: None,
-            allow_interface_not_up: false,
-            skip_dad: false,
             address_lifetime: Duration::from_secs(2),
             refresh: Duration::from_secs(60),
             wire_check: Some(WireCheck {

@@ -59,6 +59,22 @@ impl Condition {
         }
     }
 
+    /// Whether it is worth a line after `earlier`. How exactly a server cannot be reached changes with the
+    /// weather: "connection refused", "timed out" and "no route to host" are one condition.
+    pub(super) fn is_news_after(&self, earlier: &Self) -> bool {
+        match (self, earlier) {
+            (
+                Self::Unreachable { source, endpoint, .. },
+                Self::Unreachable { source: before, endpoint: there, .. },
+            )
+            | (
+                Self::NotReady { source, endpoint, .. },
+                Self::NotReady { source: before, endpoint: there, .. },
+            ) => (source, endpoint) != (before, there),
+            _ => self != earlier,
+        }
+    }
+
     pub(super) fn connected(source: &Source, endpoint: &str, reason: Reason, why: Why) -> Self {
         let because = format!("{reason}; {why}");
         Self::Connected { source: source.to_string(), endpoint: endpoint.to_owned(), because }

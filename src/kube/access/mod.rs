@@ -112,7 +112,9 @@ pub async fn run(
             Err(condition) => Some(condition),
         };
         let condition = failed.as_ref().or_else(|| current.as_ref().map(|found| &found.condition));
-        if let Some(condition) = condition.filter(|now| told.as_ref() != Some(*now)) {
+        if let Some(condition) =
+            condition.filter(|now| told.as_ref().is_none_or(|told| now.is_news_after(told)))
+        {
             on_change(condition);
             told = Some(condition.clone());
         }

@@ -55,12 +55,11 @@ impl Events {
         (Self(sender), receiver)
     }
 
-    /// Tells it, or not: an Event is never worth waiting for.
-    pub fn tell(&self, reason: Reason, subject: impl fmt::Display, note: impl Into<String>) {
+    /// Tells it, or not: an Event is never worth waiting for. Returns whether there was room for it, or
+    /// nobody wants it.
+    pub fn tell(&self, reason: Reason, subject: impl fmt::Display, note: impl Into<String>) -> bool {
         let notice = Notice { reason, subject: subject.to_string(), note: note.into() };
-        if self.0.try_send(notice).is_err() {
-            debug!("event dropped");
-        }
+        !matches!(self.0.try_send(notice), Err(mpsc::error::TrySendError::Full(_)))
     }
 }
 
