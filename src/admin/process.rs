@@ -19,40 +19,54 @@ impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default();
         let start = Some(started.as_secs_f64());
-        gauge(&mut encoder, "process_start_time_seconds", "When the process started", start)?;
+        sample(
+            &mut encoder,
+            "process_start_time_seconds",
+            "When the process started",
+            start.map(ConstGauge::new),
+        )?;
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let resident = kilobytes(&status, "VmRSS:");
-        gauge(&mut encoder, "process_resident_memory_bytes", "Resident memory", resident)?;
+        sample(
+            &mut encoder,
+            "process_resident_memory_bytes",
+            "Resident memory",
+            resident.map(ConstGauge::new),
+        )?;
         let virtual_size = kilobytes(&status, "VmSize:");
-        gauge(&mut encoder, "process_virtual_memory_bytes", "Virtual memory", virtual_size)?;
-        gauge(&mut encoder, "process_open_fds", "Open file descriptors", open_fds())?;
+        sample(
+            &mut encoder,
+            "process_virtual_memory_bytes",
+            "Virtual memory",
+            virtual_size.map(ConstGauge::new),
+        )?;
+        sample(&mut encoder, "process_open_fds", "Open file descriptors", open_fds().map(ConstGauge::new))?;
         let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
-        gauge(&mut encoder, "process_max_fds", "Limit of file descriptors", max_fds(&limits))?;
+        sample(
+            &mut encoder,
+            "process_max_fds",
+            "Limit of file descriptors",
+            max_fds(&limits).map(ConstGauge::new),
+        )?;
         let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-        counter(&mut encoder, "process_cpu_seconds", "User and system time", cpu_seconds(&stat))
+        sample(
+            &mut encoder,
+            "process_cpu_seconds",
+            "User and system time",
+            cpu_seconds(&stat).map(ConstCounter::new),
+        )
     }
 }
 
-fn gauge(
+/// Nothing where it could not be read.
+fn sample(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
-    value: Option<f64>,
+    metric: Option<impl EncodeMetric>,
 ) -> Result<(), std::fmt::Error> {
-    let Some(value) = value else { return Ok(()) };
-    let gauge = ConstGauge::new(value);
-    gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
-}
-
-fn counter(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
-    value: Option<f64>,
-) -> Result<(), std::fmt::Error> {
-    let Some(value) = value else { return Ok(()) };
-    let counter = ConstCounter::new(value);
-    counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)
+    let Some(metric) = metric else { return Ok(()) };
+    metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
 }
 
 /// `VmRSS: 6616 kB` in bytes.

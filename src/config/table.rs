@@ -10,6 +10,7 @@ use hyper::Uri;
 use super::setting::{Counts, Grain, Kind, Name, Setting, Spans, Spec, millis, name, old};
 use super::types::{Listen, LogFormat, LogLevel};
 use super::value::{self, LeaseName, Prefixes};
+use crate::admin::DEFAULT_SOCKET;
 
 /// Every setting, in the order of the documentation.
 pub(super) static ALL: &[&Spec] = &[
@@ -223,7 +224,7 @@ pub(super) static SOCKET: Setting<PathBuf> =
     Setting::new("admin.socket", Kind::Path, value::socket, value::show_path)
         .env(&[name("vipcast_admin_socket")])
         .flags(&[name("admin-socket")])
-        .default("/run/vipcast/vipcast.sock")
+        .default(DEFAULT_SOCKET)
         .help("Unix socket of the admin API");
 pub(super) static METRICS: Setting<Option<Listen>> =
     Setting::new("admin.metrics", Kind::Listen, value::listen, value::show_listen)

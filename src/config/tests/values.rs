@@ -66,74 +66,7 @@ fn an_address_and_two_switches_are_enough() {
 
 #[test]
 fn every_bad_value_is_refused_with_its_name_value_source_reason_and_fix() {
-    let table = [
-        ("vip_leaseduration", "5x", "not a whole number of seconds; write for example 15"),
-        ("vip_leaseduration", "2500ms", "not a whole number of seconds; write for example 15"),
-        ("vip_leaseduration", "-5", "not a whole number of seconds; write for example 15"),
-        ("vip_leaseduration", "2", "out of range; write a duration from 3s to 3600s"),
-        ("vip_leaseduration", "99999999999999999999", "not a whole number of seconds; write for example 15"),
-        ("vipcast_layer2_address_lifetime", "61", "out of range; write a duration from 1s to 60s"),
-        ("vipcast_layer2_address_lifetime", "0", "out of range; write a duration from 1s to 60s"),
-        ("vip_arpRate", "499", "out of range; write a duration from 500ms to 3600s"),
-        ("vip_arpRate", "soon", "not a duration; write for example 60s"),
-        ("vipcast_shutdown_wait", "2s", "out of range; write a duration from 50ms to 1s"),
-        ("vip_arp", "yes", "neither true nor false; write true or false"),
-        ("port", "0", "not a port; write a number from 1 to 65535"),
-        ("port", "65536", "not a port; write a number from 1 to 65535"),
-        ("vipcast_layer2_wire_check_probes", "0", "not a whole number in range; write 1 to 10"),
-        ("vipcast_layer2_wire_check_probes", "2.5", "not a whole number in range; write 1 to 10"),
-        ("vip_interface", "lo", "nobody asks for addresses on the loopback interface; name a LAN interface"),
-        (
-            "vip_interface",
-            "eth0/../..",
-            "not an interface name; write a name of at most 15 characters, such as eth0, or nothing to have it found",
-        ),
-        (
-            "vip_nodename",
-            "node_1",
-            "not a Kubernetes name (lower-case letters, digits, - and .); write the name of a Node, as in kubectl get nodes",
-        ),
-        (
-            "cp_namespace",
-            "a.b",
-            "not a Kubernetes name (lower-case letters, digits, - and .); write a namespace, such as kube-system",
-        ),
-        (
-            "vip_leasename",
-            "a/b/c",
-            "not a Kubernetes name (lower-case letters, digits, - and .); write name or namespace/name, such as plndr-cp-lock",
-        ),
-        ("vip_subnet", "33,128", "the first prefix length is IPv4's, at most 32; write 32,128"),
-        ("vip_subnet", "64", "too long for the IPv4 VIP 192.0.2.10; write at most 32"),
-        ("vip_subnet", "255.255.255.0", "not a prefix length; write 32, 128, or both as 32,128 (IPv4 first)"),
-        ("vip_subnet", "+8", "not a prefix length; write 32, 128, or both as 32,128 (IPv4 first)"),
-        ("vip_loglevel", "1", "not a log level; write error, warn, info, debug or trace"),
-        ("vipcast_log_format", "xml", "not a log format; write text or json"),
-        ("prometheus_server", "2112", "not an address to listen on; write :2112, 127.0.0.1:2112, or off"),
-        ("prometheus_server", ":0", "not an address to listen on; write :2112, 127.0.0.1:2112, or off"),
-        ("vipcast_health_path", "readyz", "not a path of a URL; write /readyz or /livez"),
-        (
-            "control_plane_health_check_address",
-            "ftp://127.0.0.1/",
-            "neither http nor https; write for example https://127.0.0.1:6443/readyz",
-        ),
-        (
-            "control_plane_health_check_address",
-            "https://127.0.0.1:66000/",
-            "has a wrong port; write for example https://127.0.0.1:6443/readyz",
-        ),
-        (
-            "kubernetes_addr",
-            "https://192.0.2.1/path",
-            "a server has no path; write for example 192.0.2.1, 192.0.2.1:6443 or https://api.example.org:6443",
-        ),
-        (
-            "vipcast_admin_socket",
-            "vipcast.sock",
-            "not an absolute path of a socket; write an absolute path such as /run/vipcast/vipcast.sock",
-        ),
-    ];
-    for (name, value, complaint) in table {
+    for (name, value, complaint) in REFUSED {
         assert_eq!(complaints(&[(name, value)]), [format!("{name}={value} (environment): {complaint}")]);
     }
 }
@@ -403,3 +336,72 @@ proptest! {
         }
     }
 }
+
+/// Setting, value, complaint.
+const REFUSED: &[(&str, &str, &str)] = &[
+    ("vip_leaseduration", "5x", "not a whole number of seconds; write for example 15"),
+    ("vip_leaseduration", "2500ms", "not a whole number of seconds; write for example 15"),
+    ("vip_leaseduration", "-5", "not a whole number of seconds; write for example 15"),
+    ("vip_leaseduration", "2", "out of range; write a duration from 3s to 3600s"),
+    ("vip_leaseduration", "99999999999999999999", "not a whole number of seconds; write for example 15"),
+    ("vipcast_layer2_address_lifetime", "61", "out of range; write a duration from 1s to 60s"),
+    ("vipcast_layer2_address_lifetime", "0", "out of range; write a duration from 1s to 60s"),
+    ("vip_arpRate", "499", "out of range; write a duration from 500ms to 3600s"),
+    ("vip_arpRate", "soon", "not a duration; write for example 60s"),
+    ("vipcast_shutdown_wait", "2s", "out of range; write a duration from 50ms to 1s"),
+    ("vip_arp", "yes", "neither true nor false; write true or false"),
+    ("port", "0", "not a port; write a number from 1 to 65535"),
+    ("port", "65536", "not a port; write a number from 1 to 65535"),
+    ("vipcast_layer2_wire_check_probes", "0", "not a whole number in range; write 1 to 10"),
+    ("vipcast_layer2_wire_check_probes", "2.5", "not a whole number in range; write 1 to 10"),
+    ("vip_interface", "lo", "nobody asks for addresses on the loopback interface; name a LAN interface"),
+    (
+        "vip_interface",
+        "eth0/../..",
+        "not an interface name; write a name of at most 15 characters, such as eth0, or nothing to have it found",
+    ),
+    (
+        "vip_nodename",
+        "node_1",
+        "not a Kubernetes name (lower-case letters, digits, - and .); write the name of a Node, as in kubectl get nodes",
+    ),
+    (
+        "cp_namespace",
+        "a.b",
+        "not a Kubernetes name (lower-case letters, digits, - and .); write a namespace, such as kube-system",
+    ),
+    (
+        "vip_leasename",
+        "a/b/c",
+        "not a Kubernetes name (lower-case letters, digits, - and .); write name or namespace/name, such as plndr-cp-lock",
+    ),
+    ("vip_subnet", "33,128", "the first prefix length is IPv4's, at most 32; write 32,128"),
+    ("vip_subnet", "64", "too long for the IPv4 VIP 192.0.2.10; write at most 32"),
+    ("vip_subnet", "255.255.255.0", "not a prefix length; write 32, 128, or both as 32,128 (IPv4 first)"),
+    ("vip_subnet", "+8", "not a prefix length; write 32, 128, or both as 32,128 (IPv4 first)"),
+    ("vip_loglevel", "1", "not a log level; write error, warn, info, debug or trace"),
+    ("vipcast_log_format", "xml", "not a log format; write text or json"),
+    ("prometheus_server", "2112", "not an address to listen on; write :2112, 127.0.0.1:2112, or off"),
+    ("prometheus_server", ":0", "not an address to listen on; write :2112, 127.0.0.1:2112, or off"),
+    ("vipcast_health_path", "readyz", "not a path of a URL; write /readyz or /livez"),
+    (
+        "control_plane_health_check_address",
+        "ftp://127.0.0.1/",
+        "neither http nor https; write for example https://127.0.0.1:6443/readyz",
+    ),
+    (
+        "control_plane_health_check_address",
+        "https://127.0.0.1:66000/",
+        "has a wrong port; write for example https://127.0.0.1:6443/readyz",
+    ),
+    (
+        "kubernetes_addr",
+        "https://192.0.2.1/path",
+        "a server has no path; write for example 192.0.2.1, 192.0.2.1:6443 or https://api.example.org:6443",
+    ),
+    (
+        "vipcast_admin_socket",
+        "vipcast.sock",
+        "not an absolute path of a socket; write an absolute path such as /run/vipcast/vipcast.sock",
+    ),
+];

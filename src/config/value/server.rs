@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use hyper::Uri;
 
 use super::Wrong;
+use crate::admin::DEFAULT_SOCKET;
 use crate::config::setting::Spec;
 use crate::config::types::Listen;
 
@@ -71,12 +72,12 @@ pub(in crate::config) fn show_listen(listen: &Option<Listen>) -> String {
 }
 
 pub(in crate::config) fn socket(_: &Spec, text: &str) -> Result<PathBuf, Wrong> {
-    let fix = "write an absolute path such as /run/vipcast/vipcast.sock";
+    let fix = || format!("write an absolute path such as {DEFAULT_SOCKET}");
     if !text.starts_with('/') || text.ends_with('/') || text.contains('\0') {
-        return Err(Wrong::new("not an absolute path of a socket", fix));
+        return Err(Wrong::new("not an absolute path of a socket", fix()));
     }
     if text.len() > SUN_PATH_MAX {
-        return Err(Wrong::new(format!("longer than the {SUN_PATH_MAX} bytes of a socket's path"), fix));
+        return Err(Wrong::new(format!("longer than the {SUN_PATH_MAX} bytes of a socket's path"), fix()));
     }
     Ok(PathBuf::from(text))
 }
