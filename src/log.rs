@@ -125,7 +125,8 @@ mod tests {
         let log = || {
             debug!("ours");
             debug!(target: "hyper", "theirs");
-            warn!(target: "kube_client", "their warning");
+            warn!(target: "kube_client", "what the watches say themselves");
+            warn!(target: "rustls", "their warning");
         };
         let messages = |level| {
             let lines = logged(level, Format::Text, log);

@@ -17,44 +17,19 @@ pub struct Process {
 
 impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let mut gauge =
+            |name, help, value: Option<f64>| sample(&mut encoder, name, help, value.map(ConstGauge::new));
         let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let start = Some(started.as_secs_f64());
-        sample(
-            &mut encoder,
-            "process_start_time_seconds",
-            "When the process started",
-            start.map(ConstGauge::new),
-        )?;
+        gauge("process_start_time_seconds", "When the process started", Some(started.as_secs_f64()))?;
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let resident = kilobytes(&status, "VmRSS:");
-        sample(
-            &mut encoder,
-            "process_resident_memory_bytes",
-            "Resident memory",
-            resident.map(ConstGauge::new),
-        )?;
-        let virtual_size = kilobytes(&status, "VmSize:");
-        sample(
-            &mut encoder,
-            "process_virtual_memory_bytes",
-            "Virtual memory",
-            virtual_size.map(ConstGauge::new),
-        )?;
-        sample(&mut encoder, "process_open_fds", "Open file descriptors", open_fds().map(ConstGauge::new))?;
+        gauge("process_resident_memory_bytes", "Resident memory", kilobytes(&status, "VmRSS:"))?;
+        gauge("process_virtual_memory_bytes", "Virtual memory", kilobytes(&status, "VmSize:"))?;
+        gauge("process_open_fds", "Open file descriptors", open_fds())?;
         let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
-        sample(
-            &mut encoder,
-            "process_max_fds",
-            "Limit of file descriptors",
-            max_fds(&limits).map(ConstGauge::new),
-        )?;
+        gauge("process_max_fds", "Limit of file descriptors", max_fds(&limits))?;
         let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-        sample(
-            &mut encoder,
-            "process_cpu_seconds",
-            "User and system time",
-            cpu_seconds(&stat).map(ConstCounter::new),
-        )
+        let seconds = cpu_seconds(&stat).map(ConstCounter::new);
+        sample(&mut encoder, "process_cpu_seconds", "User and system time", seconds)
     }
 }
 
