@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use tokio::sync::watch;
 use vipcast_proto::health::Verdict;
 use vipcast_proto::l2::announcer::Link;
 use vipcast_proto::standing::Rivals;
 
+use crate::change::publish;
 use crate::drain::Drain;
 use crate::election::Conditions;
 use crate::kube::nodes::Snapshot;
@@ -30,7 +33,7 @@ pub struct Sources {
 pub async fn run(mut sources: Sources, out: watch::Sender<Conditions>) {
     loop {
         let conditions = sources.conditions();
-        out.send_if_modified(|old| std::mem::replace(old, conditions) != conditions);
+        publish(&out, conditions);
         tokio::select! {
             () = out.closed() => return,
             () = sources.changed(conditions.stopping) => {}
@@ -56,12 +59,11 @@ impl Sources {
     }
 
     async fn changed(&mut self, stopping: bool) {
-        let links =
-            futures::future::select_all(self.links.iter_mut().map(|link| Box::pin(changed(Some(link)))));
+        let mut links: FuturesUnordered<_> = self.links.iter_mut().map(|link| changed(Some(link))).collect();
         tokio::select! {
             () = changed(self.health.as_mut()) => {}
             () = changed(Some(&mut self.nodes)) => {}
-            _ = links => {}
+            Some(()) = links.next() => {}
             () = self.drain.started(), if !stopping => {}
         }
     }
@@ -90,10 +92,108 @@ fn rivals(snapshot: &Snapshot, node_name: &str) -> Rivals {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Poll, Wake};
+
     use super::*;
+    use crate::drain::Trigger;
+
+    /// Counts how often a future asks to be polled.
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    struct Bench {
+        health: watch::Sender<Verdict>,
+        links: [watch::Sender<Link>; 2],
+        nodes: watch::Sender<Snapshot>,
+        trigger: Trigger,
+    }
+
+    fn bench() -> (Bench, Sources) {
+        let (health, verdict) = watch::channel(Verdict::Healthy);
+        let (nodes, snapshots) = watch::channel(snapshot(true, &["n1", "n2"]));
+        let [(one, first), (two, second)] = [Link::Up; 2].map(watch::channel);
+        let (trigger, drain) = Drain::manual();
+        let sources = Sources {
+            health: Some(verdict),
+            links: vec![first, second],
+            nodes: snapshots,
+            node_name: "n1".into(),
+            drain,
+        };
+        (Bench { health, links: [one, two], nodes, trigger }, sources)
+    }
 
     fn snapshot(complete: bool, names: &[&str]) -> Snapshot {
         Snapshot { complete, control_plane: names.iter().map(ToString::to_string).collect() }
+    }
+
+    const FIT: Conditions =
+        Conditions { healthy: true, link_up: true, rivals: Rivals::Present, stopping: false };
+    const NOTHING: Conditions =
+        Conditions { healthy: false, link_up: false, rivals: Rivals::Unknown, stopping: false };
+
+    #[tokio::test]
+    async fn every_change_of_a_source_is_published_and_nothing_else() {
+        let (bench, sources) = bench();
+        let (out, mut conditions) = watch::channel(NOTHING);
+        let mut running = pin!(run(sources, out));
+        let mut published = async || {
+            assert!(futures::poll!(&mut running).is_pending());
+            conditions.has_changed().unwrap().then(|| *conditions.borrow_and_update())
+        };
+        assert_eq!(published().await, Some(FIT));
+        bench.nodes.send_replace(snapshot(true, &["n1", "n3"]));
+        assert_eq!(published().await, None);
+        bench.nodes.send_replace(snapshot(true, &["n1"]));
+        let alone = Conditions { rivals: Rivals::Nobody, ..FIT };
+        assert_eq!(published().await, Some(alone));
+        bench.links[1].send_replace(Link::Down);
+        assert_eq!(published().await, Some(Conditions { link_up: false, ..alone }));
+        bench.links[0].send_replace(Link::Down);
+        assert_eq!(published().await, None);
+        for link in &bench.links {
+            link.send_replace(Link::Up);
+        }
+        assert_eq!(published().await, Some(alone));
+        bench.health.send_replace(Verdict::Unknown);
+        assert_eq!(published().await, Some(Conditions { healthy: false, ..alone }));
+        bench.health.send_replace(Verdict::Healthy);
+        bench.trigger.start();
+        assert_eq!(published().await, Some(Conditions { stopping: true, ..alone }));
+    }
+
+    #[tokio::test]
+    async fn sources_that_are_gone_keep_their_last_word_and_are_not_asked_again_and_again() {
+        let (bench, sources) = bench();
+        let (out, conditions) = watch::channel(NOTHING);
+        drop(bench);
+        let mut running = pin!(run(sources, out));
+        let wakes = Arc::new(Wakes::default());
+        let waker = Arc::clone(&wakes).into();
+        let mut poll = || running.as_mut().poll(&mut Context::from_waker(&waker));
+        assert_eq!((poll(), *conditions.borrow()), (Poll::Pending, FIT));
+        wakes.0.store(0, Ordering::SeqCst);
+        assert_eq!((poll(), wakes.0.load(Ordering::SeqCst)), (Poll::Pending, 0));
+        drop(conditions);
+        running.await;
+    }
+
+    #[tokio::test]
+    async fn without_a_gate_and_without_interfaces_nothing_bars_this_node() {
+        let (_bench, sources) = bench();
+        let (out, conditions) = watch::channel(NOTHING);
+        let mut running = pin!(run(Sources { health: None, links: vec![], ..sources }, out));
+        assert!(futures::poll!(&mut running).is_pending());
+        assert_eq!(*conditions.borrow(), FIT);
     }
 
     #[test]

@@ -17,3 +17,14 @@ pub struct Witness {
 
 /// The name of the control plane's election in status and metrics.
 pub const CONTROL_PLANE: &str = "control-plane";
+
+#[cfg(test)]
+impl Witness {
+    /// One that tests can read, and whose Events nobody reads.
+    pub(crate) fn for_tests() -> (Self, crate::admin::board::StatusReader) {
+        let (board, status) = StatusBoard::new("0.1.0", "n1");
+        let metrics = Metrics::new("0.1.0", None, status.clone());
+        let (events, _) = Events::channel();
+        (Self { board, metrics, events }, status)
+    }
+}

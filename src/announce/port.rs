@@ -11,6 +11,7 @@ use vipcast_proto::l2::announcer::{Event, Link};
 use vipcast_proto::l2::ethernet::{MacAddr, Sighting};
 
 use super::layer2::Segment;
+use crate::change::publish;
 use crate::net::netlink::{Change, Changes, Netlink};
 use crate::net::socket::{FrameSocket, SolicitedNodeMembership};
 use crate::net::{NetError, frames};
@@ -90,7 +91,7 @@ impl Port {
 
     fn carrier(&mut self, up: bool) {
         let link = if up { Link::Up } else { Link::Down };
-        self.link.send_if_modified(|old| std::mem::replace(old, link) != link);
+        publish(&self.link, link);
         self.pending.push_back(Event::Link(link));
     }
 

@@ -8,12 +8,13 @@ use ipnet::IpNet;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
-use vipcast_proto::l2::announcer::{Announcer, Config, Event, Link, WireCheck};
+use vipcast_proto::l2::announcer::{Announcer, Config, Link, WireCheck};
 
 use crate::admin::status::LinkState;
 use crate::announce::layer2::{self, End, Wires};
 use crate::announce::port::{Port, PortError};
 use crate::announce::{self};
+use crate::change::Told;
 use crate::clock;
 use crate::config::Layer2;
 use crate::net::NetError;
@@ -36,17 +37,14 @@ enum Missing {
 /// The interface of each VIP. An interface that is not there yet is waited for; what an earlier life
 /// left behind is removed first.
 pub(super) async fn find(layer2: &Layer2, vips: &[IpNet]) -> BTreeMap<String, Vips> {
-    let mut told = None;
+    let mut told = Told::default();
     loop {
         match look(layer2, vips).await {
             Ok(found) => return found,
-            Err(error) => {
-                let text = error.to_string();
-                if told.as_ref() != Some(&text) {
-                    warn!(error = text, "waiting for the interface");
-                    told = Some(text);
-                }
+            Err(error) if told.is_news(error.to_string()) => {
+                warn!(error = &error as &dyn std::error::Error, "waiting for the interface");
             }
+            Err(_) => {}
         }
         clock::pause(AGAIN).await;
     }
@@ -111,11 +109,11 @@ impl Driver {
     pub(super) async fn run(mut self) {
         let name = self.wires.name.clone();
         let mut reporter = announce::Reporter::new(name.clone(), self.vips.clone(), self.witness.clone());
-        let mut told = None;
+        let mut told = Told::default();
         loop {
             let error = match Port::open(&name, self.vips.clone(), self.link.clone()).await {
                 Ok(port) => {
-                    told = None;
+                    told.is_over();
                     match self.drive(port, &mut reporter).await {
                         End::Unwanted => return,
                         End::Broken(error) => PortError::from(error),
@@ -124,10 +122,8 @@ impl Driver {
                 Err(error) => error,
             };
             self.lost(&name);
-            let text = error.to_string();
-            if told.as_ref() != Some(&text) {
+            if told.is_news(error.to_string()) {
                 warn!(interface = name, error = &error as &dyn std::error::Error, "interface cannot be used");
-                told = Some(text);
             }
             clock::pause(AGAIN).await;
         }
@@ -154,10 +150,9 @@ impl Driver {
         }
     }
 
-    /// Without the interface there is no carrier. Whatever the announcer decides now, nobody performs; when
-    /// the interface is back, the announcer begins again.
+    /// Without the interface there is no carrier; when it is back, the announcer begins again.
     fn lost(&mut self, name: &str) {
-        let _ = self.announcer.handle(clock::now(), Event::Link(Link::Down));
+        layer2::interrupt(&mut self.announcer);
         self.link.send_replace(Link::Down);
         self.witness.board.link(name, LinkState::Down, None);
     }

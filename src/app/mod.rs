@@ -2,6 +2,8 @@
 
 mod interfaces;
 mod kubernetes;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -47,8 +47,9 @@ pub struct Settings {
     pub vip: IpAddr,
     /// The daemon; it is configured by its environment.
     pub daemon: Program,
-    /// The API server.
-    pub api: Program,
+    /// The API server. Without one the caller starts its own on the LAN's API host, registers the nodes there, and has
+    /// `k8s_config_file` in `environment`.
+    pub api: Option<Program>,
     /// More environment for the daemons, after and over that of the laboratory.
     pub environment: Vec<(String, String)>,
     /// Where the directory for logs and sockets is made.
@@ -63,7 +64,7 @@ impl Settings {
             nodes,
             vip: VIP,
             daemon: Program::own(&["run"]),
-            api: Program::own(&["demo-api", "--listen", "10.77.0.2:6443"]),
+            api: Some(Program::own(&["demo-api", "--listen", "10.77.0.2:6443"])),
             environment: Vec::new(),
             place: std::env::temp_dir(),
         }
@@ -75,7 +76,7 @@ impl Settings {
 pub struct Cluster {
     // In the order in which they are taken down.
     daemons: Vec<Process>,
-    api: Process,
+    api: Option<Process>,
     client: Client,
     observer: Observer,
     _echoes: Vec<Echo>,
@@ -99,7 +100,7 @@ impl Cluster {
         let echo = |(node, identity)| Echo::start(node, service, identity);
         let cluster = Self {
             daemons: Vec::new(),
-            api: spawn(&lan.api, &settings.api, &work_dir, &[])?,
+            api: (settings.api.as_ref()).map(|api| spawn(&lan.api, api, &work_dir, &[])).transpose()?,
             client: Client::start(&lan.client, service)?,
             observer: Observer::start(&lan.observer, settings.vip)?,
             _echoes: lan.nodes.iter().zip(0..).map(echo).collect::<Result<_>>()?,
@@ -110,7 +111,10 @@ impl Cluster {
             interrupt,
             ended: BTreeSet::new(),
         };
-        cluster.interrupt.wait("the API server answers", PATIENCE, || cluster.register_nodes())?;
+        if cluster.api.is_some() {
+            let interrupt = &cluster.interrupt;
+            interrupt.wait("the API server answers", PATIENCE, || cluster.register_nodes())?;
+        }
         Ok(cluster)
     }
 
@@ -139,9 +143,9 @@ impl Cluster {
         self.daemons.get_mut(node).ok_or(LabError::Nodes(node))
     }
 
-    /// The API server's process.
-    pub fn api(&mut self) -> &mut Process {
-        &mut self.api
+    /// The API server's process, where it is the laboratory's.
+    pub fn api(&mut self) -> Result<&mut Process> {
+        self.api.as_mut().ok_or(LabError::NoApiServer)
     }
 
     /// Everything on the LAN.
@@ -240,7 +244,7 @@ impl Cluster {
     /// The last lines of every log, each under the name of its process.
     #[must_use]
     pub fn last_lines(&self, count: usize) -> Vec<(String, Vec<String>)> {
-        let processes = self.daemons.iter().chain([&self.api]);
+        let processes = self.daemons.iter().chain(&self.api);
         processes.map(|process| (process.name().to_owned(), process.last_lines(count))).collect()
     }
 

@@ -143,10 +143,10 @@ pub fn cable(cluster: &mut Cluster) -> Result<Outcome> {
 pub fn outage(cluster: &mut Cluster, pace: Pace) -> Result<Outcome> {
     cluster.settle()?;
     let begin = clock::now();
-    cluster.api().stop()?;
+    cluster.api()?.stop()?;
     let outlasted = cluster.linger(pace.outage());
     let thawed = clock::now();
-    cluster.api().cont()?;
+    cluster.api()?.cont()?;
     outlasted?;
     let (_, back) = cluster.wait_answer("anybody holds the VIP again", thawed, PATIENCE, |_| true)?;
     cluster.linger(AFTERMATH)?;

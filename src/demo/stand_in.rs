@@ -39,7 +39,7 @@ fn program(test: &str) -> Program {
 fn cluster(nodes: usize, fault: Option<&str>) -> Cluster {
     let settings = Settings {
         daemon: program("demo::stand_in::a_daemon_holds_the_vip_while_its_grant_lasts"),
-        api: program("demo::stand_in::a_lease_has_one_holder_at_a_time"),
+        api: Some(program("demo::stand_in::a_lease_has_one_holder_at_a_time")),
         environment: fault.map(|fault| ("fault".to_owned(), fault.to_owned())).into_iter().collect(),
         ..Settings::own(nodes)
     };
@@ -192,7 +192,7 @@ fn a_daemon_holds_the_vip_while_its_grant_lasts() {
     let mut cluster = cluster(1, None);
     assert_eq!(scenario::start(&mut cluster).unwrap().broken, [] as [&str; 0]);
     assert!(cluster.has_address(0).unwrap());
-    cluster.api().stop().unwrap();
+    cluster.api().unwrap().stop().unwrap();
     cluster.wait_address_gone(0, Duration::from_secs(10)).unwrap();
 }
 

@@ -56,8 +56,14 @@ impl Inputs {
         *self.conditions.borrow()
     }
 
-    /// The next event; a change that means nothing to the elector is a [`Event::Tick`]. Cancel safe.
-    pub(super) async fn next(&mut self, deadline: Option<Instant>, serial: u64) -> Event {
+    /// Whether every announcer has let go, knowing of the ruling `serial` or a later one.
+    pub(super) fn is_vacated(&self, serial: u64) -> bool {
+        let vacancy = *self.vacancy.borrow();
+        vacancy.vacated && vacancy.serial == serial
+    }
+
+    /// The next event; what is a level rather than an event is a [`Event::Tick`]. Cancel safe.
+    pub(super) async fn next(&mut self, deadline: Option<Instant>) -> Event {
         tokio::select! {
             // News of the Lease first: it may be the end of what we hold.
             biased;
@@ -66,9 +72,8 @@ impl Inputs {
                 seen.map_or(Event::Tick, |seen| Event::Observed(seen.record))
             }
             Ok(()) = self.vacancy.changed() => {
-                let vacancy = *self.vacancy.borrow_and_update();
-                let ours = vacancy.vacated && vacancy.serial == serial;
-                if ours { Event::Vacated } else { Event::Tick }
+                self.vacancy.mark_unchanged();
+                Event::Tick
             }
             Ok(()) = self.conditions.changed() => Event::Tick,
             () = clock::until(deadline) => Event::Tick,

@@ -58,8 +58,10 @@ pub async fn run(
     while !election.elector.is_finished() && !election.rulings.is_closed() {
         next = match next {
             None => {
-                let serial = election.serial();
-                let event = inputs.next(election.elector.deadline(), serial).await;
+                let event = tokio::select! {
+                    event = inputs.next(election.elector.deadline()) => event,
+                    () = election.rulings.closed() => return,
+                };
                 election.take(event, &inputs)
             }
             Some(action) => election.ask(action, &mut store, &mut inputs, timing.request_timeout()).await,
@@ -117,13 +119,12 @@ impl Election {
     ) -> Option<Action> {
         let mut outcome = pin!(perform(store, &action, limit));
         loop {
-            let serial = self.serial();
             let event = tokio::select! {
                 outcome = &mut outcome => {
                     self.reporter.asked(&action, &outcome);
                     return self.take(Event::Answered(outcome.answer), inputs);
                 }
-                event = inputs.next(self.elector.deadline(), serial) => event,
+                event = inputs.next(self.elector.deadline()) => event,
             };
             // The elector asks for nothing while a request is under way.
             let _ = self.take(event, inputs);
@@ -135,15 +136,28 @@ impl Election {
     }
 
     fn take(&mut self, event: Event, inputs: &Inputs) -> Option<Action> {
-        let action = self.elector.handle(clock::now(), event);
-        let facts = self.facts(inputs.conditions());
-        let standing = facts.standing();
-        let more = (standing != self.standing)
-            .then(|| self.elector.handle(clock::now(), Event::Standing(standing)))
-            .flatten();
-        self.standing = standing;
+        let asked = self.settle(event, inputs.conditions());
+        // After the ruling is out, so that a vacancy of before does not count.
+        let is_left = self.elector.role() == Role::Leaving && inputs.is_vacated(self.serial());
+        let released = is_left.then(|| self.settle(Event::Vacated, inputs.conditions())).flatten();
+        asked.or(released)
+    }
+
+    /// Takes the event and what follows from it for our standing, and publishes the ruling. At most one
+    /// of the steps asks for a request, because at most one is under way.
+    fn settle(&mut self, event: Event, conditions: Conditions) -> Option<Action> {
+        let now = clock::now();
+        let mut asked = self.elector.handle(now, event);
+        let mut facts = self.facts(conditions);
+        // What is held is one of the facts, and may change with the standing.
+        while facts.standing() != self.standing {
+            self.standing = facts.standing();
+            let more = self.elector.handle(now, Event::Standing(self.standing));
+            asked = asked.or(more);
+            facts = self.facts(conditions);
+        }
         self.publish(facts.bar());
-        action.or(more)
+        asked
     }
 
     fn facts(&mut self, conditions: Conditions) -> Facts {
@@ -172,8 +186,9 @@ impl Election {
             bar,
         };
         if ruling != before {
+            // Announcers first, the log afterwards.
+            self.rulings.send_replace(ruling.clone());
             self.reporter.ruled(&before, &ruling);
-            self.rulings.send_replace(ruling);
         }
     }
 }

@@ -18,4 +18,4 @@ pub mod health;
 pub mod lease;
 pub mod nodes;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

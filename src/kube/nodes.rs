@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::access::Connection;
 use super::follow::{Metadata, Step, follow};
+use crate::change::publish;
 
 /// What is known of the cluster's nodes.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -26,11 +27,7 @@ pub async fn watch_nodes(connections: watch::Receiver<Option<Connection>>, out: 
     let mut nodes = Nodes::default();
     follow("nodes", connections, source, |step| {
         let snapshot = nodes.apply(step);
-        out.send_if_modified(|old| {
-            let changed = *old != snapshot;
-            *old = snapshot;
-            changed
-        });
+        publish(&out, snapshot);
     })
     .await;
 }

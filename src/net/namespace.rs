@@ -5,6 +5,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::{panic, thread};
 
 use tokio::runtime;
@@ -70,6 +72,33 @@ impl Namespace {
         })?
     }
 
+    /// Starts a thread that stays inside the namespace. `setup` runs there first and can fail; then `work` gets what
+    /// it made.
+    ///
+    /// # Errors
+    /// There is no thread, the namespace cannot be entered, or `setup` fails.
+    pub fn spawn<S: 'static>(
+        &self,
+        name: &str,
+        setup: impl FnOnce() -> io::Result<S> + Send + 'static,
+        work: impl FnOnce(S) + Send + 'static,
+    ) -> io::Result<JoinHandle<()>> {
+        let namespace = self.0.try_clone()?;
+        let (report, ready) = mpsc::sync_channel(1);
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
+            match enter(namespace.as_fd()).and_then(|()| setup()) {
+                // Nobody listens only where the caller is gone; then the work has its own end.
+                Ok(made) => {
+                    let _ = report.send(Ok(()));
+                    work(made);
+                }
+                Err(error) => drop(report.send(Err(error))),
+            }
+        })?;
+        ready.recv().map_err(io::Error::other)??;
+        Ok(thread)
+    }
+
     /// Lets `command` start inside the namespace.
     ///
     /// # Errors
@@ -96,17 +125,15 @@ fn on_thread<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Result
 #[expect(unsafe_code, reason = "the standard library has no namespaces")]
 fn unshare_network() -> io::Result<()> {
     // SAFETY: no memory is involved; it changes the calling thread only.
-    match unsafe { libc::unshare(libc::CLONE_NEWNET) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
+    check(unsafe { libc::unshare(libc::CLONE_NEWNET) })
 }
 
 #[expect(unsafe_code, reason = "the standard library has no namespaces")]
 fn enter(namespace: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: the descriptor is borrowed, hence open; it changes the calling thread only.
-    match unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
+    check(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) })
+}
+
+fn check(returned: libc::c_int) -> io::Result<()> {
+    if returned == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

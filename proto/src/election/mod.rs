@@ -192,7 +192,8 @@ impl Elector {
     }
 
     fn vacated(&mut self, now: Instant) {
-        if let State::Leaving { vacated, .. } = &mut self.state {
+        // A level, told again and again: only the first time is news.
+        if let State::Leaving { vacated: vacated @ false, .. } = &mut self.state {
             *vacated = true;
             self.next_at = Some(now);
         }

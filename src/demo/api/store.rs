@@ -358,7 +358,7 @@ const MODIFIED: &str =
     "the object has been modified; please apply your changes to the latest version and try again";
 const FIRST_REVISION: u64 = 100;
 /// Writes that a watch can be behind before it has to list again.
-const MAX_HISTORY: usize = 4096;
+pub(super) const MAX_HISTORY: usize = 4096;
 const MAX_OBJECTS: usize = 100_000;
 
 #[cfg(test)]

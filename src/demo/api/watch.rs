@@ -234,3 +234,33 @@ fn first_bookmark(timeout: Duration) -> Duration {
 const BOOKMARK_INTERVAL: Duration = Duration::from_secs(60);
 /// Between this and twice as long where the client sets none.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1800);
+
+#[cfg(test)]
+mod tests {
+    use super::super::resources::RESOURCES;
+    use super::super::store::{Key, MAX_HISTORY};
+    use super::*;
+
+    fn write(shared: &Shared, name: &str) {
+        let key = Key::new(&RESOURCES[0], "default", name);
+        let written = shared.write(|store| store.create(&RESOURCES[0], key, json!({})));
+        written.expect("is new");
+    }
+
+    #[tokio::test]
+    async fn a_watch_that_falls_behind_the_history_is_ended() {
+        let shared = Arc::new(Shared::default());
+        let filter = Filter { resource: &RESOURCES[0], namespace: None, selector: Selector::default() };
+        let watch = || Watch::new(shared.clone(), filter.clone(), Start::Now, Bookmarks::NotWanted, None);
+        let mut reading = watch();
+        let mut stalled = watch();
+        write(&shared, "first");
+        assert!(reading.next().await.is_some());
+        for n in 0..MAX_HISTORY {
+            write(&shared, &n.to_string());
+        }
+        assert!(reading.next().await.is_some());
+        let ended = tokio::time::timeout(Duration::from_secs(5), stalled.next()).await;
+        assert_eq!(ended, Ok(None));
+    }
+}

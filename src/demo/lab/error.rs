@@ -62,6 +62,9 @@ pub enum LabError {
         /// The HTTP status.
         status: u16,
     },
+    /// The API server is the caller's own.
+    #[error("the laboratory has no API server of its own")]
+    NoApiServer,
     /// Something that had to happen did not.
     #[error("waited in vain until {0}")]
     Waited(String),

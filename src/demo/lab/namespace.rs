@@ -1,36 +1,30 @@
-//! Network namespaces without names: made by a thread, kept by a file descriptor, gone with it.
+//! The namespaces of the laboratory: loopback up, errors named by what was being done.
 
-use std::fs::{self, File};
-use std::future::Future;
+use std::fs;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::Path;
 use std::process::Command;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use rtnetlink::{Handle, LinkUnspec};
 
 use super::error::{LabError, Result};
 use super::sys;
+use crate::net::namespace;
 
 /// One network namespace. It lives while this value, a process or a thread in it lives.
 #[derive(Debug)]
-pub struct Namespace {
-    descriptor: OwnedFd,
-}
+pub struct Namespace(namespace::Namespace);
 
 impl Namespace {
     /// Makes an empty one, with loopback up.
     pub fn create() -> Result<Self> {
-        let made = in_thread(|| {
-            sys::unshare_network()?;
-            configure_kernel();
-            File::open("/proc/thread-self/ns/net")
-        });
-        let descriptor = made.map_err(naming(
+        let made = namespace::Namespace::create().map_err(naming(
             "making one (needs root, or `vipcast demo`, which makes itself a user namespace)",
         ))?;
-        let namespace = Self { descriptor: descriptor.into() };
+        let namespace = Self(made);
+        namespace.run(configure_kernel)?;
         namespace.netlink(
             async |handle| {
                 let up = LinkUnspec::new_with_index(LOOPBACK).up().build();
@@ -43,17 +37,12 @@ impl Namespace {
 
     /// The one of the calling thread.
     pub fn current() -> Result<Self> {
-        let descriptor = File::open("/proc/thread-self/ns/net").map_err(naming("opening our own"))?;
-        Ok(Self { descriptor: descriptor.into() })
+        namespace::Namespace::current().map(Self).map_err(naming("opening our own"))
     }
 
     /// Runs `work` in a thread inside the namespace and waits for it.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
-        in_thread(|| {
-            sys::enter_network(self.descriptor.as_fd())?;
-            Ok(work())
-        })
-        .map_err(naming("entering"))
+        self.0.run(work).map_err(naming("entering"))
     }
 
     /// Runs netlink requests inside the namespace; `what` names them if the kernel refuses.
@@ -62,18 +51,14 @@ impl Namespace {
         work: impl FnOnce(Handle) -> F + Send,
         what: &'static str,
     ) -> Result<T> {
-        self.run(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let runtime = runtime.map_err(naming("starting a runtime"))?;
-            runtime.block_on(async {
-                let (connection, handle, _) =
-                    rtnetlink::new_connection().map_err(naming("opening netlink"))?;
-                tokio::select! {
-                    done = work(handle) => done.map_err(|source| LabError::Netlink { what, source }),
-                    () = connection => Err(LabError::NetlinkClosed),
-                }
-            })
-        })?
+        let request = || async {
+            let (connection, handle, _) = rtnetlink::new_connection().map_err(naming("opening netlink"))?;
+            tokio::select! {
+                done = work(handle) => done.map_err(|source| LabError::Netlink { what, source }),
+                () = connection => Err(LabError::NetlinkClosed),
+            }
+        };
+        self.0.block_on(request).map_err(naming("entering"))?
     }
 
     /// Starts a thread that lives inside the namespace. `setup` runs there first and can fail; then `work` gets
@@ -84,42 +69,22 @@ impl Namespace {
         setup: impl FnOnce() -> io::Result<S> + Send + 'static,
         work: impl FnOnce(S) + Send + 'static,
     ) -> io::Result<JoinHandle<()>> {
-        let descriptor = self.descriptor.try_clone()?;
-        let (report, ready) = std::sync::mpsc::sync_channel(1);
-        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
-            match sys::enter_network(descriptor.as_fd()).and_then(|()| setup()) {
-                // Nobody listens only where the caller is gone; then the work has its own end.
-                Ok(made) => {
-                    let _ = report.send(Ok(()));
-                    work(made);
-                }
-                Err(error) => drop(report.send(Err(error))),
-            }
-        })?;
-        ready.recv().map_err(io::Error::other)??;
-        Ok(thread)
+        self.0.spawn(name, setup, work)
     }
 
     /// A command that will run inside the namespace and die with the thread that starts it.
     pub fn command(&self, program: &Path) -> Result<Command> {
-        let descriptor = self.descriptor.try_clone().map_err(naming("keeping"))?;
         let mut command = Command::new(program);
-        sys::prepare(&mut command, move || sys::enter_network(descriptor.as_fd()));
+        self.0.contain(&mut command).map_err(naming("keeping"))?;
+        sys::prepare(&mut command, || Ok(()));
         Ok(command)
     }
 
     /// The descriptor's number, for `/proc/PID/fd/N` and for netlink.
     #[must_use]
     pub fn number(&self) -> RawFd {
-        self.descriptor.as_raw_fd()
+        self.0.as_fd().as_raw_fd()
     }
-}
-
-fn in_thread<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
-    thread::scope(|scope| {
-        let thread = thread::Builder::new().name("lab-netns".to_owned()).spawn_scoped(scope, work)?;
-        thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread panicked")))
-    })
 }
 
 /// Best effort: where `/proc/sys` is read-only, duplicate address detection only makes the start a second slower.

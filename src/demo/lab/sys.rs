@@ -3,7 +3,6 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -29,18 +28,6 @@ pub enum Isolation {
     Privileged,
     /// The same inside a user namespace of one's own, in which one is root.
     Rootless,
-}
-
-/// Moves the calling thread into the network namespace behind `namespace`.
-pub(super) fn enter_network(namespace: BorrowedFd<'_>) -> io::Result<()> {
-    // SAFETY: setns takes two integers and touches no memory of ours.
-    check(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) })
-}
-
-/// Moves the calling thread into a new, empty network namespace.
-pub(super) fn unshare_network() -> io::Result<()> {
-    // SAFETY: unshare takes an integer and touches no memory of ours.
-    check(unsafe { libc::unshare(libc::CLONE_NEWNET) })
 }
 
 /// Sends `signal` to `process`, which must be an unreaped child of ours.

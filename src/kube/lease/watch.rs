@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use vipcast_proto::election::Record;
 
 use super::{LeaseName, record};
+use crate::change::publish;
 use crate::kube::access::Connection;
 use crate::kube::follow::{Objects, Step, follow};
 
@@ -16,7 +17,7 @@ use crate::kube::follow::{Objects, Step, follow};
 pub struct Observed {
     /// What the election sees of it; `None`: there is no such Lease.
     pub record: Option<Record>,
-    pub(super) object: Option<Arc<Lease>>,
+    pub(crate) object: Option<Arc<Lease>>,
 }
 
 impl Observed {
@@ -38,11 +39,7 @@ pub async fn watch_lease(
     };
     let publish = |step| {
         let observed = Some(Observed::new(newest(step, &name.name)));
-        out.send_if_modified(|old| {
-            let changed = *old != observed;
-            *old = observed;
-            changed
-        });
+        publish(&out, observed);
     };
     follow("lease", connections, source, publish).await;
 }

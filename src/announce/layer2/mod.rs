@@ -1,12 +1,15 @@
 //! Runs the layer 2 announcer of one interface: performs its actions and tells it what came of them.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use vipcast_proto::advertiser::{Desired, Report};
-use vipcast_proto::l2::announcer::{Action, Announcer, Event, kernel_lifetime};
+use vipcast_proto::l2::announcer::{Action, Announcer, Event, Link, kernel_lifetime};
 
 use super::report::Reporter;
 use crate::clock;
@@ -59,9 +62,8 @@ pub async fn run(
     loop {
         let desired = wires.desired.borrow().clone();
         while let Some(event) = events.pop_front() {
-            for action in announcer.handle(clock::now(), event) {
-                events.extend(perform(&mut segment, action, most, &desired, reporter).await);
-            }
+            let actions = announcer.handle(clock::now(), event);
+            events.extend(perform_all(&mut segment, actions, most, &desired, reporter).await);
         }
         reporter.presence(&announcer.presence(), &desired);
         let report = announcer.report();
@@ -87,6 +89,38 @@ pub async fn run(
     }
 }
 
+/// Nobody is there to perform what is decided while the interface is gone. What should have been dropped may still
+/// be there when it returns, so until then the address does not count as gone.
+pub fn interrupt(announcer: &mut Announcer) {
+    let now = clock::now();
+    for action in announcer.handle(now, Event::Link(Link::Down)) {
+        match action {
+            Action::Drop(vip) => drop(announcer.handle(now, Event::Stuck(vip))),
+            // All this is decided again when the carrier returns.
+            Action::Hold { .. } | Action::Announce(_) | Action::Probe(_) | Action::Tell(_) => {}
+        }
+    }
+}
+
+/// Performs what was decided, in this order; what went wrong comes back as events.
+async fn perform_all(
+    segment: &mut impl Segment,
+    actions: Vec<Action>,
+    most: Duration,
+    desired: &Desired,
+    reporter: &mut Reporter,
+) -> Vec<Event> {
+    let mut failed = vec![];
+    for action in actions {
+        let unheld = matches!(&action, Action::Announce(vip) if failed.contains(&Event::Refused(*vip)));
+        // What the kernel has just refused is not announced: nobody would answer for it.
+        if !unheld {
+            failed.extend(perform(segment, action, most, desired, reporter).await);
+        }
+    }
+    failed
+}
+
 /// Performs one action; what went wrong comes back as an event.
 async fn perform(
     segment: &mut impl Segment,
@@ -98,7 +132,7 @@ async fn perform(
     match action {
         Action::Probe(vip) => reporter.probed(vip, segment.probe(vip).await),
         // Time may have passed since the decision: a frozen process wakes up here.
-        Action::Announce(vip) if is_permitted(vip, desired, clock::now()) => {
+        Action::Announce(vip) if permitted(vip, desired, most).is_some() => {
             reporter.announced(vip, segment.announce(vip).await);
         }
         Action::Announce(_) => {}
@@ -108,27 +142,22 @@ async fn perform(
                 return Some(Event::Stuck(vip));
             }
         }
-        Action::Hold { vip, fence } => return hold(segment, vip, fence, most, desired, reporter).await,
+        Action::Hold { vip, .. } => {
+            let lifetime = permitted(vip, desired, most)?;
+            if let Err(error) = segment.hold(vip, lifetime).await {
+                reporter.refused(vip, &error);
+                return Some(Event::Refused(vip));
+            }
+        }
         Action::Tell(finding) => reporter.found(finding),
     }
     None
 }
 
-async fn hold(
-    segment: &mut impl Segment,
-    vip: IpAddr,
-    fence: Instant,
-    most: Duration,
-    desired: &Desired,
-    reporter: &mut Reporter,
-) -> Option<Event> {
+/// How long the kernel may keep the address by the permission that is in force now; `None`: neither the kernel nor we
+/// may answer for it.
+fn permitted(vip: IpAddr, desired: &Desired, most: Duration) -> Option<Duration> {
     let now = clock::now();
-    let seconds = kernel_lifetime(now, fence, most).filter(|_| is_permitted(vip, desired, now))?;
-    let error = segment.hold(vip, Duration::from_secs(seconds.into())).await.err()?;
-    reporter.refused(vip, &error);
-    Some(Event::Refused(vip))
-}
-
-fn is_permitted(vip: IpAddr, desired: &Desired, now: Instant) -> bool {
-    desired.vips.get(&vip).is_some_and(|grant| now < grant.until)
+    let grant = desired.vips.get(&vip).filter(|grant| now < grant.until)?;
+    kernel_lifetime(now, grant.fence, most).map(|seconds| Duration::from_secs(seconds.into()))
 }
