@@ -62,4 +62,4 @@ fn hand_over(bed: &mut Bed, vip: &str, holder: usize, age: Age) {
 }
 
 /// Far less than the second after which the next announcement would come.
-const BUSY: std::time::Duration = ms(150);
+const BUSY: std::time::Duration = ms(50);

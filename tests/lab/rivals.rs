@@ -22,13 +22,22 @@ fn twin() {
     bed.start(0, &name);
     bed.start(1, &name);
     wait("one of them holds", ms(15_000), || (bed.has(0, VIP) || bed.has(1, VIP)).then_some(()));
-    throughout(ms(8000), || ());
+    throughout(ms(7000), || ());
+    throughout(ms(1000), || {
+        assert!(holding(&bed).len() < 2, "a twin's record is not one's own");
+    });
     let holder = usize::from(bed.has(1, VIP));
     bed.daemon(holder).kill().unwrap();
     bed.wait_held(1 - holder);
     throughout(ms(2000), || ());
     let seen = observer.sightings(begin, clock::now());
     assert!(seen.answered > 100 && seen.double == 0, "{seen:?}");
+}
+
+/// Those who say that the Lease is theirs.
+fn holding(bed: &Bed) -> Vec<usize> {
+    let holds = |node: &usize| bed.status(*node)["scopes"][0]["state"] == "holding";
+    [0, 1].into_iter().filter(holds).collect()
 }
 
 fn foreign() {
