@@ -4,7 +4,9 @@
 //! cargo bench --bench figures                     everything, about ten minutes; needs root
 //! cargo bench --bench figures -- handover idle    some of it
 //! cargo bench --bench figures -- --json FILE --markdown FILE
+//! cargo bench --profile dev --bench figures -- --daemon FILE
 //! ```
+//! The last one measures another release binary, without building the benchmark itself for release.
 //! Exit code 1: a requirement is missed. 2: something could not be measured.
 
 mod api;
@@ -41,8 +43,8 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
     /// The program to measure, instead of the one built with this benchmark
-    #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_vipcast"))]
-    daemon: PathBuf,
+    #[arg(long, value_name = "FILE")]
+    daemon: Option<PathBuf>,
     /// For how long the idle daemons are watched
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     idle: u64,
@@ -80,7 +82,7 @@ fn main() -> ExitCode {
 
 fn measure(arguments: Arguments) -> anyhow::Result<Vec<Figure>> {
     let plan = Plan {
-        daemon: arguments.daemon,
+        daemon: daemon(arguments.daemon)?,
         idle: Duration::from_secs(arguments.idle),
         runs: arguments.runs,
         seeds: arguments.seeds,
@@ -102,6 +104,15 @@ fn measure(arguments: Arguments) -> anyhow::Result<Vec<Figure>> {
         fs::write(file, page::page(&figures))?;
     }
     Ok(figures)
+}
+
+/// What an unoptimised program costs says nothing.
+fn daemon(named: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+    match named {
+        Some(daemon) => Ok(daemon),
+        None if cfg!(debug_assertions) => anyhow::bail!("not built for release: name a program with --daemon"),
+        None => Ok(env!("CARGO_BIN_EXE_vipcast").into()),
+    }
 }
 
 const NOT_MEASURED: u8 = 2;

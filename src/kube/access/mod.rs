@@ -124,7 +124,9 @@ pub async fn run(
         } else {
             let poll = if current.as_ref().is_some_and(stands_in) { STAND_IN_POLL } else { POLL };
             // Whoever complains in every round must not make us ask in every round.
-            clock::pause(RETRY_MIN).await;
+            if cause == Cause::Trouble {
+                clock::pause(RETRY_MIN).await;
+            }
             let woken = timeout(poll, trouble.notified()).await;
             (cause, retry) = (if woken.is_ok() { Cause::Trouble } else { Cause::Poll }, RETRY_MIN);
         }
