@@ -110,7 +110,9 @@ fn measure(arguments: Arguments) -> anyhow::Result<Vec<Figure>> {
 fn daemon(named: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     match named {
         Some(daemon) => Ok(daemon),
-        None if cfg!(debug_assertions) => anyhow::bail!("not built for release: name a program with --daemon"),
+        None if cfg!(debug_assertions) => {
+            anyhow::bail!("not built for release: name a program with --daemon")
+        }
         None => Ok(env!("CARGO_BIN_EXE_vipcast").into()),
     }
 }
