@@ -15,6 +15,7 @@ use vipcast::net::netlink::{Change, Leftover, LeftoverKind};
 use crate::lan::{Lan, Node, V4, V6, ip, net, shell};
 
 #[tokio::test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 async fn a_held_address_carries_the_mark_and_the_end_of_its_lifetime() {
     let lan = Lan::new();
     let node = Node::connect(&lan.a);
@@ -35,6 +36,7 @@ async fn a_held_address_carries_the_mark_and_the_end_of_its_lifetime() {
 }
 
 #[tokio::test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 async fn an_address_that_nobody_refreshes_expires_in_the_kernel() {
     let lan = Lan::new();
     let mut node = Node::connect(&lan.a);
@@ -50,6 +52,7 @@ async fn an_address_that_nobody_refreshes_expires_in_the_kernel() {
 }
 
 #[tokio::test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 async fn holding_again_extends_the_lifetime_without_a_gap() {
     let lan = Lan::new();
     let mut node = Node::connect(&lan.a);
@@ -76,6 +79,7 @@ async fn holding_again_extends_the_lifetime_without_a_gap() {
 }
 
 #[tokio::test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 async fn a_refresh_is_one_round_trip_of_well_under_a_millisecond() {
     let lan = Lan::new();
     let node = Node::connect(&lan.a);
@@ -91,6 +95,7 @@ async fn a_refresh_is_one_round_trip_of_well_under_a_millisecond() {
 }
 
 #[tokio::test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 async fn a_lifetime_under_one_second_is_refused() {
     let lan = Lan::new();
     let node = Node::connect(&lan.a);
@@ -100,6 +105,7 @@ async fn a_lifetime_under_one_second_is_refused() {
 }
 
 #[tokio::test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 async fn a_refused_hold_says_why() {
     let lan = Lan::new();
     let node = Node::connect(&lan.a);
@@ -110,6 +116,7 @@ async fn a_refused_hold_says_why() {
 }
 
 #[tokio::test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 async fn dropping_twice_is_dropping_once() {
     let lan = Lan::new();
     let mut node = Node::connect(&lan.a);
@@ -124,6 +131,7 @@ async fn dropping_twice_is_dropping_once() {
 }
 
 #[tokio::test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 async fn leftovers_of_ours_and_of_kube_vip_are_told_from_an_administrators_addresses() {
     let lan = Lan::new();
     let node = Node::connect(&lan.a);
@@ -155,6 +163,7 @@ async fn leftovers_of_ours_and_of_kube_vip_are_told_from_an_administrators_addre
 }
 
 #[tokio::test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 async fn holding_a_leftover_makes_it_ours() {
     let lan = Lan::new();
     let mut node = Node::connect(&lan.a);

@@ -13,6 +13,7 @@ use vipcast_proto::l2::ethernet::{MacAddr, Sighting, SightingKind};
 use crate::lan::{Lan, SOON, V4, V6, ip, shell};
 
 #[tokio::test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 async fn what_one_node_sends_the_other_sights() {
     let lan = Lan::new();
     let (a, b) = lan.sockets();
@@ -28,6 +29,7 @@ async fn what_one_node_sends_the_other_sights() {
 }
 
 #[tokio::test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 async fn neither_what_we_send_nor_what_bears_our_own_address_is_sighted() {
     let lan = Lan::new();
     let (a, b) = lan.sockets();
@@ -47,6 +49,7 @@ async fn neither_what_we_send_nor_what_bears_our_own_address_is_sighted() {
 }
 
 #[tokio::test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 async fn frames_of_another_vlan_are_not_heard_and_priority_tags_are_no_vlan() {
     let lan = Lan::new();
     let (a, b) = lan.sockets();
@@ -60,6 +63,7 @@ async fn frames_of_another_vlan_are_not_heard_and_priority_tags_are_no_vlan() {
 }
 
 #[tokio::test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 async fn the_kernels_own_questions_are_understood() {
     let lan = Lan::new();
     let (a, _b) = lan.sockets();
@@ -79,6 +83,7 @@ async fn the_kernels_own_questions_are_understood() {
 }
 
 #[tokio::test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 async fn a_link_that_flaps_is_survived_without_spinning() {
     let lan = Lan::new();
     let (a, b) = lan.sockets();
@@ -103,6 +108,7 @@ async fn a_link_that_flaps_is_survived_without_spinning() {
 }
 
 #[tokio::test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 async fn a_send_fails_while_the_link_is_down_and_not_for_a_flap_that_is_over() {
     let lan = Lan::new();
     let (a, b) = lan.sockets();

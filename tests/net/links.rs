@@ -12,6 +12,7 @@ use vipcast::net::wiring::LinkState;
 use crate::lan::{Lan, Node, SOON, V4, net, shell};
 
 #[tokio::test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 async fn a_cable_that_is_pulled_and_plugged_in_again_is_reported() {
     let lan = Lan::new();
     let mut node = Node::connect(&lan.a);
@@ -24,6 +25,7 @@ async fn a_cable_that_is_pulled_and_plugged_in_again_is_reported() {
 }
 
 #[tokio::test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 async fn a_port_that_leaves_its_bridge_is_not_taken_for_a_deleted_interface() {
     let lan = Lan::new();
     lan.a.add_bridge("br0").unwrap();
@@ -45,6 +47,7 @@ async fn a_port_that_leaves_its_bridge_is_not_taken_for_a_deleted_interface() {
 }
 
 #[tokio::test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 async fn a_deleted_interface_takes_its_addresses_along_and_is_down() {
     let lan = Lan::new();
     let mut node = Node::connect(&lan.a);
@@ -62,6 +65,7 @@ async fn a_deleted_interface_takes_its_addresses_along_and_is_down() {
 }
 
 #[tokio::test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 async fn interfaces_are_listed_with_what_a_choice_needs() {
     let lan = Lan::new();
     lan.a.add_address("eth0", "198.51.100.1/24".parse().unwrap()).unwrap();
@@ -94,6 +98,7 @@ async fn interfaces_are_listed_with_what_a_choice_needs() {
 }
 
 #[tokio::test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 async fn the_default_route_of_ipv4_goes_before_that_of_ipv6() {
     let lan = Lan::new();
     let node = Node::connect(&lan.a);
@@ -113,6 +118,7 @@ async fn the_default_route_of_ipv4_goes_before_that_of_ipv6() {
 }
 
 #[tokio::test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 async fn a_flood_that_overruns_the_socket_is_reported_and_survived() {
     let lan = Lan::new();
     let mut node = Node::connect(&lan.a);
@@ -127,6 +133,7 @@ async fn a_flood_that_overruns_the_socket_is_reported_and_survived() {
 }
 
 #[tokio::test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 async fn a_request_after_the_driver_has_ended_is_not_taken_for_a_success() {
     let lan = Lan::new();
     let Node { netlink, driver, .. } = Node::connect(&lan.a);
@@ -136,6 +143,7 @@ async fn a_request_after_the_driver_has_ended_is_not_taken_for_a_success() {
 }
 
 #[test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 fn commands_start_inside_a_namespace() {
     let lan = Lan::new();
     let mut command = std::process::Command::new("ip");

@@ -106,6 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[ignore = "needs root, for network namespaces: tools/test runs it"]
     fn a_namespace_is_another_network_than_ours() {
         let identity = || fs::read_link("/proc/thread-self/ns/net").unwrap();
         let namespace = Namespace::create().unwrap();
@@ -114,6 +115,7 @@ mod tests {
     }
 
     #[test]
+    #[ignore = "needs root, for network namespaces: tools/test runs it"]
     fn loopback_is_up_in_a_new_namespace() {
         let namespace = Namespace::create().unwrap();
         let heard = namespace.run(|| {

@@ -71,11 +71,13 @@ fn observes_two_owners(vip: &str) {
 }
 
 #[test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 fn two_owners_of_an_ipv4_address_are_seen() {
     observes_two_owners(V4);
 }
 
 #[test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 fn two_owners_of_an_ipv6_address_are_seen() {
     observes_two_owners(V6);
 }
@@ -107,11 +109,13 @@ fn measures_a_gap(vip: &str) {
 }
 
 #[test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 fn a_known_gap_of_an_ipv4_address_is_measured() {
     measures_a_gap(V4);
 }
 
 #[test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 fn a_known_gap_of_an_ipv6_address_is_measured() {
     measures_a_gap(V6);
 }
@@ -127,6 +131,7 @@ fn has_carrier(namespace: &Namespace) -> bool {
 }
 
 #[test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 fn a_pulled_cable_and_a_lossy_one_lose_traffic_and_differ_in_carrier() {
     let lan = Lan::build(1).unwrap();
     let _echoes = echoes(&lan, V4);
@@ -149,6 +154,7 @@ fn a_pulled_cable_and_a_lossy_one_lose_traffic_and_differ_in_carrier() {
 }
 
 #[test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 fn an_address_with_a_lifetime_leaves_the_kernel_by_itself() {
     let lan = Lan::build(1).unwrap();
     let node = &lan.nodes[0];
@@ -171,6 +177,7 @@ fn sleeper(namespace: &Namespace, work_dir: &WorkDir) -> Process {
 }
 
 #[test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 fn a_process_lives_in_its_namespace_and_is_frozen_thawed_and_ended() {
     let (namespace, work_dir) = (Namespace::create().unwrap(), WorkDir::create().unwrap());
     let mut process = sleeper(&namespace, &work_dir);
@@ -189,6 +196,7 @@ fn a_process_lives_in_its_namespace_and_is_frozen_thawed_and_ended() {
 }
 
 #[test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 fn nothing_is_left_of_a_laboratory() {
     let work_dir = WorkDir::create().unwrap();
     let directory = work_dir.file("");
@@ -208,6 +216,7 @@ fn nothing_is_left_of_a_laboratory() {
 }
 
 #[test]
+#[ignore = "needs root, for network namespaces: tools/test runs it"]
 fn a_process_dies_with_the_thread_that_started_it() {
     let work_dir = WorkDir::create().unwrap();
     let path = &work_dir;
