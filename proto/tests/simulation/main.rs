@@ -10,8 +10,11 @@
     reason = "a simulation that trips over itself should stop"
 )]
 
+mod api;
 mod faults;
 mod node;
+mod segment;
+mod trouble;
 mod world;
 
 use std::time::Duration;
