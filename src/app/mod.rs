@@ -196,4 +196,4 @@ async fn leave(election: &mut ElectionTask, drain: &Drain, patience: Duration) -
 const REPORTS: usize = 64;
 
 /// Often enough for `/livez`, which looks for ten seconds, and too seldom to cost anything.
-const HEARTBEAT: Duration = Duration::from_secs(2);
+const HEARTBEAT: Duration = Duration::from_secs(4);

@@ -20,9 +20,9 @@ pub(super) fn measure(plan: &Plan) -> anyhow::Result<Vec<Figure>> {
     }
     let longest = |of: fn(&Outage) -> Duration| outages.iter().map(of).max().unwrap_or_default();
     let let_go = Figure::millis(OF, format!("VIP let go, latest of {RUNS}"), longest(|outage| outage.let_go));
-    let back = Figure::millis(OF, "VIP back after the API answers, latest", longest(|outage| outage.back));
-    let thawed =
-        Figure::millis(OF, "API answers after it is thawed, latest", longest(|outage| outage.answers));
+    // Judged from the thaw, which is earlier than the first answer: how soon that comes is not the daemon's to decide.
+    let back = Figure::millis(OF, "VIP back after the thaw, latest", longest(|outage| outage.back));
+    let ready = Figure::millis(OF, "/readyz answered after the thaw, latest", longest(|outage| outage.ready));
     let double = outages.iter().map(|outage| outage.double).sum();
     let restarts = rig.cluster.unexpected_ends()?.len();
     Ok(vec![

@@ -143,7 +143,9 @@ pub async fn run(
                 POLL
             };
             // Whoever complains in every round must not make us ask in every round.
-            clock::pause(RETRY_MIN).await;
+            if cause == Cause::Trouble {
+                clock::pause(RETRY_MIN).await;
+            }
             let woken = timeout(poll, trouble.notified()).await;
             (cause, retry) = (
                 if woken.is_ok() {
