@@ -265,3 +265,48 @@ const RETRY_MIN: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(1);
 /// A missing permission is not granted by asking often.
 const REFUSED_MAX: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::stream;
+    use k8s_openapi::api::core::v1::Node;
+    use kube::api::{ListMeta, TypeMeta};
+
+    use super::*;
+    use crate::kube::testing::connection;
+
+    /// A server on which nothing happens.
+    #[derive(Default)]
+    struct Quiet {
+        lists: AtomicUsize,
+        watches: AtomicUsize,
+    }
+
+    impl Source for &Quiet {
+        type Item = Node;
+
+        async fn list(&self) -> kube::Result<ObjectList<Node>> {
+            self.lists.fetch_add(1, Ordering::Relaxed);
+            let metadata = ListMeta { resource_version: Some("7".into()), ..ListMeta::default() };
+            Ok(ObjectList { types: TypeMeta::default(), metadata, items: Vec::new() })
+        }
+
+        async fn watch(&self, version: &str) -> kube::Result<Changes<Node>> {
+            assert_eq!(version, "7");
+            self.watches.fetch_add(1, Ordering::Relaxed);
+            Ok(stream::pending().boxed())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quiet_watch_is_renewed_from_where_it_was_without_a_list_or_a_test() {
+        let quiet = Quiet::default();
+        let (_connections, given) = watch::channel(Some(connection("http://127.0.0.1:1", 1)));
+        let following = follow("nodes", given, |_| &quiet, drop);
+        assert!(timeout(2 * IDLE + RETRY_MAX, following).await.is_err());
+        let asked = [&quiet.lists, &quiet.watches].map(|count| count.load(Ordering::Relaxed));
+        assert_eq!(asked, [1, 3]);
+    }
+}
