@@ -255,8 +255,8 @@ async fn within<T>(
         .map_err(Failure::from)
 }
 
-/// Most servers send a bookmark every minute. One that has seen no event of the kind since its own start sends none: its
-/// silence proves nothing, and must not make every daemon of a quiet cluster ask often.
+/// Bookmarks come every minute from most servers, but are promised by none: silence proves nothing, and must not make every
+/// daemon of a quiet cluster ask often.
 const IDLE: Duration = Duration::from_secs(150);
 /// `timeoutSeconds` of a watch; the server's own default is 30 to 60 minutes, load balancers' is 300 s.
 const WATCH_SECONDS: u32 = 290;
