@@ -45,8 +45,8 @@ struct Arguments {
     /// The program to measure, instead of the one built with this benchmark
     #[arg(long, value_name = "FILE")]
     daemon: Option<PathBuf>,
-    /// For how long the idle daemons are watched
-    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    /// For how long the idle daemons are watched; watches are renewed within five minutes
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     idle: u64,
     /// How many graceful hand-overs are performed
     #[arg(long, default_value_t = 20)]

@@ -104,7 +104,7 @@ fn judge(holder: usize, costs: &[Cost]) -> anyhow::Result<Vec<Figure>> {
         holding("/readyz of the local API server", per_minute(held.requests.probes, held.span), "a minute"),
         standing_by("API writes, all", writes as f64, "").at_most(0.0),
         standing_by(
-            "API reads, most",
+            &format!("API reads, most, in {} s", held.span.as_secs()),
             most(|cost| cost.requests.reads as f64 / cost.span.as_secs_f64() * 60.0),
             "a minute",
         )
