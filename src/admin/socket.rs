@@ -89,6 +89,7 @@ async fn make_room(path: &Path) -> Result<(), SocketError> {
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
                 fs::remove_file(path).map_err(refused)
             }
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(refused(error)),
             // A full backlog is a sign of life too.
             Ok(_) | Err(_) => Err(SocketError::Alive(path.to_owned())),
         },

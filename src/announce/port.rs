@@ -23,6 +23,7 @@ pub struct Port {
     netlink: Netlink,
     changes: Changes,
     socket: FrameSocket,
+    name: String,
     index: u32,
     mac: MacAddr,
     /// Each VIP with the prefix length that it gets.
@@ -31,6 +32,8 @@ pub struct Port {
     /// Without them the interface does not hear who else asks for an IPv6 address that it lacks.
     memberships: BTreeMap<IpAddr, SolicitedNodeMembership>,
     pending: VecDeque<Event>,
+    /// What is known of the interface is doubtful; outlives a cancelled look.
+    doubtful: bool,
     _driver: JoinSet<()>,
 }
 
@@ -74,12 +77,14 @@ impl Port {
             netlink,
             changes,
             socket,
+            name: interface.name,
             index: interface.index,
             mac,
             vips,
             link,
             memberships: BTreeMap::new(),
             pending: VecDeque::new(),
+            doubtful: false,
             _driver: driver,
         };
         port.carrier(interface.up);
@@ -106,8 +111,13 @@ impl Port {
                 self.pending.extend(ours.then(|| Event::Gone(address.addr())));
             }
             // Whatever was lost: what is wanted is put there again, and said again.
-            Change::Overrun => self.pending.extend(self.vips.keys().copied().map(Event::Gone)),
-            Change::Link { .. } | Change::AddressGone { .. } => {}
+            Change::Overrun => {
+                self.pending.extend(self.vips.keys().copied().map(Event::Gone));
+                self.doubtful = true;
+            }
+            // Another one may have taken the name of ours, which was deleted.
+            Change::Link { .. } => self.doubtful |= *self.link.borrow() == Link::Down,
+            Change::AddressGone { .. } => {}
         }
     }
 
@@ -118,9 +128,13 @@ impl Port {
         }
     }
 
-    /// The carrier may have changed while changes were lost.
-    async fn look_at_carrier(&mut self) -> Result<(), NetError> {
+    /// The carrier may have changed, or the interface have been made anew.
+    async fn look(&mut self) -> Result<(), NetError> {
         let interfaces = self.netlink.interfaces().await?;
+        if interfaces.iter().any(|interface| interface.name == self.name && interface.index != self.index) {
+            return Err(NetError::Replaced);
+        }
+        self.doubtful = false;
         let up = interfaces.iter().any(|interface| interface.index == self.index && interface.up);
         self.carrier(up);
         Ok(())
@@ -162,15 +176,12 @@ impl Segment for Port {
             if let Some(event) = self.pending.pop_front() {
                 return Ok(event);
             }
+            if self.doubtful {
+                self.look().await?;
+                continue;
+            }
             tokio::select! {
-                change = self.changes.next() => {
-                    let change = change.ok_or(NetError::Closed)?;
-                    let lost = change == Change::Overrun;
-                    self.changed(change);
-                    if lost {
-                        self.look_at_carrier().await?;
-                    }
-                }
+                change = self.changes.next() => self.changed(change.ok_or(NetError::Closed)?),
                 sighting = self.socket.receive() => self.sighted(sighting?),
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use tracing::{info, warn};
@@ -26,8 +26,10 @@ pub struct Reporter {
     witness: Witness,
     before: BTreeMap<IpAddr, Presence>,
     shown: BTreeMap<IpAddr, VipFact>,
-    /// Claimants are told of once, and again after a pause.
-    claimants: BTreeMap<(IpAddr, MacAddr), Instant>,
+    /// Who claims what this node holds.
+    claimants: Stations,
+    /// Who has what this node was about to take.
+    owners: Stations,
     /// Addresses whose frames do not leave, so that each trouble is one line.
     mute: BTreeSet<IpAddr>,
     trouble: BTreeMap<IpAddr, String>,
@@ -43,7 +45,8 @@ impl Reporter {
             witness,
             before: BTreeMap::new(),
             shown: BTreeMap::new(),
-            claimants: BTreeMap::new(),
+            claimants: Stations::default(),
+            owners: Stations::default(),
             mute: BTreeSet::new(),
             trouble: BTreeMap::new(),
         };
@@ -54,6 +57,7 @@ impl Reporter {
     pub(super) fn presence(&mut self, presence: &BTreeMap<IpAddr, Presence>, desired: &Desired) {
         for vip in self.vips.keys().copied().collect::<Vec<_>>() {
             let now = presence.get(&vip).copied();
+            self.settle(vip, now);
             let before = self.before.get(&vip).copied();
             if now != before {
                 self.moved(vip, before, now);
@@ -66,6 +70,16 @@ impl Reporter {
             }
         }
         self.before.clone_from(presence);
+    }
+
+    /// What is over is told again when it comes back.
+    fn settle(&mut self, vip: IpAddr, presence: Option<Presence>) {
+        if matches!(presence, None | Some(Presence::Held)) {
+            self.trouble.remove(&vip);
+        }
+        if presence == Some(Presence::Held) {
+            self.owners.forget(vip);
+        }
     }
 
     fn moved(&self, vip: IpAddr, before: Option<Presence>, now: Option<Presence>) {
@@ -82,7 +96,7 @@ impl Reporter {
     fn fact(&self, vip: IpAddr, presence: Option<Presence>, until: Option<Instant>) -> VipFact {
         let rival = match presence {
             Some(Presence::Blocked(by)) => Some(by),
-            Some(Presence::Held) => self.latest_claimant(vip),
+            Some(Presence::Held) => self.claimants.latest(vip, clock::now()),
             Some(Presence::Checking | Presence::Refused | Presence::Stuck) | None => None,
         };
         VipFact {
@@ -106,11 +120,6 @@ impl Reporter {
             (Some(Presence::Held), None) => "held and announced".into(),
             (Some(Presence::Refused | Presence::Stuck), _) => trouble(),
         }
-    }
-
-    fn latest_claimant(&self, vip: IpAddr) -> Option<MacAddr> {
-        let theirs = self.claimants.iter().filter(|((claimed, _), _)| *claimed == vip);
-        theirs.max_by_key(|(_, at)| **at).map(|((_, by), _)| *by)
     }
 
     pub(super) fn probed(&mut self, vip: IpAddr, result: Result<(), NetError>) {
@@ -157,29 +166,57 @@ impl Reporter {
         match finding {
             Finding::Free(vip) => self.witness.metrics.wire_checked(vip, Check::Free),
             Finding::Taken { vip, by } => {
-                self.witness.metrics.wire_checked(vip, Check::Taken);
-                warn!(%vip, mac = %by, interface = self.interface, "another station has the address, not taking it");
-                let note = format!("{by} answers for {vip}: not taking it");
-                self.witness.event(Reason::VipConflict, vip, note);
+                self.taken(vip, by);
             }
             Finding::Conflict { vip, by, defended } => self.conflict(vip, by, defended),
         }
     }
 
-    /// All are counted; each claimant is a line and an Event once in a while.
+    /// All are counted; each station is a line and an Event once in a while.
+    fn taken(&mut self, vip: IpAddr, by: MacAddr) {
+        self.witness.metrics.wire_checked(vip, Check::Taken);
+        if self.owners.is_news(vip, by, clock::now()) {
+            warn!(%vip, mac = %by, interface = self.interface, "another station has the address, not taking it");
+            let note = format!("{by} answers for {vip}: not taking it");
+            self.witness.event(Reason::VipConflict, vip, note);
+        }
+    }
+
     fn conflict(&mut self, vip: IpAddr, by: MacAddr, defended: bool) {
         self.witness.metrics.address_conflict(vip);
-        let now = clock::now();
-        if self.claimants.get(&(vip, by)).is_some_and(|&at| now < at + CLAIMANT_PAUSE) {
-            return;
-        }
-        self.claimants.retain(|_, at| now < *at + CLAIMANT_PAUSE);
-        if self.claimants.len() < MOST_CLAIMANTS {
-            self.claimants.insert((vip, by), now);
+        if self.claimants.is_news(vip, by, clock::now()) {
             warn!(%vip, mac = %by, interface = self.interface, defended, "another station claims our address");
             let note = format!("{by} claims {vip}, which this node holds");
             self.witness.event(Reason::VipConflict, vip, note);
         }
+    }
+}
+
+/// Other stations that were told of, each once and again after a pause.
+#[derive(Debug, Default)]
+struct Stations(BTreeMap<(IpAddr, MacAddr), Instant>);
+
+impl Stations {
+    fn is_news(&mut self, vip: IpAddr, by: MacAddr, now: Instant) -> bool {
+        if self.0.get(&(vip, by)).is_some_and(|&at| now < at + STATION_PAUSE) {
+            return false;
+        }
+        self.0.retain(|_, at| now < *at + STATION_PAUSE);
+        let has_room = self.0.len() < MOST_STATIONS;
+        if has_room {
+            self.0.insert((vip, by), now);
+        }
+        has_room
+    }
+
+    /// One that goes on is news again after the pause; one that is not has fallen silent.
+    fn latest(&self, vip: IpAddr, now: Instant) -> Option<MacAddr> {
+        let recent = self.0.iter().filter(|((theirs, _), at)| *theirs == vip && now < **at + STATION_PAUSE);
+        recent.max_by_key(|(_, at)| **at).map(|((_, by), _)| *by)
+    }
+
+    fn forget(&mut self, vip: IpAddr) {
+        self.0.retain(|(theirs, _), _| *theirs != vip);
     }
 }
 
@@ -194,7 +231,65 @@ fn state(presence: Option<Presence>) -> VipState {
 }
 
 /// A squatter that goes on is not told of every second.
-const CLAIMANT_PAUSE: std::time::Duration = std::time::Duration::from_secs(300);
+const STATION_PAUSE: Duration = Duration::from_secs(300);
 
 /// A station that invents senders fills neither the memory nor the log.
-const MOST_CLAIMANTS: usize = 16;
+const MOST_STATIONS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::board::StatusReader;
+
+    const CLAIM: Duration = Duration::from_secs(1);
+
+    fn vip() -> IpAddr {
+        "192.0.2.100".parse().unwrap()
+    }
+
+    fn holder() -> (Reporter, StatusReader) {
+        let (witness, status) = Witness::for_tests();
+        let mut reporter =
+            Reporter::new("eth0".into(), BTreeMap::from([(vip(), IpNet::from(vip()))]), witness);
+        show(&mut reporter);
+        (reporter, status)
+    }
+
+    fn show(reporter: &mut Reporter) {
+        reporter.presence(&BTreeMap::from([(vip(), Presence::Held)]), &Desired::default());
+    }
+
+    fn station(last: u8) -> MacAddr {
+        MacAddr::from([2, 0, 0x5e, 0, 0, last])
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_claimant_is_shown_while_it_goes_on_and_not_for_ever() {
+        let (mut reporter, status) = holder();
+        let mut shown = async |claims: bool, pause| {
+            clock::pause(pause).await;
+            if claims {
+                reporter.found(Finding::Conflict { vip: vip(), by: station(7), defended: false });
+            }
+            show(&mut reporter);
+            status.status().vips.into_iter().find_map(|vip| vip.rival)
+        };
+        let seven = Some(station(7).to_string());
+        assert_eq!(shown(true, CLAIM).await, seven);
+        assert_eq!(shown(true, STATION_PAUSE).await, seven);
+        assert_eq!(shown(false, CLAIM).await, seven);
+        assert_eq!(shown(false, STATION_PAUSE).await, None);
+    }
+
+    #[test]
+    fn stations_that_take_turns_are_news_once_and_invented_ones_are_few() {
+        let (now, mut stations) = (clock::now(), Stations::default());
+        let news = [1, 2, 1, 2, 1].map(|last| stations.is_news(vip(), station(last), now));
+        assert_eq!(news, [true, true, false, false, false]);
+        let invented = (3..=u8::MAX).filter(|&last| stations.is_news(vip(), station(last), now)).count();
+        assert_eq!(invented, MOST_STATIONS - 2);
+        assert!(stations.is_news(vip(), station(1), now + STATION_PAUSE));
+        stations.forget(vip());
+        assert!(stations.is_news(vip(), station(2), now));
+    }
+}

@@ -39,8 +39,9 @@ enum Missing {
 /// left behind is removed first.
 pub(super) async fn find(layer2: &Layer2, vips: &[IpNet], board: &StatusBoard) -> BTreeMap<String, Vips> {
     let mut told = Told::default();
+    let mut swept = false;
     loop {
-        match look(layer2, vips).await {
+        match look(layer2, vips, &mut swept).await {
             Ok(found) => return found,
             Err(error) if told.is_news(error.to_string()) => {
                 warn!(error = &error as &dyn std::error::Error, "waiting for the interface");
@@ -64,11 +65,15 @@ fn waiting(vip: &IpNet, layer2: &Layer2, error: &Missing) -> VipFact {
     }
 }
 
-async fn look(layer2: &Layer2, vips: &[IpNet]) -> Result<BTreeMap<String, Vips>, Missing> {
+async fn look(layer2: &Layer2, vips: &[IpNet], swept: &mut bool) -> Result<BTreeMap<String, Vips>, Missing> {
     let (netlink, _changes, driving) = Netlink::connect()?;
     let mut driver = JoinSet::new();
     driver.spawn(driving);
-    sweep(&netlink, vips).await?;
+    // Once: what appears later with our mark is held by another daemon that is alive.
+    if !*swept {
+        sweep(&netlink, vips).await?;
+        *swept = true;
+    }
     let interfaces = netlink.interfaces().await?;
     let default_route = netlink.default_route_interface().await?;
     let mut found: BTreeMap<String, Vips> = BTreeMap::new();

@@ -164,6 +164,12 @@ async fn supervise(
     patience: Duration,
 ) -> anyhow::Result<Ending> {
     let ending = tokio::select! {
+        // What ends because of the signal may have ended before this is looked at.
+        biased;
+        () = drain.started() => {
+            board.leaving();
+            leave(&mut election, drain, patience).await
+        }
         Some(exit) = tasks.next() => {
             error!(task = %exit.task, why = %exit, "a task ended that must not");
             Ending::Broken
@@ -171,10 +177,6 @@ async fn supervise(
         exit = election.next() => {
             error!(why = exit.map(|exit| exit.to_string()), "the election ended by itself");
             Ending::Broken
-        }
-        () = drain.started() => {
-            board.leaving();
-            leave(&mut election, drain, patience).await
         }
     };
     election.abort().await;

@@ -174,6 +174,23 @@ async fn whatever_ends_without_a_signal_ends_the_run() {
     assert_eq!(ending(pending(), async {}, idle).await, Ending::Broken);
 }
 
+#[tokio::test]
+async fn what_ends_at_once_because_of_a_signal_is_an_orderly_end() {
+    // More than once: whoever chooses by chance among what is ready is right sometimes.
+    for _ in 0..16 {
+        let (board, _status) = StatusBoard::new("0.1.0", "n1");
+        let (trigger, drain) = Drain::manual();
+        let (mut tasks, mut elections) = (Tasks::default(), ElectionTask::default());
+        let signalled = |drain: Drain| async move { drain.started().await };
+        tasks.spawn("conditions", signalled(drain.clone()));
+        elections.spawn("election", signalled(drain.clone()));
+        trigger.advance();
+        tokio::task::yield_now().await;
+        let ending = supervise(tasks, elections, &drain, &board, Duration::from_secs(3)).await;
+        assert_eq!(ending.unwrap(), Ending::Orderly);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_second_signal_or_too_long_a_wait_ends_it_without_a_release() {
     let start = clock::now();

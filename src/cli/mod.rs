@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Virtual IPs for Kubernetes: the control-plane VIP and the addresses of LoadBalancer Services.
+/// The virtual IP of a Kubernetes control plane: elected, announced, fenced and moved.
 #[derive(Debug, Parser)]
 #[command(name = "vipcast", version = version::VERSION, propagate_version = true, arg_required_else_help = true)]
 struct Cli {

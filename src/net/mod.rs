@@ -20,6 +20,9 @@ pub enum NetError {
     /// The netlink driver has ended; what became of the request is unknown.
     #[error("the netlink connection is closed")]
     Closed,
+    /// The interface was deleted, and there is another one of its name.
+    #[error("the interface was made anew")]
+    Replaced,
     /// A dump of links, addresses or routes.
     #[error("cannot read the kernel's {what}")]
     Read {

@@ -6,3 +6,4 @@ mod addresses;
 mod frames;
 mod lan;
 mod links;
+mod ports;
