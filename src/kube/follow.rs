@@ -284,7 +284,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_quiet_watch_is_renewed_from_where_it_was_without_a_list() {
-        let expected = [(0, "list"), (0, "watch 7"), (150_050, "watch 7"), (300_100, "watch 7")];
+        let expected = [(0, "list"), (0, "watch 7"), (150_000, "watch 7"), (300_000, "watch 7")];
         let expected = expected.map(|(at, what)| (at, what.to_owned()));
         assert_eq!(asked(Ok(()), Duration::from_secs(400)).await, expected);
     }
