@@ -19,14 +19,23 @@ use crate::kube::nodes::Snapshot;
 pub struct Sources {
     /// The health gate; `None`: nobody asked for it.
     pub health: Option<watch::Receiver<Verdict>>,
-    /// Carrier of every interface that carries VIPs.
-    pub links: Vec<watch::Receiver<Link>>,
+    /// Every interface that carries VIPs.
+    pub interfaces: Vec<Interface>,
     /// The Nodes of the cluster.
     pub nodes: watch::Receiver<Snapshot>,
     /// `metadata.name` of this Node.
     pub node_name: String,
     /// When to stop.
     pub drain: Drain,
+}
+
+/// An interface that carries VIPs.
+#[derive(Debug)]
+pub struct Interface {
+    /// Its carrier.
+    pub link: watch::Receiver<Link>,
+    /// Whether the kernel refused an address on it lately.
+    pub refused: watch::Receiver<bool>,
 }
 
 /// Publishes every change of the conditions, until nobody listens.
@@ -46,25 +55,38 @@ impl Sources {
     #[must_use]
     pub fn conditions(&mut self) -> Conditions {
         let healthy = |health: &mut watch::Receiver<Verdict>| *health.borrow_and_update() == Verdict::Healthy;
-        Conditions {
+        let mut conditions = Conditions {
             healthy: self.health.as_mut().is_none_or(healthy),
-            // All of them are asked, so that each is marked as seen.
-            link_up: self
-                .links
-                .iter_mut()
-                .fold(true, |up, link| up & (*link.borrow_and_update() == Link::Up)),
+            link_up: true,
+            refused: false,
             rivals: rivals(&self.nodes.borrow_and_update(), &self.node_name),
             stopping: self.drain.has_started(),
+        };
+        // All of them are asked, so that each is marked as seen.
+        for interface in &mut self.interfaces {
+            conditions.link_up &= *interface.link.borrow_and_update() == Link::Up;
+            conditions.refused |= *interface.refused.borrow_and_update();
         }
+        conditions
     }
 
     async fn changed(&mut self, stopping: bool) {
-        let mut links: FuturesUnordered<_> = self.links.iter_mut().map(|link| changed(Some(link))).collect();
+        let mut interfaces: FuturesUnordered<_> =
+            self.interfaces.iter_mut().map(Interface::changed).collect();
         tokio::select! {
             () = changed(self.health.as_mut()) => {}
             () = changed(Some(&mut self.nodes)) => {}
-            Some(()) = links.next() => {}
+            Some(()) = interfaces.next() => {}
             () = self.drain.started(), if !stopping => {}
+        }
+    }
+}
+
+impl Interface {
+    async fn changed(&mut self) {
+        tokio::select! {
+            () = changed(Some(&mut self.link)) => {}
+            () = changed(Some(&mut self.refused)) => {}
         }
     }
 }
@@ -80,12 +102,13 @@ async fn changed<T>(source: Option<&mut watch::Receiver<T>>) {
     }
 }
 
-/// Nobody, only where a complete snapshot shows this node and no other.
+/// Nobody, only where a complete snapshot shows this node as the control plane, and no other. Where no Node is
+/// labelled as control plane, nobody knows who stands.
 fn rivals(snapshot: &Snapshot, node_name: &str) -> Rivals {
     let alone = BTreeSet::from([node_name.to_owned()]);
     match snapshot {
         Snapshot { complete: false, .. } => Rivals::Unknown,
-        Snapshot { control_plane, .. } if control_plane.is_subset(&alone) => Rivals::Nobody,
+        Snapshot { control_plane, .. } if *control_plane == alone => Rivals::Nobody,
         Snapshot { .. } => Rivals::Present,
     }
 }
@@ -113,6 +136,7 @@ mod tests {
     struct Bench {
         health: watch::Sender<Verdict>,
         links: [watch::Sender<Link>; 2],
+        refused: watch::Sender<bool>,
         nodes: watch::Sender<Snapshot>,
         trigger: Trigger,
     }
@@ -121,15 +145,16 @@ mod tests {
         let (health, verdict) = watch::channel(Verdict::Healthy);
         let (nodes, snapshots) = watch::channel(snapshot(true, &["n1", "n2"]));
         let [(one, first), (two, second)] = [Link::Up; 2].map(watch::channel);
+        let (refused, refusal) = watch::channel(false);
         let (trigger, drain) = Drain::manual();
         let sources = Sources {
             health: Some(verdict),
-            links: vec![first, second],
+            interfaces: [first, second].map(|link| Interface { link, refused: refusal.clone() }).into(),
             nodes: snapshots,
             node_name: "n1".into(),
             drain,
         };
-        (Bench { health, links: [one, two], nodes, trigger }, sources)
+        (Bench { health, links: [one, two], refused, nodes, trigger }, sources)
     }
 
     fn snapshot(complete: bool, names: &[&str]) -> Snapshot {
@@ -137,9 +162,14 @@ mod tests {
     }
 
     const FIT: Conditions =
-        Conditions { healthy: true, link_up: true, rivals: Rivals::Present, stopping: false };
-    const NOTHING: Conditions =
-        Conditions { healthy: false, link_up: false, rivals: Rivals::Unknown, stopping: false };
+        Conditions { healthy: true, link_up: true, refused: false, rivals: Rivals::Present, stopping: false };
+    const NOTHING: Conditions = Conditions {
+        healthy: false,
+        link_up: false,
+        refused: false,
+        rivals: Rivals::Unknown,
+        stopping: false,
+    };
 
     #[tokio::test]
     async fn every_change_of_a_source_is_published_and_nothing_else() {
@@ -163,6 +193,10 @@ mod tests {
         for link in &bench.links {
             link.send_replace(Link::Up);
         }
+        assert_eq!(published().await, Some(alone));
+        bench.refused.send_replace(true);
+        assert_eq!(published().await, Some(Conditions { refused: true, ..alone }));
+        bench.refused.send_replace(false);
         assert_eq!(published().await, Some(alone));
         bench.health.send_replace(Verdict::Unknown);
         assert_eq!(published().await, Some(Conditions { healthy: false, ..alone }));
@@ -191,7 +225,7 @@ mod tests {
     async fn without_a_gate_and_without_interfaces_nothing_bars_this_node() {
         let (_bench, sources) = bench();
         let (out, conditions) = watch::channel(NOTHING);
-        let mut running = pin!(run(Sources { health: None, links: vec![], ..sources }, out));
+        let mut running = pin!(run(Sources { health: None, interfaces: vec![], ..sources }, out));
         assert!(futures::poll!(&mut running).is_pending());
         assert_eq!(*conditions.borrow(), FIT);
     }
@@ -208,6 +242,6 @@ mod tests {
         ]
         .map(|snapshot| rivals(&snapshot, "n1"));
         use Rivals::{Nobody, Present, Unknown};
-        assert_eq!(judged, [Unknown, Unknown, Nobody, Nobody, Present, Present]);
+        assert_eq!(judged, [Unknown, Unknown, Nobody, Present, Present, Present]);
     }
 }

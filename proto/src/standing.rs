@@ -34,6 +34,8 @@ pub struct Facts {
     pub healthy: bool,
     /// Every interface that carries one of the VIPs has carrier.
     pub link_up: bool,
+    /// The kernel refused to hold one of the VIPs a short while ago.
+    pub refused: bool,
     /// Who else is there.
     pub rivals: Rivals,
     /// This node holds the scope now.
@@ -49,6 +51,8 @@ pub enum Bar {
     Health,
     /// The interface has no carrier.
     Link,
+    /// The kernel refuses a VIP, which another node's may not.
+    Refusal,
     /// The process was asked to stop.
     Stopping,
 }
@@ -60,7 +64,7 @@ impl Facts {
         match self.bar() {
             None => Standing::Candidate { alone: self.rivals == Rivals::Nobody },
             Some(Bar::Stopping) => Standing::Withdrawn,
-            Some(Bar::Health | Bar::Link) => Standing::Barred,
+            Some(Bar::Health | Bar::Link | Bar::Refusal) => Standing::Barred,
         }
     }
 
@@ -76,6 +80,10 @@ impl Facts {
         if !self.link_up {
             return Some(Bar::Link);
         }
+        // Where nobody else could hold it either, trying again is all there is.
+        if self.refused && self.rivals != Rivals::Nobody {
+            return Some(Bar::Refusal);
+        }
         (!self.healthy).then_some(Bar::Health)
     }
 }
@@ -85,6 +93,7 @@ impl fmt::Display for Bar {
         f.write_str(match self {
             Self::Health => "the local API server is not healthy",
             Self::Link => "the interface has no carrier",
+            Self::Refusal => "the kernel refuses the address",
             Self::Stopping => "this process is stopping",
         })
     }
@@ -94,8 +103,14 @@ impl fmt::Display for Bar {
 mod tests {
     use super::*;
 
-    const FIT: Facts =
-        Facts { healthy: true, link_up: true, rivals: Rivals::Present, holding: true, stopping: false };
+    const FIT: Facts = Facts {
+        healthy: true,
+        link_up: true,
+        refused: false,
+        rivals: Rivals::Present,
+        holding: true,
+        stopping: false,
+    };
 
     #[test]
     fn an_unhealthy_node_is_barred_unless_it_holds_and_nobody_else_could() {
@@ -112,6 +127,15 @@ mod tests {
         let cut = Facts { link_up: false, healthy: false, ..FIT };
         assert_eq!((cut.standing(), cut.bar()), (Standing::Barred, Some(Bar::Link)));
         assert_eq!(Facts { rivals: Rivals::Nobody, ..cut }.bar(), None);
+    }
+
+    #[test]
+    fn a_refusing_kernel_bars_where_another_nodes_may_not_refuse() {
+        let refused = Facts { refused: true, ..FIT };
+        let judged = [Rivals::Present, Rivals::Unknown, Rivals::Nobody]
+            .map(|rivals| Facts { rivals, ..refused }.bar());
+        assert_eq!(judged, [Some(Bar::Refusal), Some(Bar::Refusal), None]);
+        assert_eq!(Facts { rivals: Rivals::Nobody, holding: false, ..refused }.bar(), None);
     }
 
     #[test]

@@ -148,6 +148,8 @@ struct Interface {
     desired: Desired,
     /// Held, and not dropped since.
     present: BTreeSet<IpAddr>,
+    /// Of these, those that were held once only: if that is refused, nothing is there.
+    tried: BTreeSet<IpAddr>,
 }
 
 impl Interface {
@@ -155,7 +157,11 @@ impl Interface {
         match &event {
             announcer::Event::Desired(desired) => self.desired = desired.clone(),
             announcer::Event::Gone(vip) => _ = self.present.remove(vip),
-            announcer::Event::Stuck(vip) => _ = self.present.insert(*vip),
+            announcer::Event::Stuck(vip) => {
+                self.present.insert(*vip);
+                self.tried.remove(vip);
+            }
+            announcer::Event::Refused(vip) if self.tried.contains(vip) => _ = self.present.remove(vip),
             announcer::Event::Tick
             | announcer::Event::Seen { .. }
             | announcer::Event::Link(_)
@@ -165,7 +171,11 @@ impl Interface {
             match action {
                 announcer::Action::Hold { vip, fence } => {
                     assert_eq!(self.live(vip).fence, fence);
-                    self.present.insert(vip);
+                    if self.present.insert(vip) {
+                        self.tried.insert(vip);
+                    } else {
+                        self.tried.remove(&vip);
+                    }
                 }
                 announcer::Action::Announce(vip) => {
                     _ = self.live(vip);
@@ -223,6 +233,7 @@ proptest! {
             now: start,
             desired: Desired::default(),
             present: BTreeSet::new(),
+            tried: BTreeSet::new(),
         };
         for (gap, prompt, step) in steps {
             let then = interface.now + gap;

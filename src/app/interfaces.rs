@@ -20,7 +20,7 @@ use crate::clock;
 use crate::config::Layer2;
 use crate::net::NetError;
 use crate::net::choice::{ChoiceError, choose};
-use crate::net::netlink::{LeftoverKind, Netlink};
+use crate::net::netlink::{Interface, LeftoverKind, Netlink};
 use crate::witness::{CONTROL_PLANE, Witness};
 
 /// The VIPs of one interface, each with the prefix length that it gets.
@@ -33,6 +33,11 @@ enum Missing {
     Choice(#[from] ChoiceError),
     #[error(transparent)]
     Net(#[from] NetError),
+    /// It would answer for the VIP whoever holds the Lease.
+    #[error(
+        "{address} is an ordinary address of {interface}, which somebody else put there; take it off: ip address del {address} dev {interface}"
+    )]
+    Occupied { address: IpNet, interface: String },
 }
 
 /// The interface of each VIP. An interface that is not there yet is waited for; what an earlier life
@@ -42,7 +47,12 @@ pub(super) async fn find(layer2: &Layer2, vips: &[IpNet], board: &StatusBoard) -
     let mut swept = false;
     loop {
         match look(layer2, vips, &mut swept).await {
-            Ok(found) => return found,
+            Ok(found) => {
+                for (interface, vips) in &found {
+                    vips.keys().for_each(|vip| info!(%vip, interface, "interface chosen"));
+                }
+                return found;
+            }
             Err(error) if told.is_news(error.to_string()) => {
                 warn!(error = &error as &dyn std::error::Error, "waiting for the interface");
                 vips.iter().for_each(|vip| board.vip(vip.addr(), waiting(vip, layer2, &error)));
@@ -78,17 +88,27 @@ async fn look(layer2: &Layer2, vips: &[IpNet], swept: &mut bool) -> Result<BTree
     let default_route = netlink.default_route_interface().await?;
     let mut found: BTreeMap<String, Vips> = BTreeMap::new();
     for &vip in vips {
+        occupied(&interfaces, vip.addr())?;
         let interface = choose(&interfaces, layer2.interface.as_deref(), vip.addr(), default_route)?;
-        info!(vip = %vip.addr(), interface = interface.name, "interface chosen");
         found.entry(interface.name.clone()).or_default().insert(vip.addr(), vip);
     }
     Ok(found)
 }
 
-/// Removes what an earlier life of ours, or kube-vip, left behind.
+fn occupied(interfaces: &[Interface], vip: IpAddr) -> Result<(), Missing> {
+    let there = interfaces.iter().find_map(|interface| {
+        let address = interface.addresses.iter().find(|address| address.addr() == vip)?;
+        Some(Missing::Occupied { address: *address, interface: interface.name.clone() })
+    });
+    there.map_or(Ok(()), Err)
+}
+
+/// Removes what an earlier life of ours, or kube-vip, left behind. Other addresses with our mark belong to
+/// another daemon, or to an earlier configuration, and then they end by themselves.
 async fn sweep(netlink: &Netlink, vips: &[IpNet]) -> Result<(), NetError> {
     let vips: BTreeSet<IpAddr> = vips.iter().map(IpNet::addr).collect();
-    for leftover in netlink.leftovers(&vips).await? {
+    let leftovers = netlink.leftovers(&vips).await?;
+    for leftover in leftovers.into_iter().filter(|leftover| vips.contains(&leftover.address.addr())) {
         netlink.drop(leftover.index, leftover.address).await?;
         let left_by = match leftover.kind {
             LeftoverKind::Marked => "an earlier life of this daemon",
@@ -202,3 +222,29 @@ fn config(layer2: &Layer2) -> Config {
 
 /// An interface that was just made is noticed within a second.
 const AGAIN: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vip_that_somebody_configured_on_this_node_is_named_with_the_command_that_removes_it() {
+        let interface = Interface {
+            index: 2,
+            name: "eth0".into(),
+            mac: None,
+            up: true,
+            loopback: false,
+            addresses: vec!["192.0.2.1/24".parse().unwrap(), "192.0.2.10/24".parse().unwrap()],
+            master: None,
+        };
+        let told = |vip: &str| {
+            occupied(std::slice::from_ref(&interface), vip.parse().unwrap())
+                .map_err(|error| error.to_string())
+        };
+        let expected = "192.0.2.10/24 is an ordinary address of eth0, which somebody else put there; \
+                        take it off: ip address del 192.0.2.10/24 dev eth0";
+        assert_eq!(told("192.0.2.10"), Err(expected.to_owned()));
+        assert_eq!(told("192.0.2.11"), Ok(()));
+    }
+}

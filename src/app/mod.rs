@@ -93,8 +93,8 @@ impl Daemon<'_> {
         core.claim(Owner::ControlPlane, self.control_plane.vips.iter().map(ipnet::IpNet::addr).collect());
         let wires = advertiser::Wires { rulings, reports, desired: desired_out, vacancy: vacancy_out };
         tasks.spawn("core", advertiser::run(core, wires));
-        let links = self.announcers(ports, &desired, &report_out, tasks);
-        let conditions = self.conditions(links, tasks);
+        let interfaces = self.announcers(ports, &desired, &report_out, tasks);
+        let conditions = self.conditions(interfaces, tasks);
         self.elect(conditions, ruling_out, vacancy, tasks)
     }
 
@@ -104,31 +104,38 @@ impl Daemon<'_> {
         desired: &watch::Receiver<Desired>,
         reports: &mpsc::Sender<(String, Report)>,
         tasks: &mut Tasks,
-    ) -> Vec<watch::Receiver<vipcast_proto::l2::announcer::Link>> {
+    ) -> Vec<conditions::Interface> {
         let start = |(name, vips): (String, interfaces::Vips)| {
-            let wires =
-                layer2::Wires { name: name.clone(), desired: desired.clone(), reports: reports.clone() };
+            let (refused, refusal) = watch::channel(false);
+            let (desired, reports) = (desired.clone(), reports.clone());
+            let wires = layer2::Wires { name: name.clone(), desired, reports, refused };
             let (driver, link) =
                 interfaces::Driver::new(&self.config.layer2, vips, wires, self.witness.clone());
             tasks.spawn(format!("announcer {name}"), driver.run());
-            link
+            conditions::Interface { link, refused: refusal }
         };
         ports.into_iter().map(start).collect()
     }
 
     fn conditions(
         &self,
-        links: Vec<watch::Receiver<vipcast_proto::l2::announcer::Link>>,
+        interfaces: Vec<conditions::Interface>,
         tasks: &mut Tasks,
     ) -> watch::Receiver<Conditions> {
         let sources = conditions::Sources {
             health: kubernetes::health_gate(self.config, &self.connections, &self.witness, tasks),
-            links,
+            interfaces,
             nodes: kubernetes::nodes(&self.connections, tasks),
             node_name: self.config.node_name.clone(),
             drain: self.drain.clone(),
         };
-        let nothing = Conditions { healthy: false, link_up: false, rivals: Rivals::Unknown, stopping: false };
+        let nothing = Conditions {
+            healthy: false,
+            link_up: false,
+            refused: false,
+            rivals: Rivals::Unknown,
+            stopping: false,
+        };
         let (out, conditions) = watch::channel(nothing);
         tasks.spawn("conditions", conditions::run(sources, out));
         conditions

@@ -97,7 +97,12 @@ impl Node {
             vacancy: vacancy_out,
         };
         others.spawn(advertiser::run(core, wires));
-        let mut wires = layer2::Wires { name: "eth0".into(), desired, reports: report_out };
+        let mut wires = layer2::Wires {
+            name: "eth0".into(),
+            desired,
+            reports: report_out,
+            refused: watch::channel(false).0,
+        };
         let mut reporter =
             announce::Reporter::new("eth0".into(), [(vip, vip.into())].into(), witness.clone());
         let plug = Plug(name.into(), lan.clone());
@@ -234,7 +239,8 @@ async fn three_nodes_hand_an_address_on_and_never_two_of_them_have_it() {
     assert_eq!((lan.owners(), lan.most()), (vec![], 1));
 }
 
-const FIT: Conditions = Conditions { healthy: true, link_up: true, rivals: Rivals::Present, stopping: false };
+const FIT: Conditions =
+    Conditions { healthy: true, link_up: true, refused: false, rivals: Rivals::Present, stopping: false };
 const TIMING: Timing = Timing {
     lease_duration: Duration::from_secs(5),
     renew_deadline: Duration::from_secs(3),

@@ -16,6 +16,8 @@ pub struct Conditions {
     pub healthy: bool,
     /// Every interface that carries a VIP has carrier.
     pub link_up: bool,
+    /// The kernel refused to hold one of the VIPs a short while ago.
+    pub refused: bool,
     /// What the last complete snapshot of Nodes shows.
     pub rivals: Rivals,
     /// The process was asked to stop.

@@ -167,6 +167,7 @@ impl Election {
         Facts {
             healthy: conditions.healthy,
             link_up: conditions.link_up,
+            refused: conditions.refused,
             rivals,
             holding: self.elector.role() == Role::Holder,
             stopping: conditions.stopping,

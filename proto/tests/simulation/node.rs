@@ -113,6 +113,7 @@ impl Process {
         Facts {
             healthy,
             link_up: true,
+            refused: false,
             rivals: Rivals::Present,
             holding: self.elector.role() == Role::Holder,
             stopping: self.stopping,

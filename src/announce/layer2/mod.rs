@@ -12,6 +12,7 @@ use vipcast_proto::advertiser::{Desired, Report};
 use vipcast_proto::l2::announcer::{Action, Announcer, Event, Link, kernel_lifetime};
 
 use super::report::Reporter;
+use crate::change::publish;
 use crate::clock;
 use crate::net::NetError;
 
@@ -38,6 +39,8 @@ pub struct Wires {
     pub desired: watch::Receiver<Desired>,
     /// To the core.
     pub reports: mpsc::Sender<(String, Report)>,
+    /// To the conditions: the kernel refused an address lately.
+    pub refused: watch::Sender<bool>,
 }
 
 /// How a run ended.
@@ -66,6 +69,7 @@ pub async fn run(
             events.extend(perform_all(&mut segment, actions, most, &desired, reporter).await);
         }
         reporter.presence(&announcer.presence(), &desired);
+        publish(&wires.refused, announcer.is_refused());
         let report = announcer.report();
         if reported.as_ref() != Some(&report) {
             if wires.reports.send((wires.name.clone(), report.clone())).await.is_err() {

@@ -140,6 +140,8 @@ pub struct Announcer {
     applied: u64,
     link: Link,
     jitter: u64,
+    /// The kernel refused an address; so long another node is the better place for it.
+    refused_until: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -152,12 +154,20 @@ impl Announcer {
     /// Nothing is held yet. `seed` spreads the slow repetitions of different nodes.
     #[must_use]
     pub fn new(config: Config, seed: u64) -> Self {
-        Self { config, vips: BTreeMap::new(), applied: 0, link: Link::Up, jitter: seed | 1 }
+        Self {
+            config,
+            vips: BTreeMap::new(),
+            applied: 0,
+            link: Link::Up,
+            jitter: seed | 1,
+            refused_until: None,
+        }
     }
 
     /// Takes what happened; returns what to do about it.
     #[must_use = "addresses move only when the actions are performed"]
     pub fn handle(&mut self, now: Instant, event: Event) -> Vec<Action> {
+        self.refused_until = self.refused_until.filter(|&until| now < until);
         let mut actions = self.expire(now);
         actions.extend(match event {
             Event::Desired(desired) => self.adopt(now, &desired),
@@ -175,7 +185,13 @@ impl Announcer {
     /// When to call again with [`Event::Tick`].
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.vips.values().filter_map(|vip| vip.deadline(self.link)).min()
+        self.vips.values().filter_map(|vip| vip.deadline(self.link)).chain(self.refused_until).min()
+    }
+
+    /// Whether the kernel refused an address lately, so that another node should have it.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.refused_until.is_some()
     }
 
     /// What this interface has done with the newest [`Desired`].
@@ -209,7 +225,9 @@ impl Announcer {
                     if stuck.is_some() && !first.may_be_present() {
                         actions.push(Action::Drop(vip));
                     }
-                    self.vips.insert(vip, Vip { grant, phase: first });
+                    let inherited = stuck.is_some() && first.may_be_present();
+                    let phase = if inherited { Phase::Held(Held::inherited(now)) } else { first };
+                    self.vips.insert(vip, Vip { grant, phase });
                 }
             }
         }
@@ -282,8 +300,12 @@ impl Announcer {
     }
 
     fn refused(&mut self, now: Instant, vip: IpAddr) -> Vec<Action> {
-        if let Some(state) = self.vips.get_mut(&vip).filter(|state| matches!(state.phase, Phase::Held(_))) {
-            state.phase = Phase::Refused { again_at: now + REFUSED_PAUSE };
+        if let Some(Vip { phase, .. }) = self.vips.get_mut(&vip)
+            && let Phase::Held(held) = phase
+        {
+            let present = held.may_be_there();
+            *phase = Phase::Refused { again_at: now + REFUSED_PAUSE, present };
+            self.refused_until = Some(now + REFUSAL_REMEMBERED);
         }
         vec![]
     }
@@ -291,7 +313,8 @@ impl Announcer {
     /// Nobody wants it any more, but it is there: the scope is not vacated. Where it is held again by
     /// now, there is nothing left to remove.
     fn stuck(&mut self, now: Instant, vip: IpAddr) -> Vec<Action> {
-        if self.vips.get(&vip).is_some_and(|state| matches!(state.phase, Phase::Held(_))) {
+        if let Some(Vip { phase: Phase::Held(held), .. }) = self.vips.get_mut(&vip) {
+            held.is_there();
             return vec![];
         }
         let grant = Grant { until: now, fence: now, predecessor: Predecessor::Unknown };
@@ -327,4 +350,7 @@ pub fn kernel_lifetime(now: Instant, fence: Instant, most: Duration) -> Option<u
 /// Linux looks at lifetimes with a fuzz of a quarter of a second (`ADDRCONF_TIMER_FUZZ`).
 const KERNEL_LATENESS: Duration = Duration::from_millis(300);
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
+
+/// What a kernel refuses for want of a capability, or because IPv6 is switched off, it refuses for long.
+const REFUSAL_REMEMBERED: Duration = Duration::from_secs(30);
 const STUCK_PAUSE: Duration = Duration::from_millis(100);

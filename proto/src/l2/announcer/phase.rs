@@ -20,6 +20,8 @@ pub(super) enum Phase {
     Held(Held),
     Refused {
         again_at: Instant,
+        /// The kernel had it before it refused.
+        present: bool,
     },
     Stuck {
         again_at: Instant,
@@ -33,6 +35,8 @@ pub(super) struct Held {
     speak_at: Instant,
     /// How many of [`BURST`] are behind us.
     spoken: usize,
+    /// How often the kernel was asked to hold it: from the second time on, the first was not refused.
+    holds: u32,
     defended_at: Option<Instant>,
 }
 
@@ -41,7 +45,7 @@ impl Vip {
         match &self.phase {
             Phase::Checking { .. } if link == Link::Down => Some(self.grant.until),
             Phase::Checking { next_at, .. } => Some(self.grant.until.min(*next_at)),
-            Phase::Blocked { again_at, .. } | Phase::Refused { again_at } => {
+            Phase::Blocked { again_at, .. } | Phase::Refused { again_at, .. } => {
                 Some(self.grant.until.min(*again_at))
             }
             Phase::Held(held) => Some(self.grant.until.min(held.hold_at).min(held.speak_at)),
@@ -63,7 +67,10 @@ impl Vip {
                 self.phase = Phase::Checking { sent: 0, next_at: now, blocked_by: Some(*by) };
                 self.check(now, vip, link, config, jitter)
             }
-            Phase::Refused { again_at } if now >= *again_at => self.take(now, vip, config, jitter),
+            Phase::Refused { again_at, present } if now >= *again_at => {
+                let held = if *present { Held::inherited(now) } else { Held::new(now) };
+                self.hold(now, vip, held, config, jitter)
+            }
             Phase::Held(held) => held.act(now, vip, self.grant.fence, config, jitter),
             Phase::Blocked { .. } | Phase::Refused { .. } | Phase::Stuck { .. } => vec![],
         }
@@ -94,7 +101,17 @@ impl Vip {
     }
 
     fn take(&mut self, now: Instant, vip: IpAddr, config: &Config, jitter: &mut u64) -> Vec<Action> {
-        let mut held = Held::new(now);
+        self.hold(now, vip, Held::new(now), config, jitter)
+    }
+
+    fn hold(
+        &mut self,
+        now: Instant,
+        vip: IpAddr,
+        mut held: Held,
+        config: &Config,
+        jitter: &mut u64,
+    ) -> Vec<Action> {
         let actions = held.act(now, vip, self.grant.fence, config, jitter);
         self.phase = Phase::Held(held);
         actions
@@ -110,11 +127,13 @@ impl Phase {
         matches!(self, Self::Stuck { again_at } if now >= *again_at)
     }
 
-    /// Whether the kernel may have the address. A refused extension leaves what was there.
+    /// Whether the kernel may have the address. A refused extension leaves what was there; where the very
+    /// first hold was refused, nothing is there.
     pub(super) fn may_be_present(&self) -> bool {
         match self {
             Self::Checking { .. } | Self::Blocked { .. } => false,
-            Self::Held(_) | Self::Refused { .. } | Self::Stuck { .. } => true,
+            Self::Refused { present, .. } => *present,
+            Self::Held(_) | Self::Stuck { .. } => true,
         }
     }
 
@@ -140,12 +159,27 @@ impl Phase {
 
 impl Held {
     pub(super) fn new(now: Instant) -> Self {
-        Self { since: now, hold_at: now, speak_at: now, spoken: 0, defended_at: None }
+        Self { since: now, hold_at: now, speak_at: now, spoken: 0, holds: 0, defended_at: None }
+    }
+
+    /// The kernel may have it already.
+    pub(super) fn inherited(now: Instant) -> Self {
+        Self { holds: 1, ..Self::new(now) }
+    }
+
+    /// The kernel did not let go of it when it was told to.
+    pub(super) fn is_there(&mut self) {
+        self.holds = self.holds.max(2);
+    }
+
+    /// Whether the kernel may have it although it refuses to hold it now.
+    pub(super) fn may_be_there(&self) -> bool {
+        self.holds > 1
     }
 
     /// Held and said anew; how often it may be defended does not start anew.
     pub(super) fn begin_again(&mut self, now: Instant) {
-        *self = Self { defended_at: self.defended_at, ..Self::new(now) };
+        *self = Self { defended_at: self.defended_at, holds: self.holds, ..Self::new(now) };
     }
 
     /// "If the host … has not seen any other conflicting ARP packets within the last
@@ -169,6 +203,7 @@ impl Held {
         let mut actions = vec![];
         if now >= self.hold_at {
             self.hold_at = now + config.lifetime / HOLDS_PER_LIFETIME;
+            self.holds = self.holds.saturating_add(1);
             actions.push(Action::Hold { vip, fence });
         }
         if now >= self.speak_at {

@@ -266,13 +266,37 @@ fn an_address_that_the_kernel_lost_is_held_and_announced_at_once() {
 }
 
 #[test]
-fn a_refused_address_counts_as_present_and_is_tried_again_after_a_second() {
+fn an_address_that_was_refused_at_once_is_absent_and_tried_again_after_a_second() {
     let mut announcer = holding(1500);
     assert_eq!(announcer.handle(at(10), Event::Refused(vip())), []);
-    assert_eq!((announcer.report(), presence(&announcer)), (report(1, [vip()]), Some(Presence::Refused)));
+    assert_eq!((announcer.report(), presence(&announcer)), (report(1, []), Some(Presence::Refused)));
     assert_eq!(walk(&mut announcer, 1010), [(1010, hold(1500)), (1010, announce())]);
     assert_eq!(announcer.handle(at(1020), Event::Refused(vip())), []);
-    assert_eq!(walk(&mut announcer, 9000), [(1500, Action::Drop(vip()))]);
+    assert_eq!(walk(&mut announcer, 1500), []);
+    assert_eq!((announcer.report(), presence(&announcer)), (report(1, []), None));
+}
+
+#[test]
+fn an_address_whose_extension_was_refused_is_present_until_it_is_dropped() {
+    let mut announcer = holding(2500);
+    assert_eq!(walk(&mut announcer, 1000), [(1000, hold(2500))]);
+    assert_eq!(announcer.handle(at(1010), Event::Refused(vip())), []);
+    assert_eq!((announcer.report(), presence(&announcer)), (report(1, [vip()]), Some(Presence::Refused)));
+    assert_eq!(walk(&mut announcer, 2010), [(2010, hold(2500)), (2010, announce())]);
+    assert_eq!(announcer.handle(at(2020), Event::Refused(vip())), []);
+    assert_eq!(announcer.report(), report(1, [vip()]));
+    assert_eq!(walk(&mut announcer, 9000), [(2500, Action::Drop(vip()))]);
+}
+
+#[test]
+fn a_refusal_is_remembered_for_half_a_minute() {
+    let mut announcer = holding(1500);
+    assert!(!announcer.is_refused());
+    assert_eq!(announcer.handle(at(10), Event::Refused(vip())), []);
+    assert_eq!(announcer.handle(at(20), desired(2, [])), []);
+    assert_eq!((announcer.is_refused(), announcer.deadline()), (true, Some(at(30_010))));
+    assert_eq!(announcer.handle(at(30_010), Event::Tick), []);
+    assert_eq!((announcer.is_refused(), announcer.deadline()), (false, None));
 }
 
 #[test]
