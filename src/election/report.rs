@@ -83,6 +83,8 @@ impl Reporter {
     fn rival(&self, before: &Ruling, now: &Ruling) {
         if before.holder != now.holder && now.role == Role::Standby {
             match &now.holder {
+                // Our own write, seen late by the watch, is no news.
+                Some(holder) if *holder == self.identity => {}
                 Some(holder) => info!(lease = self.lease, holder, "lease has another holder"),
                 None => info!(lease = self.lease, "lease is free"),
             }
