@@ -132,13 +132,13 @@ pub(super) fn health_gate(
 fn target(health: &config::Health) -> Target {
     let path = health.path.clone();
     match &health.address {
-        None => Target::Connected { path },
+        None => Target::Local { path },
         Some(address) => {
             let authority = address.authority().map_or("", |authority| authority.as_str());
             let url = format!("{}://{authority}{path}", address.scheme_str().unwrap_or("https"));
             // Both parts were parsed before, so together they parse.
             url.parse()
-                .map_or(Target::Connected { path }, |url| Target::Address { url, ca: health.ca_path.clone() })
+                .map_or(Target::Local { path }, |url| Target::Address { url, ca: health.ca_path.clone() })
         }
     }
 }

@@ -17,8 +17,8 @@ use super::failure::Failure;
 /// What is probed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Target {
-    /// The server that we are connected to, with our credentials.
-    Connected {
+    /// The server of this node, with our credentials: it is the one that the VIP's traffic arrives at.
+    Local {
         /// `/readyz` or `/livez`.
         path: String,
     },
@@ -67,10 +67,10 @@ impl Probe {
 
     fn client(&mut self) -> Result<(Client, String), String> {
         match &self.target {
-            Target::Connected { path } => {
+            Target::Local { path } => {
                 let connection = self.connections.borrow().clone();
                 let connection = connection.ok_or("no API server yet")?;
-                Ok((connection.lease, path.clone()))
+                Ok((connection.local, path.clone()))
             }
             Target::Address { url, ca } => {
                 let path = url.path_and_query().map_or("/", |path| path.as_str()).to_owned();
@@ -158,9 +158,9 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(5);
 
-    fn connected(url: &str) -> Probe {
+    fn locally(url: &str) -> Probe {
         let (_, connections) = watch::channel(Some(connection(url, 1)));
-        Probe::new(Target::Connected { path: "/readyz".into() }, LIMIT, connections)
+        Probe::new(Target::Local { path: "/readyz".into() }, LIMIT, connections)
     }
 
     fn separately(url: String, ca: Option<PathBuf>) -> Probe {
@@ -171,7 +171,7 @@ mod tests {
     #[tokio::test]
     async fn a_ready_server_passes_again_and_again_over_one_connection() {
         let server = Server::start(Router::new().route("/readyz", get(|| async { "ok" }))).await;
-        let mut probe = connected(&server.url());
+        let mut probe = locally(&server.url());
         for _ in 0..3 {
             assert_eq!(probe.probe().await, Ok(()));
         }
@@ -185,13 +185,13 @@ mod tests {
         let answer = get(move || async move { (StatusCode::INTERNAL_SERVER_ERROR, body) });
         let server = Server::start(Router::new().route("/readyz", answer)).await;
         let expected = Err("readyz says 500: etcd, poststarthook/rbac failed".to_owned());
-        assert_eq!(connected(&server.url()).probe().await, expected);
+        assert_eq!(locally(&server.url()).probe().await, expected);
     }
 
     #[tokio::test]
     async fn a_refused_connection_is_called_so() {
         let url = format!("http://{}", unused_address().await);
-        assert_eq!(connected(&url).probe().await, Err("connection refused".into()));
+        assert_eq!(locally(&url).probe().await, Err("connection refused".into()));
     }
 
     #[tokio::test]
@@ -199,14 +199,14 @@ mod tests {
         let server = Server::start(Router::new().route("/readyz", get(std::future::pending::<()>))).await;
         let (_, connections) = watch::channel(Some(connection(&server.url(), 1)));
         let limit = Duration::from_millis(50);
-        let mut probe = Probe::new(Target::Connected { path: "/readyz".into() }, limit, connections);
+        let mut probe = Probe::new(Target::Local { path: "/readyz".into() }, limit, connections);
         assert_eq!(probe.probe().await, Err("timed out".into()));
     }
 
     #[tokio::test]
     async fn without_a_connection_there_is_nothing_to_probe() {
         let (_, connections) = watch::channel(None);
-        let mut probe = Probe::new(Target::Connected { path: "/readyz".into() }, LIMIT, connections);
+        let mut probe = Probe::new(Target::Local { path: "/readyz".into() }, LIMIT, connections);
         assert_eq!(probe.probe().await, Err("no API server yet".into()));
     }
 

@@ -6,11 +6,12 @@ use vipcast::clock;
 
 use super::TWO_OWNERS;
 use crate::Plan;
+use crate::api::GATE;
 use crate::figure::Figure;
 use crate::rig::Rig;
 
 pub(super) fn measure(plan: &Plan) -> anyhow::Result<Vec<Figure>> {
-    let mut rig = Rig::build(plan, &[("vipcast_health_enabled", "true")])?;
+    let mut rig = Rig::build(plan, &GATE)?;
     rig.api.real.stop_api();
     rig.cluster.start_daemons()?;
     rig.cluster.linger(ABSENT)?;

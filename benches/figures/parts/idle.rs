@@ -13,7 +13,7 @@ use vipcast::demo::lab::process::Process;
 use vipcast::demo::promise::RETRY_PERIOD;
 
 use crate::Plan;
-use crate::api::ApiServer;
+use crate::api::{ApiServer, GATE};
 use crate::audit::{Audit, Requests};
 use crate::figure::Figure;
 use crate::process;
@@ -120,7 +120,7 @@ fn megabytes(kibibytes: u64) -> f64 {
     kibibytes as f64 * 1024.0 / 1e6
 }
 
-/// With what a manifest says, and the defaults for the rest.
+/// With what a manifest says, the address of the server that the gate looks at, and the defaults for the rest.
 fn start(plan: &Plan, node: &Host, folder: &Path) -> anyhow::Result<Process> {
     let file = |name: String| folder.join(name);
     let log = file(format!("{}.log", node.name));
@@ -129,7 +129,7 @@ fn start(plan: &Plan, node: &Host, folder: &Path) -> anyhow::Result<Process> {
     command.arg("run").env_clear();
     command.envs([("vip_arp", "true"), ("cp_enable", "true"), ("address", &VIP.to_string())]);
     command.envs([("vip_leaseduration", "5"), ("vip_renewdeadline", "3"), ("vip_retryperiod", "1")]);
-    command.env("vip_nodename", &node.name);
+    command.envs(GATE).env("vip_nodename", &node.name);
     command.env("k8s_config_file", file("kubeconfig".to_owned()));
     command.env("vipcast_admin_socket", file(format!("{}.sock", node.name)));
     Ok(Process::spawn(&node.name, command, &log)?)

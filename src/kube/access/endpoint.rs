@@ -62,9 +62,16 @@ pub fn endpoint(source: &Source, server: &Uri, named: Option<&str>, settings: &E
             why: Why::AsGiven,
         };
     };
-    let port = settings.api_port.or_else(|| server.port_u16()).unwrap_or(API_PORT);
-    let scheme = server.scheme_str().unwrap_or("https");
-    local(format!("{scheme}://127.0.0.1:{port}"), why)
+    let (url, tls_server_name) = own(server, settings);
+    Endpoint { url, tls_server_name, why }
+}
+
+/// URL and TLS name of this node's own server, for whoever dials `server`; `None` where that is loopback already.
+#[must_use]
+pub(super) fn local(server: &Uri, settings: &EndpointSettings) -> Option<(String, Option<String>)> {
+    let host = server.host().unwrap_or_default();
+    let already = host == "localhost" || host_ip(host).is_some_and(|ip| ip.is_loopback());
+    (!already).then(|| own(server, settings))
 }
 
 impl fmt::Display for Why {
@@ -78,10 +85,16 @@ impl fmt::Display for Why {
     }
 }
 
+fn own(server: &Uri, settings: &EndpointSettings) -> (String, Option<String>) {
+    let port = settings.api_port.or_else(|| server.port_u16()).unwrap_or(API_PORT);
+    let url = format!("{}://127.0.0.1:{port}", server.scheme_str().unwrap_or("https"));
+    let name = tls_server_name(&url);
+    (url, name)
+}
+
 /// kubeadm's certificates name `kubernetes`, but not 127.0.0.1.
-fn local(url: String, why: Why) -> Endpoint {
-    let tls_server_name = url.starts_with("https:").then(|| "kubernetes".to_owned());
-    Endpoint { url, tls_server_name, why }
+fn tls_server_name(url: &str) -> Option<String> {
+    url.starts_with("https:").then(|| "kubernetes".to_owned())
 }
 
 fn configured(addr: &str, server: &Uri, named: Option<&str>, settings: &EndpointSettings) -> Endpoint {
@@ -89,7 +102,7 @@ fn configured(addr: &str, server: &Uri, named: Option<&str>, settings: &Endpoint
     let host = url.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));
     match host {
         Some(host) if named.is_none() && host_ip(&host).is_some_and(|ip| ip.is_loopback()) => {
-            local(url, Why::Configured)
+            Endpoint { tls_server_name: tls_server_name(&url), url, why: Why::Configured }
         }
         _ => Endpoint { url, tls_server_name: named.map(str::to_owned), why: Why::Configured },
     }
@@ -189,6 +202,20 @@ mod tests {
         assert_eq!(dial(home(), "http://10.0.0.100:8080", &settings()), local);
         let given = ("http://10.0.0.1:8080/".into(), None, Why::AsGiven);
         assert_eq!(dial(home(), "http://10.0.0.1:8080", &settings()), given);
+    }
+
+    #[test]
+    fn beside_another_server_there_is_the_nodes_own_and_loopback_is_that_already() {
+        let settings = EndpointSettings { api_port: Some(6444), ..settings() };
+        let beside = |server: &str| local(&server.parse().unwrap(), &settings);
+        let tls = Some(("https://127.0.0.1:6444".to_owned(), named()));
+        assert_eq!(beside("https://10.96.0.1:443"), tls);
+        assert_eq!(beside("https://lb.example.org"), tls);
+        assert_eq!(beside("https://[fd00::1]:443"), tls);
+        assert_eq!(beside("http://10.0.0.7:8080"), Some(("http://127.0.0.1:6444".to_owned(), None)));
+        for loopback in ["https://127.0.0.1:6443", "https://[::1]:6443", "https://localhost:6443"] {
+            assert_eq!(beside(loopback), None);
+        }
     }
 
     #[test]

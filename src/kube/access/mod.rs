@@ -56,21 +56,24 @@ pub struct Connection {
     pub lease: Client,
     /// For watches.
     pub watch: Client,
+    /// For the API server of this node, with the same credentials, whichever server the others ask.
+    pub local: Client,
     /// Where the credentials come from.
     pub source: String,
     /// What is dialled.
     pub endpoint: String,
-    /// Grows by one with every new pair of clients.
+    /// Grows by one with every new set of clients.
     pub generation: u64,
     trouble: Arc<Notify>,
 }
 
 impl Connection {
-    /// A connection that nobody tests or renews, for whoever has clients already.
+    /// A connection that nobody tests or renews, for whoever has clients already. Its server counts as the
+    /// local one.
     #[must_use]
     pub fn of(lease: Client, watch: Client, endpoint: &str, generation: u64) -> Self {
-        let (source, endpoint) = ("given".to_owned(), endpoint.to_owned());
-        Self { lease, watch, source, endpoint, generation, trouble: Arc::new(Notify::new()) }
+        let (source, endpoint, local) = ("given".to_owned(), endpoint.to_owned(), lease.clone());
+        Self { lease, watch, local, source, endpoint, generation, trouble: Arc::new(Notify::new()) }
     }
 
     /// Something is wrong with it: it is tested at once, and replaced where the credentials are to blame.
@@ -174,6 +177,7 @@ fn connection(found: &Found, generation: u64, trouble: &Arc<Notify>) -> Connecti
     Connection {
         lease: found.lease.clone(),
         watch: found.watch.clone(),
+        local: found.local.clone(),
         source: found.source.to_string(),
         endpoint: found.endpoint.url.clone(),
         generation,

@@ -8,7 +8,7 @@ use super::AccessSettings;
 use super::choice::{Choice, Fact, File, Reason, Source, Standing, choose};
 use super::condition::Condition;
 use super::credentials::{Fingerprint, inspect, load};
-use super::endpoint::{Endpoint, endpoint};
+use super::endpoint::{Endpoint, endpoint, local};
 use crate::kube::client;
 use crate::kube::failure::{Failure, innermost};
 
@@ -19,6 +19,7 @@ pub(super) struct Found {
     pub(super) fingerprint: Fingerprint,
     pub(super) lease: Client,
     pub(super) watch: Client,
+    pub(super) local: Client,
     pub(super) condition: Condition,
 }
 
@@ -71,12 +72,17 @@ async fn attempt(settings: &AccessSettings, source: &Source, reason: Reason) -> 
     let (mut config, fingerprint) =
         load(source, settings.in_cluster.as_ref()).await.map_err(Rejection::Unusable)?;
     let endpoint = redirect(settings, source, &mut config).map_err(Rejection::Unusable)?;
-    let client = || client::build(&config, settings.connect_timeout).map_err(|error| unusable(&error));
-    let (lease, watch) = (client()?, client()?);
+    let client =
+        |config: &Config| client::build(config, settings.connect_timeout).map_err(|error| unusable(&error));
+    let (lease, watch) = (client(&config)?, client(&config)?);
+    let local = match at_home(settings, &config).map_err(Rejection::Unusable)? {
+        Some(config) => client(&config)?,
+        None => lease.clone(),
+    };
     match test(settings, &lease).await {
         Ok(()) => {
             let condition = Condition::connected(source, &endpoint.url, reason, endpoint.why);
-            Ok(Found { source: source.clone(), endpoint, fingerprint, lease, watch, condition })
+            Ok(Found { source: source.clone(), endpoint, fingerprint, lease, watch, local, condition })
         }
         Err(failure) => {
             let condition = Condition::failed(source, &endpoint.url, &failure);
@@ -95,6 +101,17 @@ fn redirect(settings: &AccessSettings, source: &Source, config: &mut Config) -> 
     config.cluster_url = endpoint.url.parse().map_err(|_| format!("{} is not a URL", endpoint.url))?;
     config.tls_server_name.clone_from(&endpoint.tls_server_name);
     Ok(endpoint)
+}
+
+/// The same credentials for this node's own server, where `config` is for another one.
+fn at_home(settings: &AccessSettings, config: &Config) -> Result<Option<Config>, String> {
+    let Some((url, tls_server_name)) = local(&config.cluster_url, &settings.endpoint) else {
+        return Ok(None);
+    };
+    let mut config = config.clone();
+    config.cluster_url = url.parse().map_err(|_| format!("{url} is not a URL"))?;
+    config.tls_server_name = tls_server_name;
+    Ok(Some(config))
 }
 
 /// Errors of PEM and base64 parsers can quote what they parse: only those of TLS are passed on.

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::*;
+use crate::kube::health::{Probe, Target};
 use crate::kube::testing::{Server, Tls, listen_again, unused_address, write_kubeconfig};
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -376,4 +377,65 @@ async fn permission_that_is_taken_away_later_is_looked_for_elsewhere_at_once() {
     connection.suspect();
     let source = running.generation(2).await.source;
     assert!(source.ends_with("/super-admin.conf"));
+}
+
+/// An API server whose health is told by its `/readyz`, to those who have the token alone.
+fn with_readyz(api: &Api, readyz: u16) -> Router {
+    let answer = move |headers: HeaderMap| async move {
+        let known = headers.get("authorization").is_some_and(|given| given == &format!("Bearer {SECRET}"));
+        StatusCode::from_u16(if known { readyz } else { 401 }).unwrap()
+    };
+    api.router().route("/readyz", get(answer))
+}
+
+/// What the gate finds where the Service leads to one server, and the node has another or, for `None`, no longer any.
+/// No address but 0.0.0.0 leads here everywhere and is none of loopback's.
+async fn probed_beside_the_service(service: u16, local: Option<u16>) -> Result<(), String> {
+    let api = Api::default();
+    api.answer(SECRET, 404);
+    let (service_tls, local_tls) = (Tls::new("0.0.0.0"), Tls::new("kubernetes"));
+    let service = Server::start_tls(with_readyz(&api, service), &service_tls).await;
+    let own = Server::start_tls(with_readyz(&api, local.unwrap_or(200)), &local_tls).await;
+    let mut running = Running::with(|settings| {
+        let dir = settings.root.join("var/run/secrets/kubernetes.io/serviceaccount");
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join("token"), SECRET).unwrap();
+        std::fs::write(dir.join("ca.crt"), format!("{}{}", service_tls.ca_pem, local_tls.ca_pem)).unwrap();
+        settings.in_cluster = Some(InCluster { host: "0.0.0.0".into(), port: service.address.port() });
+        settings.endpoint.api_port = Some(own.address.port());
+    });
+    let connection = running.generation(1).await;
+    assert_eq!(connection.endpoint, format!("https://0.0.0.0:{}/", service.address.port()));
+    test(&settings_of(&running), &connection.lease).await.unwrap();
+    if local.is_none() {
+        own.stop().await;
+    }
+    probe(&running).await
+}
+
+async fn probe(running: &Running) -> Result<(), String> {
+    let target = Target::Local { path: "/readyz".into() };
+    Probe::new(target, Duration::from_secs(5), running.connections.clone()).probe().await
+}
+
+#[tokio::test]
+async fn the_gate_judges_this_nodes_server_and_not_the_one_behind_the_service() {
+    assert_eq!(probed_beside_the_service(200, None).await, Err("connection refused".into()));
+    assert_eq!(probed_beside_the_service(200, Some(500)).await, Err("readyz says 500".into()));
+    assert_eq!(probed_beside_the_service(500, Some(200)).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_connection_to_loopback_is_probed_itself_whatever_the_port() {
+    let api = Api::default();
+    api.answer(SECRET, 404);
+    let server = Server::start(with_readyz(&api, 200)).await;
+    let root = tempfile::tempdir().unwrap();
+    let (path, mut settings) = configured(&root);
+    write_kubeconfig(&path, &server.url(), SECRET, None);
+    settings.endpoint.api_port = Some(unused_address().await.port());
+    let mut running = start(root, settings);
+    running.generation(1).await;
+    assert_eq!(probe(&running).await, Ok(()));
+    assert_eq!(server.accepted(), 1, "and over the same client");
 }
