@@ -69,18 +69,24 @@ fn swept() {
     let mut bed = Bed::bare(1);
     let node = &bed.lan.nodes[0];
     add_deprecated(node, VIP, None);
-    add_deprecated(node, MARKED, Some(MARK));
+    add_deprecated(node, VIP6, Some(MARK));
+    add_deprecated(node, ANOTHERS, Some(MARK));
     add_deprecated(node, STRANGE, None);
     for ordinary in [ORDINARY, OWN] {
         node.add_address(ordinary.parse().unwrap(), None).unwrap();
     }
-    let before = [STRANGE, ORDINARY, OWN].map(|address| bed.kernel(0, address).unwrap());
-    bed.start(0, &[("address", &format!("{VIP},{OWN}"))]);
+    let others = [ANOTHERS, STRANGE, ORDINARY, OWN];
+    let before = others.map(|address| bed.kernel(0, address).unwrap());
+    bed.start(0, &[("address", &format!("{VIP},{VIP6},{OWN}"))]);
     bed.wait_gone(0, VIP, SOON);
-    bed.wait_gone(0, MARKED, SOON);
-    wait("the daemon serves", SOON, || bed.status(0)["node"].is_string().then_some(()));
+    bed.wait_gone(0, VIP6, SOON);
+    wait("it says who must take the address off", SOON, || {
+        bed.logged(0, "waiting for the interface").into_iter().find(|line| {
+            line["error"].as_str().is_some_and(|error| error.contains(&format!("ip address del {OWN}/32")))
+        })
+    });
     throughout(ms(1000), || {
-        let after = [STRANGE, ORDINARY, OWN].map(|address| bed.kernel(0, address).expect("it stays"));
+        let after = others.map(|address| bed.kernel(0, address).expect("it stays"));
         assert_eq!(after, before);
     });
     assert_eq!(bed.logged(0, "leftover address removed").len(), 2);
@@ -88,8 +94,8 @@ fn swept() {
 
 /// `IFA_PROTO` of what vipcast holds.
 const MARK: u8 = 0x56;
-/// Left by an earlier life with another configuration.
-const MARKED: &str = "10.77.0.150";
+/// Marked, and no VIP of this daemon: another one on the node may hold it.
+const ANOTHERS: &str = "10.77.0.150";
 /// Deprecated, but neither a VIP nor marked.
 const STRANGE: &str = "10.77.0.151";
 const ORDINARY: &str = "10.77.0.152";
