@@ -29,7 +29,8 @@ pub mod real_api;
 use std::collections::BTreeMap;
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
+use std::sync::OnceLock;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -40,6 +41,8 @@ pub enum Needs {
     RealApi,
     /// User 0, with its capabilities.
     Root,
+    /// Everything that `tools/cluster` needs: root, containerd, Kubernetes' binaries and so on.
+    Cluster,
     /// A program in `$PATH`.
     Program(&'static str),
 }
@@ -51,6 +54,7 @@ impl Needs {
             Self::RealApi => real_api::Binaries::find().err().map(|missing| missing.to_string()),
             Self::Root if is_root() => None,
             Self::Root => Some("not root: run with sudo, or as root in a container".to_owned()),
+            Self::Cluster => cluster_lacks(),
             Self::Program(name) => in_path(name)
                 .is_none()
                 .then(|| format!("{name} is not installed: apt-get install {}", package(name))),
@@ -131,6 +135,20 @@ pub fn in_path(name: &str) -> Option<PathBuf> {
 pub fn is_executable(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     file.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+}
+
+/// Asked once for all tests.
+fn cluster_lacks() -> Option<String> {
+    static LACKING: OnceLock<Option<String>> = OnceLock::new();
+    let ask = || {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tools/cluster");
+        match Command::new(script).arg("check").output() {
+            Ok(answer) if answer.status.success() => None,
+            Ok(answer) => Some(String::from_utf8_lossy(&answer.stdout).trim().replace('\n', "; ")),
+            Err(error) => Some(format!("{script} cannot be run: {error}")),
+        }
+    };
+    LACKING.get_or_init(ask).clone()
 }
 
 fn is_root() -> bool {
