@@ -10,7 +10,7 @@ pack_image() {
   work=$(mktemp -d)
   created=$(timestamp)
 
-  _tar "$epoch" -cf "$work/layer.tar" -C "$folder" .
+  _tar "$epoch" "$folder" "$work/layer.tar"
   layer=$(_sha256 "$work/layer.tar")
   printf '{"created":"%s","architecture":"%s","os":"linux","config":%s,"rootfs":{"type":"layers","diff_ids":["sha256:%s"]},"history":[{"created":"%s","created_by":"tools/image"}]}' \
     "$created" "$(_architecture)" "$config" "$layer" "$created" >"$work/config.json"
@@ -22,7 +22,7 @@ pack_image() {
   printf '[{"Config":"%s.json","RepoTags":["%s"],"Layers":["%s/layer.tar"]}]' "$image" "$reference" "$layer" \
     >"$work/archive/manifest.json"
   # Written beside and renamed: an archive that is there is complete.
-  _tar "$epoch" -cf "$archive.new" -C "$work/archive" .
+  _tar "$epoch" "$work/archive" "$archive.new"
   mv "$archive.new" "$archive"
   rm -rf "$work"
   echo "sha256:$image"
@@ -59,11 +59,15 @@ pack_vipcast() {
 # The date of an image, as RFC 3339 has it.
 timestamp() { date -u -d "@${SOURCE_DATE_EPOCH:-0}" +%Y-%m-%dT%H:%M:%SZ; }
 
-# Nothing of who packs, when, or in which order a folder lists its files.
+# _tar EPOCH FOLDER ARCHIVE
+#   Nothing of who packs, when, or in which order a folder lists its files.
 _tar() {
-  local epoch=$1
-  shift
-  LC_ALL=C tar --format=gnu --sort=name --mtime="@$epoch" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX "$@"
+  local archive
+  archive=$(realpath -m -- "$3")
+  (
+    cd "$2" && export LC_ALL=C &&
+      tar --format=gnu --sort=name "--mtime=@$1" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX -cf "$archive" -- *
+  )
 }
 
 _sha256() { sha256sum "$1" | cut -d' ' -f1; }

@@ -11,7 +11,7 @@ start_node() { # node, all nodes...
   write_cni "$node" >"$home/cni.conflist"
   write_containerd >"$home/containerd.toml"
   write_services "$node" "$home"
-  ln -sf "$library/systemctl" "$home/bin/systemctl"
+  ln -sf "$library/systemctl" "$library/journal" "$home/bin/"
   populate_store "$home/containerd"
 
   make_groups "$node"
