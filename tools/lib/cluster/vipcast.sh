@@ -22,7 +22,20 @@ put_manifest() { # node
   esac
 }
 
+# generated KIND FLAGS...: what `vipcast manifest` prints for these settings; fails where the program is too old to have it.
+generated() {
+  local list
+  readarray -t list < <(settings)
+  env -i "${list[@]}" "$binary" manifest "$@"
+}
+
+can_generate() { "$binary" manifest --help >/dev/null 2>&1; }
+
 static_pod() {
+  if can_generate; then
+    generated pod
+    return
+  fi
   cat <<YAML
 apiVersion: v1
 kind: Pod
@@ -51,6 +64,12 @@ pod_runs() {
 }
 
 daemonset() {
+  if can_generate; then
+    generated rbac --inCluster
+    echo ---
+    generated daemonset --inCluster
+    return
+  fi
   cat <<YAML
 apiVersion: v1
 kind: ServiceAccount
