@@ -14,7 +14,8 @@ fn the_image_is_the_same_wherever_and_whenever_it_is_packed() {
     let (one, other) = (checkout("a"), checkout("quite/another/folder"));
     let earlier = pack(&one, "a", b"a program").1;
     // Files of another age, too.
-    let licence = fs::File::options().append(true).open(other.path().join("quite/another/folder/LICENSE")).unwrap();
+    let licence =
+        fs::File::options().append(true).open(other.path().join("quite/another/folder/LICENSE")).unwrap();
     licence.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
     assert_eq!(earlier, pack(&other, "quite/another/folder", b"a program").1);
     assert_ne!(earlier, pack(&one, "a", b"a programme").1);
@@ -28,7 +29,8 @@ fn the_image_holds_a_program_and_its_licence_and_says_so() {
     let manifest = json_in(&archive, "manifest.json");
     let config = manifest[0]["Config"].as_str().unwrap();
     let layer = manifest[0]["Layers"][0].as_str().unwrap();
-    let (reference, digest) = (manifest[0]["RepoTags"][0].as_str().unwrap(), config.trim_end_matches(".json"));
+    let (reference, digest) =
+        (manifest[0]["RepoTags"][0].as_str().unwrap(), config.trim_end_matches(".json"));
     assert_eq!(reference, format!("ghcr.io/vipcast/vipcast:{}", env!("CARGO_PKG_VERSION")));
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(told.starts_with(&format!("{reference} sha256:{digest} ")), "{told}");
@@ -42,7 +44,8 @@ fn the_image_holds_a_program_and_its_licence_and_says_so() {
 
     let inner = folder.path().join("layer.tar");
     fs::write(&inner, extract(&archive, layer)).unwrap();
-    let listing = Command::new("tar").args(["--numeric-owner", "-tvf"]).arg(&inner).env("TZ", "UTC").output().unwrap();
+    let listing =
+        Command::new("tar").args(["--numeric-owner", "-tvf"]).arg(&inner).env("TZ", "UTC").output().unwrap();
     let listing = String::from_utf8(listing.stdout).unwrap();
     let words: Vec<Vec<&str>> = listing.lines().map(|line| line.split_whitespace().collect()).collect();
     let entries: Vec<(&str, &str, &str)> = words.iter().map(|line| (line[0], line[1], line[5])).collect();

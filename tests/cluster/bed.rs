@@ -86,7 +86,9 @@ impl Bed {
     pub(crate) fn up(nodes: u8, options: &[&str]) -> Self {
         let bed = Self::prepare(nodes, options);
         bed.init();
-        (2..=nodes).for_each(|node| drop(bed.join(node)));
+        for node in 2..=nodes {
+            bed.join(node);
+        }
         bed.settle();
         bed
     }

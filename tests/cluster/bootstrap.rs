@@ -39,7 +39,10 @@ fn bootstrap(options: &[&str]) {
         let took = bed.join(node);
         let reach = bed.probes.reach(begin, clock::now());
         let sightings = bed.probes.sightings(begin, clock::now());
-        eprintln!("join of n{node} took {took:.1?}; longest gap {:?}, client late by {:?}", reach.gap, reach.late);
+        eprintln!(
+            "join of n{node} took {took:.1?}; longest gap {:?}, client late by {:?}",
+            reach.gap, reach.late
+        );
         assert_eq!(reach.answerers, BTreeSet::from([1]), "the VIP left its holder while n{node} joined");
         assert!(reach.gap <= STILL + reach.late, "{reach:?}");
         assert_eq!(sightings.double, 0);
@@ -60,7 +63,8 @@ fn bootstrap(options: &[&str]) {
 fn outside(bed: &Bed) -> BTreeSet<String> {
     let mark = bed.script.namespace("");
     let folder = bed.script.folder().display().to_string();
-    let ours = |trace: &String| trace.contains(&mark) || trace.contains(&folder) || trace.starts_with("process");
+    let ours =
+        |trace: &String| trace.contains(&mark) || trace.contains(&folder) || trace.starts_with("process");
     traces(&bed.script).into_iter().filter(|trace| !ours(trace)).collect()
 }
 

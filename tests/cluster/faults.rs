@@ -17,8 +17,12 @@ pub(crate) fn all() -> Vec<Test> {
         scenario("a_killed_containerd_leaves_our_process_alive", a_killed_containerd),
         scenario("a_manifest_that_is_removed_hands_over_and_comes_back_as_a_standby", a_removed_manifest),
         scenario("a_killed_container_is_replaced_without_a_second_owner", a_killed_container),
-        scenario("a_leader_without_carrier_is_replaced_within_the_lease", |bed| cut_off(bed, Cable::Unplugged)),
-        scenario("a_leader_whose_frames_are_lost_is_replaced_within_the_lease", |bed| cut_off(bed, Cable::Lossy)),
+        scenario("a_leader_without_carrier_is_replaced_within_the_lease", |bed| {
+            cut_off(bed, Cable::Unplugged)
+        }),
+        scenario("a_leader_whose_frames_are_lost_is_replaced_within_the_lease", |bed| {
+            cut_off(bed, Cable::Lossy)
+        }),
     ]
 }
 

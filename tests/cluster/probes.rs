@@ -46,7 +46,11 @@ impl Probes {
     }
 
     /// The first answer after `from` by a node that `accepted` likes.
-    pub(crate) fn first_after(&self, from: Instant, accepted: impl Fn(Node) -> bool) -> Option<(Node, Instant)> {
+    pub(crate) fn first_after(
+        &self,
+        from: Instant,
+        accepted: impl Fn(Node) -> bool,
+    ) -> Option<(Node, Instant)> {
         let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         client.first_after(from, accepted).map(|answer| (answer.node, answer.at))
     }

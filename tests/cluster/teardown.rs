@@ -10,15 +10,20 @@ use super::command::Script;
 pub(crate) fn traces(script: &Script) -> BTreeSet<String> {
     let mark = script.namespace("");
     let folder = script.folder().display().to_string();
-    let mut found: BTreeSet<String> = entries(Path::new("/run/netns")).filter(|name| name.contains(&mark)).collect();
+    let mut found: BTreeSet<String> =
+        entries(Path::new("/run/netns")).filter(|name| name.contains(&mark)).collect();
     found.extend(groups(Path::new("/sys/fs/cgroup"), &mark, 2));
     found.extend(processes(&mark, &folder));
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    found.extend(mounts.lines().filter(|line| line.contains(&folder) || line.contains(&mark)).map(str::to_owned));
+    found.extend(
+        mounts.lines().filter(|line| line.contains(&folder) || line.contains(&mark)).map(str::to_owned),
+    );
     found.extend(script.folder().exists().then_some(folder));
-    found.extend(OUTSIDE.iter().flat_map(|folder| {
-        entries(Path::new(folder)).map(move |name| format!("{folder}/{name}"))
-    }));
+    found.extend(
+        OUTSIDE
+            .iter()
+            .flat_map(|folder| entries(Path::new(folder)).map(move |name| format!("{folder}/{name}"))),
+    );
     found
 }
 
