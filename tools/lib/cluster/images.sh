@@ -35,10 +35,11 @@ prepare_store() {
 
 # Runs a containerd for as long as it takes.
 import_images() { # folder
-  local folder=$1 daemon image program path
+  local folder=$1 image program path
   printf 'version = 2\nroot = "%s/root"\nstate = "%s/state"\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\n  address = "%s/socket"\n[plugins."io.containerd.internal.v1.opt"]\n  path = "%s/opt"\n' \
     "$folder" "$folder" "$folder" "$folder" >"$folder/containerd.toml"
   containerd -c "$folder/containerd.toml" >"$folder/containerd.log" 2>&1 &
+  # Global: the trap runs when this function is over.
   daemon=$!
   trap 'kill "$daemon"; wait "$daemon" || true' EXIT
   for _ in $(seq 100); do
