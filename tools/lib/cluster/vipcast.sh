@@ -54,13 +54,15 @@ apply_daemonset() {
   local applied
   applied=$(daemonset | kubectl_on_client apply -f - 2>&1) || fail "the DaemonSet is refused: $applied"
   step "DaemonSet applied; n1 gives the VIP back that it was lent"
+  # It is not ready before the address is nobody's.
   wait_for 60 "the DaemonSet's pod runs on n1" pod_runs
   ip -n "$(namespace n1)" addr del "$vip/32" dev eth0
+  wait_for 60 "the API answers at the VIP" kubectl_on_client --request-timeout=2s get --raw /readyz
 }
 
 pod_runs() {
   kubectl_by_any_node -n kube-system get pods -l app.kubernetes.io/name=vipcast \
-    -o 'jsonpath={.items[*].status.containerStatuses[*].ready}' 2>/dev/null | grep -q true
+    -o 'jsonpath={.items[*].status.containerStatuses[*].started}' 2>/dev/null | grep -q true
 }
 
 daemonset() {
