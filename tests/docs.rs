@@ -245,6 +245,7 @@ fn held() -> VipFact {
 /// Every page of the documentation.
 fn pages() -> Vec<PathBuf> {
     let mut pages = files(&root().join("docs"), "md");
+    pages.extend(files(&root().join("examples"), "md"));
     pages.extend(["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root().join(name)));
     pages
 }
