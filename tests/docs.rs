@@ -59,8 +59,10 @@ fn tests_that_are_named_as_proof_exist() {
         .map(|path| fs::read_to_string(path).unwrap())
         .collect();
     let mut named = BTreeSet::new();
-    // The generated page names settings, which can be as long as a sentence.
-    for page in pages().iter().filter(|page| !page.ends_with("configuration.md")) {
+    // These pages name settings and variables, which can be as long as a sentence.
+    let of_names =
+        |page: &&PathBuf| ["configuration.md", "kubespray.md"].iter().any(|name| page.ends_with(name));
+    for page in pages().iter().filter(|page| !of_names(page)) {
         named.extend(quoted(&fs::read_to_string(page).unwrap()).filter(|name| is_a_sentence(name)));
     }
     assert!(named.len() > 20, "{named:?}");
@@ -85,6 +87,27 @@ fn the_two_commands_of_the_readme_exist() {
         "tools/test is not executable"
     );
     assert!(fs::read_to_string(script).unwrap().contains("--no-install"));
+}
+
+#[test]
+fn manifests_of_the_documentation_are_those_that_are_printed() {
+    let page = read("docs/manifest.md");
+    let mut compared = 0;
+    for (command, shown) in shown(&page) {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_vipcast")).args(command.split(' ')).env_clear().output();
+        assert_eq!(String::from_utf8(output.unwrap().stdout).unwrap(), shown, "vipcast {command}");
+        compared += 1;
+    }
+    assert_eq!(compared, 2, "the pod and the permissions");
+}
+
+/// Commands of one line, without the program's name, and the YAML that follows them.
+fn shown(page: &str) -> impl Iterator<Item = (&str, &str)> {
+    page.split("```sh\nvipcast ").skip(1).filter_map(|rest| {
+        let (command, rest) = rest.split_once("\n```\n\n```yaml\n")?;
+        Some((command, rest.split("```").next()?)).filter(|_| !command.contains('\n'))
+    })
 }
 
 /// The relative links of a page that lead nowhere.
@@ -224,6 +247,7 @@ fn held() -> VipFact {
 /// Every page of the documentation.
 fn pages() -> Vec<PathBuf> {
     let mut pages = files(&root().join("docs"), "md");
+    pages.extend(files(&root().join("examples"), "md"));
     pages.extend(["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root().join(name)));
     pages
 }
