@@ -131,7 +131,7 @@ fn explain(lacking: &[String]) {
 /// The folder of ansible-core's programs, where `tests/ansible.sh` has put them.
 pub fn ansible() -> Option<PathBuf> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ansible.sh");
-    let found = std::process::Command::new(script).arg("--find").output().ok()?;
+    let found = Command::new(script).arg("--find").output().ok()?;
     let path = String::from_utf8(found.stdout).ok()?;
     found.status.success().then(|| PathBuf::from(path.trim_end()))
 }
