@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -33,7 +34,15 @@ impl Namespace {
     /// # Errors
     /// `/proc` is not mounted.
     pub fn current() -> io::Result<Self> {
-        File::open("/proc/thread-self/ns/net").map(|file| Self(file.into()))
+        Self::at(Path::new("/proc/thread-self/ns/net"))
+    }
+
+    /// The namespace that has this name in the file system, such as `/run/netns/NAME`.
+    ///
+    /// # Errors
+    /// There is no such file, or it may not be opened.
+    pub fn at(path: &Path) -> io::Result<Self> {
+        File::open(path).map(|file| Self(file.into()))
     }
 
     /// Does `work` on a thread of its own inside the namespace.

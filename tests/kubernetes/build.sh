@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds Kubernetes' components and etcd from Go modules, once, into a cache. By default what the test suite needs.
-#   tests/kubernetes/build.sh [kube-apiserver etcd kubelet kubeadm kube-proxy kube-controller-manager kube-scheduler]
+#   tests/kubernetes/build.sh [COMPONENT...]      kube-apiserver and etcd by default
+#   tests/kubernetes/build.sh all                 also what a whole cluster needs
 # The cache is $VIPCAST_TEST_CACHE, else ~/.cache/vipcast/kubernetes-VERSION. What is there already is not built again;
 # kube-apiserver and etcd are also taken from $KUBEBUILDER_ASSETS.
 set -euo pipefail
@@ -8,7 +9,9 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 version=$(sed -n 's|^\s*k8s.io/kubernetes v||p' "$here/go.mod")
 cache=${VIPCAST_TEST_CACHE:-$HOME/.cache/vipcast/kubernetes-$version}
+components=(kube-apiserver etcd kubelet kubeadm kube-proxy kube-controller-manager kube-scheduler kubectl pause)
 [ $# -gt 0 ] || set -- kube-apiserver etcd
+[ "$*" != all ] || set -- "${components[@]}"
 
 # Without its version kubeadm asks the internet for one.
 ldflags="-s -w"
@@ -30,13 +33,10 @@ build() { # component, module folder, package, linker flags
 
 mkdir -p "$cache"
 for component in "$@"; do
-  case $component in
-    kube-apiserver | etcd | kubelet | kubeadm | kube-proxy | kube-controller-manager | kube-scheduler) ;;
-    *)
-      echo "build.sh: no component is called $component" >&2
-      exit 2
-      ;;
-  esac
+  [[ " ${components[*]} " == *" $component "* ]] || {
+    echo "build.sh: no component is called $component" >&2
+    exit 2
+  }
   [ ! -x "$cache/$component" ] || continue
   case $component in kube-apiserver | etcd)
     [ -z "${KUBEBUILDER_ASSETS:-}" ] || [ ! -x "$KUBEBUILDER_ASSETS/$component" ] || continue

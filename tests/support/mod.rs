@@ -30,7 +30,8 @@ pub mod real_api;
 use std::collections::BTreeMap;
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
+use std::sync::OnceLock;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -43,6 +44,8 @@ pub enum Needs {
     Ansible,
     /// User 0, with its capabilities.
     Root,
+    /// Everything that `tools/cluster` needs: root, containerd, Kubernetes' binaries and so on.
+    Cluster,
     /// A program in `$PATH`.
     Program(&'static str),
 }
@@ -55,6 +58,7 @@ impl Needs {
             Self::Ansible => ansible().is_none().then(|| "ansible-core: tests/ansible.sh".to_owned()),
             Self::Root if is_root() => None,
             Self::Root => Some("not root: run with sudo, or as root in a container".to_owned()),
+            Self::Cluster => cluster_lacks(),
             Self::Program(name) => in_path(name)
                 .is_none()
                 .then(|| format!("{name} is not installed: apt-get install {}", package(name))),
@@ -127,7 +131,7 @@ fn explain(lacking: &[String]) {
 /// The folder of ansible-core's programs, where `tests/ansible.sh` has put them.
 pub fn ansible() -> Option<PathBuf> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ansible.sh");
-    let found = std::process::Command::new(script).arg("--find").output().ok()?;
+    let found = Command::new(script).arg("--find").output().ok()?;
     let path = String::from_utf8(found.stdout).ok()?;
     found.status.success().then(|| PathBuf::from(path.trim_end()))
 }
@@ -143,6 +147,20 @@ pub fn in_path(name: &str) -> Option<PathBuf> {
 pub fn is_executable(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     file.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+}
+
+/// Asked once for all tests.
+fn cluster_lacks() -> Option<String> {
+    static LACKING: OnceLock<Option<String>> = OnceLock::new();
+    let ask = || {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tools/cluster");
+        match Command::new(script).arg("check").output() {
+            Ok(answer) if answer.status.success() => None,
+            Ok(answer) => Some(String::from_utf8_lossy(&answer.stdout).trim().replace('\n', "; ")),
+            Err(error) => Some(format!("{script} cannot be run: {error}")),
+        }
+    };
+    LACKING.get_or_init(ask).clone()
 }
 
 fn is_root() -> bool {

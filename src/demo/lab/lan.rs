@@ -1,6 +1,7 @@
 //! A LAN of network namespaces: a switch, nodes, an API host, a client and an observer.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 
 use futures::TryStreamExt;
 use rtnetlink::packet_route::link::{InfoData, InfoVeth, LinkAttribute};
@@ -33,6 +34,14 @@ pub struct Host {
 }
 
 impl Host {
+    /// A machine that others have made: the namespace at `path`, with the interface [`INTERFACE`] in it.
+    pub fn existing(name: &str, path: &Path, mac: Mac, v4: Ipv4Addr, v6: Ipv6Addr) -> Result<Self> {
+        let namespace = Namespace::at(path)?;
+        let interface = index_of(&namespace, INTERFACE)?;
+        // No switch of ours has a port for it.
+        Ok(Self { name: name.to_owned(), namespace, mac, v4, v6, interface, port: 0 })
+    }
+
     /// The addresses in this host's kernel, as netlink tells from inside its namespace.
     pub fn addresses(&self) -> Result<Vec<IpAddr>> {
         address::all(&self.namespace)

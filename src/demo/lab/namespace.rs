@@ -40,6 +40,11 @@ impl Namespace {
         namespace::Namespace::current().map(Self).map_err(naming("opening our own"))
     }
 
+    /// One that others have made and named, such as `/run/netns/NAME`.
+    pub fn at(path: &Path) -> Result<Self> {
+        namespace::Namespace::at(path).map(Self).map_err(naming("opening one that has a name"))
+    }
+
     /// Runs `work` in a thread inside the namespace and waits for it.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
         self.0.run(work).map_err(naming("entering"))

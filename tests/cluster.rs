@@ -1,0 +1,44 @@
+//! The real program in a real kubeadm cluster: its life from the first minute, with a client that probes throughout.
+//!
+//! One file for each group of scenarios. The scenarios of a group share a cluster (see [`shared::Shared`]): making one takes
+//! minutes. A scenario leaves the cluster as it found it, or fails, and then the next one gets a new cluster.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+#![allow(dead_code, reason = "scenarios come and go, and the bed offers what they need")]
+
+#[path = "cluster/api.rs"]
+mod api;
+#[path = "cluster/bed.rs"]
+mod bed;
+#[path = "cluster/bootstrap.rs"]
+mod bootstrap;
+#[path = "cluster/command.rs"]
+mod command;
+#[path = "cluster/faults.rs"]
+mod faults;
+#[path = "cluster/probes.rs"]
+mod probes;
+#[path = "cluster/processes.rs"]
+mod processes;
+#[path = "cluster/shared.rs"]
+mod shared;
+mod support;
+#[path = "cluster/teardown.rs"]
+mod teardown;
+
+use std::process::ExitCode;
+
+use support::{Needs, Test};
+
+fn main() -> ExitCode {
+    let groups = [bootstrap::all(), faults::all()];
+    support::run_one_by_one(groups.into_iter().flatten().collect::<Vec<Test>>())
+}
+
+/// What `tools/cluster` needs.
+const CLUSTER: &[Needs] = &[Needs::Cluster];

@@ -1,0 +1,56 @@
+# How vipcast gets into the cluster: its image, and the manifest as a static pod or a DaemonSet. Sourced by tools/cluster.
+
+image_reference() { echo "ghcr.io/vipcast/vipcast:$version"; }
+
+pack_binary() {
+  VERSION=$version REVISION=laboratory pack_vipcast "$(dirname "$tools")" "$(image_reference)" "$binary" "$cluster/vipcast.tar" >/dev/null
+}
+
+# The settings of the daemon, NAME=VALUE in a line each.
+settings() {
+  printf '%s\n' vip_arp=true cp_enable=true "address=$vip" "vip_leaseduration=${lease%%/*}" \
+    "vip_renewdeadline=$(cut -d/ -f2 <<<"$lease")" "vip_retryperiod=${lease##*/}"
+  [ ${#environment[@]} = 0 ] || printf '%s\n' "${environment[@]}"
+}
+
+# Puts the static pod's manifest onto a node; before kubeadm, as the guides do it.
+put_manifest() { # node
+  case $mode in
+    static-pod) generated pod | in_node "$1" tee /etc/kubernetes/manifests/vipcast.yaml >/dev/null ;;
+    manifest) in_node "$1" cp "$cluster/manifest.yaml" /etc/kubernetes/manifests/vipcast.yaml ;;
+    daemonset | none) ;;
+  esac
+}
+
+# generated KIND FLAGS...: what `vipcast manifest` prints for these settings.
+generated() {
+  local list
+  readarray -t list < <(settings)
+  env -i "${list[@]}" "$binary" manifest "$@"
+}
+
+# The first API server is reached through an address that is there before any pod can be: n1 has the VIP for a while.
+lend_vip() {
+  ip -n "$(namespace n1)" addr add "$vip/32" dev eth0
+}
+
+apply_daemonset() {
+  local applied
+  applied=$(daemonset | kubectl_on_client apply -f - 2>&1) || fail "the DaemonSet is refused: $applied"
+  step "DaemonSet applied; n1 gives the VIP back that it was lent"
+  # It is not ready before the address is nobody's.
+  wait_for 60 "the DaemonSet's pod runs on n1" pod_runs
+  ip -n "$(namespace n1)" addr del "$vip/32" dev eth0
+  wait_for 60 "the API answers at the VIP" kubectl_on_client --request-timeout=2s get --raw /readyz
+}
+
+pod_runs() {
+  kubectl_by_any_node -n kube-system get pods -l app.kubernetes.io/name=vipcast \
+    -o 'jsonpath={.items[*].status.containerStatuses[*].started}' 2>/dev/null | grep -q true
+}
+
+daemonset() {
+  generated rbac --inCluster
+  echo ---
+  generated daemonset --inCluster
+}
