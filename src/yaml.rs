@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::Spanned;
+use serde_saphyr::{Spanned, UserMessageFormatter};
 
 /// A YAML node.
 #[derive(Debug)]
@@ -26,6 +26,15 @@ pub(crate) fn read(text: &str, max_nodes: usize) -> Result<Spanned<Node>, serde_
         with_snippet: false,
     };
     serde_saphyr::from_str_with_options::<Spanned<Node>>(text, options)
+}
+
+/// Where reading failed, and why, in words for whoever wrote the file.
+pub(crate) fn complaint(error: &serde_saphyr::Error) -> (u64, String) {
+    let line = error.location().map_or(0, |location| location.line());
+    let message = error.without_snippet().render_with_formatter(&UserMessageFormatter);
+    // The place is said already; a message may quote the file, of which one line is enough.
+    let reason = message.lines().next().and_then(|first| first.split(" at line ").next());
+    (line, reason.unwrap_or("not YAML").to_owned())
 }
 
 /// A node as it stands in the text: `007` and `1.10` are names to somebody.

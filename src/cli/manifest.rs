@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
-use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
+use clap::builder::BoolishValueParser;
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches, Subcommand, ValueEnum};
 
 use crate::config::{self, Flags, Problems, Purpose, Resolved, RunArgs};
@@ -18,6 +18,24 @@ pub struct ManifestArgs {
     /// Which objects.
     #[command(subcommand)]
     pub what: What,
+}
+
+/// The flags of `vipcast kubeadm`, by which kube-vip's documentation makes the static pod as well.
+#[derive(Args, Clone, Debug)]
+#[command(arg_required_else_help = true)]
+pub struct KubeadmArgs {
+    /// Before which command of kubeadm's: the manifest is the same.
+    #[command(subcommand)]
+    pub before: Before,
+}
+
+/// A command of kubeadm's.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Before {
+    /// The Pod of `vipcast manifest pod`.
+    Init(Common),
+    /// The Pod of `vipcast manifest pod`.
+    Join(Common),
 }
 
 /// Which objects.
@@ -44,7 +62,7 @@ pub struct Common {
     #[command(flatten)]
     pub settings: Settings,
     /// Image; without tag and digest it gets this version.
-    #[arg(long, default_value = DEFAULT_REPOSITORY, value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, default_value = DEFAULT_REPOSITORY, value_parser = image)]
     pub image: String,
     /// Namespace of the objects (--namespace is the Lease's).
     #[arg(long, value_name = "NAMESPACE", default_value = "kube-system", value_parser = namespace)]
@@ -116,6 +134,15 @@ pub fn run(args: &ManifestArgs) -> ExitCode {
             eprintln!("{problems}");
             ExitCode::from(WRONG_CONFIGURATION)
         }
+    }
+}
+
+impl KubeadmArgs {
+    /// As `vipcast manifest pod`.
+    #[must_use]
+    pub fn manifest(self) -> ManifestArgs {
+        let (Before::Init(common) | Before::Join(common)) = self.before;
+        ManifestArgs { what: What::Pod(common) }
     }
 }
 
@@ -251,6 +278,14 @@ fn failed(error: &dyn std::error::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
+fn image(text: &str) -> Result<String, &'static str> {
+    if manifest::is_reference(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("not an image: write for example registry.example:5000/vipcast:1.0")
+    }
+}
+
 fn namespace(text: &str) -> Result<String, &'static str> {
     if config::is_label(text) {
         Ok(text.to_owned())
@@ -299,6 +334,26 @@ mod tests {
         ];
         let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!((given, what.common().options()), (expected.to_vec(), Options::default()));
+    }
+
+    #[test]
+    fn kube_vips_kubeadm_init_and_join_print_the_static_pod() {
+        #[derive(Debug, Parser)]
+        struct Kubeadm {
+            #[command(flatten)]
+            kubeadm: KubeadmArgs,
+        }
+        let line = "--interface eth0 --address 192.168.1.100 --controlplane --arp --leaderElection";
+        let What::Pod(pod) = parse(&format!("pod {line}")) else { panic!() };
+        for node in ["init", "join"] {
+            let words = ["kubeadm", node].into_iter().chain(line.split(' '));
+            let args = Kubeadm::try_parse_from(words).unwrap().kubeadm;
+            let What::Pod(ours) = args.manifest().what else { panic!("{node}") };
+            assert_eq!(
+                (ours.settings.flags.clone(), ours.options()),
+                (pod.settings.flags.clone(), pod.options())
+            );
+        }
     }
 
     #[test]

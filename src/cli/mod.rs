@@ -30,6 +30,9 @@ enum Command {
     Config(config::ConfigArgs),
     /// Print the Kubernetes objects that run the daemon in a cluster.
     Manifest(manifest::ManifestArgs),
+    /// Print the static pod, as `manifest pod` does: kube-vip's other name for it.
+    #[command(hide = true)]
+    Kubeadm(manifest::KubeadmArgs),
     /// Watch three nodes on a LAN of network namespaces hand a VIP around. Needs no root and no cluster.
     Demo(demo::DemoArgs),
     /// The embedded Kubernetes API of the demo, by itself.
@@ -47,6 +50,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Manifest(args) => manifest::run(&args),
+        Command::Kubeadm(args) => manifest::run(&args.manifest()),
         Command::Demo(args) => demo::run(&args),
         Command::DemoApi(args) => demo::api(&args),
         Command::Version => {

@@ -29,6 +29,11 @@ pub(super) fn read(path: &str, text: &str) -> Result<(Entries, Vec<Problem>), Bo
     let mut walk = Walk { path, text, entries: &mut entries, problems: &mut problems };
     match &root.value {
         Node::Null => {}
+        Node::Map(pairs) if is_kubeconfig(pairs) => {
+            let source = walk.source("", &root);
+            let problem = Problem::plain(WHOLE, "a kubeconfig", "name it with --k8sConfigPath");
+            return Err(Box::new(Problem { source: Some(source), ..problem }));
+        }
         Node::Map(pairs) => walk.map("", pairs),
         Node::Bool(_) | Node::Text(_) | Node::Number(_) | Node::List(_) => {
             let source = walk.source("", &root);
@@ -37,6 +42,13 @@ pub(super) fn read(path: &str, text: &str) -> Result<(Entries, Vec<Problem>), Bo
         }
     }
     Ok((entries, problems))
+}
+
+/// `kube-vip kubeadm join --config` means such a file.
+fn is_kubeconfig(pairs: &[(String, Spanned<Node>)]) -> bool {
+    pairs
+        .iter()
+        .any(|(key, node)| key == "kind" && matches!(&node.value, Node::Text(kind) if kind == "Config"))
 }
 
 struct Walk<'a> {
@@ -133,11 +145,9 @@ fn names() -> impl Iterator<Item = &'static str> {
 }
 
 fn unreadable(path: &str, error: &serde_saphyr::Error) -> Problem {
-    let line = error.location().map_or(0, |location| location.line());
+    let (line, reason) = yaml::complaint(error);
     let source = Source::File { path: path.to_owned(), key: String::new(), line };
-    // The message may quote the file; one line of it is enough to find the place.
-    let message = error.without_snippet().to_string();
-    let reason = super::problem::shown(message.lines().next().unwrap_or("not YAML"));
+    let reason = super::problem::shown(&reason);
     Problem { source: Some(source), ..Problem::plain(WHOLE, reason, "vipcast reads YAML and JSON") }
 }
 

@@ -24,6 +24,7 @@ fn enabled(facts: &mut Facts<'_>) {
     let fix = "set it to true, or leave these files out";
     match facts.fact(ENABLED) {
         Some(fact) if fact.text == "true" => {}
+        Some(fact) if !fact.explicit && !facts.scope.complete => {}
         Some(fact) => {
             facts
                 .problems
@@ -102,6 +103,12 @@ fn port(facts: &mut Facts<'_>, balancer: &Value, source: &Source) {
 
 fn address(facts: &mut Facts<'_>, balancer: &Value) {
     let Some(address) = balancer.entry("address").and_then(Value::text) else { return };
+    if address.contains(',') {
+        let text = format!(
+            "{address} is several addresses, and nodes and kubeconfigs are pointed at one: write the one they should use"
+        );
+        return facts.notices.push(Notice::warning(format!("{BALANCER}.address"), text));
+    }
     let Some(vips) = facts.setting("address").map(|setting| setting.text.clone()) else { return };
     if !address.is_empty() && !vips.split(',').any(|vip| same(vip.trim(), &address)) {
         let text =

@@ -29,14 +29,16 @@ pub(super) fn variables(path: &str, text: &str) -> (Vec<Written>, Vec<Problem>) 
     let root = match yaml::read(text, MOST_NODES) {
         Ok(root) => root,
         Err(error) => {
-            let line = error.location().map_or(0, |location| location.line());
-            let message = error.without_snippet().to_string();
-            let reason = message.lines().next().unwrap_or("not YAML").to_owned();
+            let (line, reason) = yaml::complaint(&error);
             return whole(&reason, "name YAML files of variables, or a YAML inventory", line);
         }
     };
     match &root.value {
         Node::Null => (Vec::new(), Vec::new()),
+        Node::Map(pairs) if pairs.iter().any(|(name, _)| name == "_meta") => {
+            let fix = "give vipcast what ansible-inventory --host NODE prints, in a file";
+            whole("what ansible-inventory --list prints", fix, 1)
+        }
         Node::Map(pairs) if is_inventory(pairs) => {
             let mut inventory =
                 Inventory { path, text, found: Vec::new(), depth: BTreeMap::new(), problems: Vec::new() };

@@ -61,9 +61,13 @@ pub(crate) fn reword(problem: &mut Problem) {
     let name = |word: &str| table::of_env(word).map_or_else(|| word.to_owned(), |row| row.name.to_owned());
     let pair = |word: &str| match word.split_once('=') {
         Some((env, value)) if table::of_env(env).is_some() => format!("{}: {value}", name(env)),
+        // `address` and `port` are words as well.
+        None if word.contains('_') => name(word),
         Some(_) | None => word.to_owned(),
     };
-    problem.fix = problem.fix.replace("set address to", "set kube_vip_address to");
+    for place in ["set address", "the VIP in address"] {
+        problem.fix = problem.fix.replace(place, &place.replace("address", "kube_vip_address"));
+    }
     let words =
         |text: &str, word: &dyn Fn(&str) -> String| text.split(' ').map(word).collect::<Vec<_>>().join(" ");
     problem.fix = words(&problem.fix, &pair);

@@ -166,7 +166,7 @@ impl<'a> Facts<'a> {
                 (format!(":{}", port.text), if port.explicit { port.source } else { enabled.source })
             }
             port => {
-                if enabled.explicit {
+                if enabled.explicit && enabled.text != "true" {
                     let text = "no effect, as in Kubespray: /metrics is served at :2112 all the same. \
                                 --prometheusHTTPServer= switches it off, and the probes with it";
                     self.notices.push(Notice::info("kube_vip_metrics_enabled", text));

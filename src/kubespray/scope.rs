@@ -13,6 +13,8 @@ use crate::config::{Notice, Problem, Source, hint};
 #[derive(Debug)]
 pub(super) struct Scope {
     variables: BTreeMap<String, Written>,
+    /// Whether nothing was wrong with the files, so that what none of them says is known to be unsaid.
+    pub(super) complete: bool,
 }
 
 /// What a variable of the table comes to.
@@ -27,13 +29,14 @@ pub(super) struct Found {
 impl Scope {
     /// Reads the files, the later ones winning, as more specific groups do in Ansible.
     pub(super) fn of(files: &[Text]) -> (Self, Vec<Problem>) {
-        let mut scope = Self { variables: BTreeMap::new() };
+        let mut scope = Self { variables: BTreeMap::new(), complete: true };
         let mut problems = Vec::new();
         for text in files {
             let (variables, wrong) = file::variables(&text.path, &text.text);
             problems.extend(wrong);
             scope.variables.extend(variables.into_iter().map(|one| (one.name.clone(), one)));
         }
+        scope.complete = problems.is_empty();
         (scope, problems)
     }
 

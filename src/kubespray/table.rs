@@ -211,7 +211,7 @@ pub(super) static ALL: &[Row] = &[
     row_of(
         "kube_vip_metrics_port",
         Default::Written("2112"),
-        Form::Text,
+        Form::Number(1, 65_535),
         Becomes::Together("prometheus_server"),
         "with `kube_vip_metrics_enabled`",
     ),

@@ -12,6 +12,28 @@ pub fn complete(image: &str) -> String {
     if is_complete { image.to_owned() } else { format!("{image}:{VERSION}") }
 }
 
+/// Whether a container runtime could pull it: `registry/path:tag@digest`, all but the path optional.
+#[must_use]
+pub fn is_reference(image: &str) -> bool {
+    let (name, digest) = image.split_once('@').map_or((image, None), |(name, digest)| (name, Some(digest)));
+    let tag = tag(name);
+    let path = tag.map_or(name, |tag| name.get(..name.len() - tag.len() - 1).unwrap_or(name));
+    let (registry, path) = match path.split_once('/') {
+        Some((first, rest)) if first == "localhost" || first.contains(['.', ':']) => (Some(first), rest),
+        Some(_) | None => (None, path),
+    };
+    let of = |text: &str, more: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c));
+    let ends = |text: &str| {
+        let alphanumeric = |end: Option<char>| end.is_some_and(|end| end.is_ascii_alphanumeric());
+        alphanumeric(text.chars().next()) && alphanumeric(text.chars().last())
+    };
+    let lower = |text: &str| !text.contains(|c: char| c.is_ascii_uppercase());
+    registry.is_none_or(|registry| of(registry, ".:-[]"))
+        && path.split('/').all(|part| ends(part) && lower(part) && of(part, "._-"))
+        && tag.is_none_or(|tag| !tag.is_empty() && !tag.starts_with(['.', '-']) && of(tag, "._-"))
+        && digest.is_none_or(|digest| digest.contains(':') && ends(digest) && of(digest, ":+._-"))
+}
+
 /// The tag, where it can be the value of a label.
 pub(super) fn version(image: &str) -> Option<&str> {
     let alphanumeric_ends = |tag: &&str| {
@@ -47,6 +69,20 @@ mod tests {
         for (given, expected, label) in table {
             let completed = complete(given);
             assert_eq!((completed.as_str(), version(&completed)), (expected.as_str(), label));
+        }
+    }
+
+    #[test]
+    fn what_no_runtime_could_pull_is_no_image() {
+        for image in
+            ["vipcast", "localhost:5000/a/vip_cast:v1.0-rc", "[::1]:5000/a@sha256:00ff", "ghcr.io/a/b:V1"]
+        {
+            assert!(is_reference(image), "{image}");
+        }
+        for image in
+            ["", "a b", "a\nb", "a:b:c", "https://ghcr.io/a", "a/", "ghcr.io/Upper/a", "a:", "a@", "$A"]
+        {
+            assert!(!is_reference(image), "{image}");
         }
     }
 }

@@ -17,7 +17,7 @@ mod tests;
 
 pub use daemonset::{Placement, SettingsIn, daemonset};
 pub use identity::Names;
-pub use image::{DEFAULT_REPOSITORY, complete as complete_image};
+pub use image::{DEFAULT_REPOSITORY, complete as complete_image, is_reference};
 pub use object::{Form, MetricsEndpoint, Object, PodMonitor, PodMonitorSpec, RenderError, render};
 pub use pod::pod;
 pub use rbac::{Reach, Roles, rbac, service_account};

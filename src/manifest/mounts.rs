@@ -75,7 +75,7 @@ struct Plan<'a> {
 impl Plan<'_> {
     /// The whole directory, so that a file is found that comes later, or is replaced.
     fn read(&mut self, name: &'static str, key: &str, file: &Path) {
-        match directory(file, READ_DEPTH) {
+        match directory(file, Access::Read) {
             Ok(directory) if self.is_mounted(&directory) => {}
             Ok(directory) => self.mounts.push(Mount { name, directory, access: Access::Read }),
             Err(reason) => self.refuse(key, reason),
@@ -83,7 +83,7 @@ impl Plan<'_> {
     }
 
     fn write(&mut self, name: &'static str, key: &str, file: &Path) {
-        match directory(file, WRITE_DEPTH) {
+        match directory(file, Access::Write) {
             Ok(directory) if self.is_mounted(&directory) => {
                 self.refuse(key, "lies where the container may only read")
             }
@@ -103,7 +103,7 @@ impl Plan<'_> {
 }
 
 /// The directory of a file, where it is one that a container can be given.
-fn directory(file: &Path, depth: usize) -> Result<PathBuf, &'static str> {
+fn directory(file: &Path, access: Access) -> Result<PathBuf, &'static str> {
     let is_plain = file.components().skip(1).all(|part| matches!(part, Component::Normal(_)));
     if !file.has_root() || !is_plain {
         return Err("not an absolute path without ..");
@@ -112,9 +112,22 @@ fn directory(file: &Path, depth: usize) -> Result<PathBuf, &'static str> {
         return Err("a container cannot mount a path with a colon");
     }
     let directory: PathBuf = file.parent().into_iter().flat_map(Path::components).collect();
-    match directory.components().count() > depth {
+    match access.permits(&directory) {
         true => Ok(directory),
         false => Err("its directory is too much of the host to give to a container"),
+    }
+}
+
+impl Access {
+    fn permits(self, directory: &Path) -> bool {
+        let depth = directory.components().count();
+        let inside = |of: &[&str]| of.iter().any(|of| directory.starts_with(of));
+        !EVERYBODYS.iter().any(|shared| directory == Path::new(shared))
+            && !inside(KERNELS)
+            && match self {
+                Self::Read => depth > READ_DEPTH,
+                Self::Write => depth > WRITE_DEPTH && !inside(SYSTEMS),
+            }
     }
 }
 
@@ -127,6 +140,13 @@ const ADMIN: &str = "/etc/kubernetes/admin.conf";
 const READ_DEPTH: usize = 1;
 /// Not `/run` either: others' sockets are there.
 const WRITE_DEPTH: usize = 2;
+/// Where many programs have what is theirs; a directory below is one program's.
+const EVERYBODYS: &[&str] =
+    &["/boot", "/etc", "/home", "/opt", "/run", "/tmp", "/usr", "/var", "/var/lib", "/var/run"];
+/// No container starts that has these of the host in the place of its own.
+const KERNELS: &[&str] = &["/dev", "/proc", "/sys"];
+/// Whoever writes here is root on the host, whatever capabilities he has.
+const SYSTEMS: &[&str] = &["/bin", "/boot", "/etc", "/lib", "/lib64", "/root", "/sbin", "/usr"];
 
 #[cfg(test)]
 mod tests {
@@ -134,8 +154,8 @@ mod tests {
 
     #[test]
     fn only_a_directory_that_can_be_given_to_a_container_is_mounted() {
-        let read = |file| directory(Path::new(file), READ_DEPTH).map(|found| found.display().to_string());
-        let write = |file| directory(Path::new(file), WRITE_DEPTH).map(|found| found.display().to_string());
+        let read = |file| directory(Path::new(file), Access::Read).map(|found| found.display().to_string());
+        let write = |file| directory(Path::new(file), Access::Write).map(|found| found.display().to_string());
         assert_eq!(read("/etc//rancher/k3s/./k3s.yaml"), Ok("/etc/rancher/k3s".into()));
         assert_eq!(read("/root/admin.conf"), Ok("/root".into()));
         let too_much = Err("its directory is too much of the host to give to a container");
@@ -145,5 +165,22 @@ mod tests {
             assert_eq!(read(file), Err("not an absolute path without .."));
         }
         assert_eq!(read("/etc/a:b/c"), Err("a container cannot mount a path with a colon"));
+    }
+
+    #[test]
+    fn directories_of_the_system_are_not_given_to_a_container() {
+        let read = |file| directory(Path::new(file), Access::Read);
+        let write = |file| directory(Path::new(file), Access::Write);
+        let too_much = Err("its directory is too much of the host to give to a container");
+        for file in ["/etc/shadow", "/var/a", "/home/a", "/dev/a", "/dev/shm/a", "/proc/self/a", "/sys/fs/a"]
+        {
+            assert_eq!((file, read(file)), (file, too_much.clone()));
+        }
+        for file in
+            ["/etc/cron.d/a.sock", "/usr/bin/a.sock", "/root/a/a.sock", "/var/lib/a.sock", "/dev/shm/a"]
+        {
+            assert_eq!((file, write(file)), (file, too_much.clone()));
+        }
+        assert_eq!(write("/var/lib/vipcast/a.sock"), Ok("/var/lib/vipcast".into()));
     }
 }

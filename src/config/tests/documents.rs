@@ -24,6 +24,16 @@ fn the_example_file_is_a_configuration() {
 }
 
 #[test]
+fn a_kubeconfig_in_its_place_is_told_apart() {
+    let text = "apiVersion: v1\nkind: Config\nclusters: []\nusers: []\n";
+    let problems: Vec<_> = file(text).unwrap_err().problems.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        problems,
+        ["configuration file (vipcast.yaml line 1): a kubeconfig; name it with --k8sConfigPath"]
+    );
+}
+
+#[test]
 fn the_effective_configuration_as_yaml_says_the_same() {
     let flags =
         Flags(pairs(&[("leaseName", "ns/lock"), ("layer2-refresh", "2500ms"), ("prometheusHTTPServer", "")]));

@@ -76,10 +76,9 @@ fn a_wrong_value_is_refused_by_the_name_of_the_variable() {
             "kube_vip_address: vip.example.com\nkube_vip_retryperiod: soon\nkube_vip_metrics_enabled: true\nkube_vip_metrics_port: 99999"
         ),
         [
+            "kube_vip_metrics_port=99999 (more.yml line 4): not a whole number in range; write 1 to 65535",
             "kube_vip_address=vip.example.com (more.yml line 1): names are not supported yet; give the address",
             "kube_vip_retryperiod=soon (more.yml line 2): not a whole number of seconds; write for example 2",
-            "kube_vip_metrics_port=:99999 (more.yml line 4): not an address to listen on; \
-             write :2112, 127.0.0.1:2112, or off",
         ]
     );
     assert_eq!(
@@ -176,5 +175,19 @@ fn a_configuration_file_and_kubesprays_files_exclude_each_other() {
         wrong.unwrap_err().to_string(),
         "--from-kubespray: has a say in the same settings as the configuration file; use one of them; \
          what Kubespray has no variable for can be a flag or in the environment"
+    );
+}
+
+#[test]
+fn what_to_write_is_said_in_kubesprays_names() {
+    assert_eq!(
+        complaints("kube_vip_address: 10.1.1.1/24"),
+        ["kube_vip_address=10.1.1.1/24 (more.yml line 1): an address with a prefix length; \
+          write 10.1.1.1 here, and 24 in kube_vip_cidr"]
+    );
+    assert_eq!(
+        complaints("kube_vip_arp_enabled: false\nkube_vip_controlplane_enabled: false"),
+        ["kube_vip_controlplane_enabled and kube_vip_arp_enabled: nothing is switched on; \
+          set kube_vip_controlplane_enabled: true and kube_vip_arp_enabled: true, and the VIP in kube_vip_address"]
     );
 }

@@ -146,3 +146,28 @@ fn a_mistyped_variable_is_refused_and_one_of_ones_own_is_not() {
     let used = with("kube_vip_address: '{{ kube_vip_address_v4 }}'\nkube_vip_address_v4: 192.0.2.1");
     assert_eq!((complaints(&used), notices(&used)), (vec![], vec![]));
 }
+
+#[test]
+fn a_file_that_cannot_be_read_is_named_in_the_operators_words_and_nothing_follows_from_it() {
+    let fix = "name YAML files of variables, or a YAML inventory";
+    let told = [
+        ("a: 1\na: 2", 2, "duplicate mapping key: a not allowed here"),
+        ("a: 1\n---\nb: 2", 3, "only single YAML document expected but multiple found"),
+        ("a: 1\n~: 2", 2, "null is not allowed here"),
+    ];
+    for (text, line, reason) in told {
+        let expected = [format!("Kubespray file (1.yml line {line}): {reason}; {fix}")];
+        assert_eq!(complaints(&files(&[text])), expected, "{text}");
+    }
+}
+
+#[test]
+fn what_ansible_inventory_lists_is_refused_with_the_command_that_prints_variables() {
+    let list =
+        r#"{"_meta": {"hostvars": {"cp1": {"kube_vip_enabled": true}}}, "all": {"children": ["ungrouped"]}}"#;
+    assert_eq!(
+        complaints(&files(&[list])),
+        ["Kubespray file (1.yml line 1): what ansible-inventory --list prints; \
+          give vipcast what ansible-inventory --host NODE prints, in a file"]
+    );
+}

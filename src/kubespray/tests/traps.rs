@@ -193,3 +193,29 @@ fn a_password_does_not_show() {
     assert!(settings(&reading).contains(&("bgp_peerpass", "hunter2")));
     assert!(!format!("{reading:?}").contains("hunter2"), "{reading:?}");
 }
+
+#[test]
+fn a_load_balancer_with_two_addresses_is_told_that_one_belongs_there() {
+    let reading = with("kube_vip_address: 10.42.42.42,fd00::42\nkube_vip_cidr: 32,128");
+    assert_eq!(
+        notices(&reading),
+        [
+            "loadbalancer_apiserver.address: 10.42.42.42,fd00::42 is several addresses, and nodes and kubeconfigs \
+          are pointed at one: write the one they should use"
+        ]
+    );
+}
+
+#[test]
+fn a_port_for_metrics_is_a_number_and_its_absence_switches_nothing() {
+    let metrics =
+        |port: &str| with(&format!("kube_vip_metrics_enabled: true\nkube_vip_metrics_port: {port}"));
+    for wrong in [":2112", "0", "65536"] {
+        let reading = metrics(&format!("'{wrong}'"));
+        let expected = format!(
+            "kube_vip_metrics_port={wrong} (2.yml line 2): not a whole number in range; write 1 to 65535"
+        );
+        assert_eq!((complaints(&reading), notices(&reading)), (vec![expected], vec![]));
+    }
+    assert_eq!((complaints(&metrics("")), notices(&metrics(""))), (vec![], vec![]));
+}
