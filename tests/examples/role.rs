@@ -150,6 +150,8 @@ pub(crate) fn refusals() {
             "kube_vip_address: 'None'\n",
             "set kube_vip_controlplane_enabled to true, and kube_vip_address to the VIP",
         ),
+        ("kube_vip_address: vip.example.org\n", "has to be an IP address"),
+        ("kube_vip_address: [192.0.2.10]\n", "has to be an IP address"),
         ("kube_vip_arp_enabled: false\n", "set kube_vip_arp_enabled to true"),
         ("kube_proxy_strict_arp: false\n", "would let every node answer for the VIP"),
         ("kube_proxy_strict_arp: 'false'\n", "would let every node answer for the VIP"),
