@@ -121,16 +121,6 @@ impl StatusBoard {
         });
     }
 
-    /// The state of every address: those not named are forgotten.
-    pub fn vips(&self, all: BTreeMap<IpAddr, VipFact>) {
-        self.write(|facts, wall| {
-            facts.vips.retain(|address, _| all.contains_key(address));
-            for (address, fact) in all {
-                renew(&mut facts.vips, address, fact, wall, |old, new| old.state == new.state);
-            }
-        });
-    }
-
     /// The health gate's verdict and the last probe's result.
     pub fn health(&self, verdict: HealthVerdict, reason: impl Into<String>) {
         let fact = (verdict, reason.into());

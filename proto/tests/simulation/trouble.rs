@@ -54,9 +54,12 @@ impl World {
     }
 
     /// The arbiter itself is gone: what is left is the wire. A node that starts on a cut segment just
-    /// then, knowing nothing, cannot be told; that triple fault is left out.
+    /// then, knowing nothing, cannot be told; that triple fault is left out. So is a holder that believes in its
+    /// grant after the Lease has run out: it would write the Lease anew over the head of whoever took it meanwhile,
+    /// which is one reason why such timings are refused.
     pub(crate) fn delete_lease(&mut self) {
-        if self.nodes.iter().any(|node| node.unplugged) {
+        let reckless = self.timing.renew_deadline >= self.timing.lease_duration;
+        if reckless || self.nodes.iter().any(|node| node.unplugged) {
             return;
         }
         self.version += 1;

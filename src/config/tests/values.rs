@@ -87,6 +87,13 @@ fn addresses_that_no_host_of_a_lan_can_have_are_refused() {
         ("::ffff:192.0.2.1", format!("::ffff:192.0.2.1 is an IPv4 address in IPv6 clothes; {unfit}")),
         ("192.0.2.1,192.0.2.1", "192.0.2.1 is there twice; write every address once".into()),
         ("2001:db8::1,2001:DB8:0::1", "2001:db8::1 is there twice; write every address once".into()),
+        (
+            "192.0.2.300,vip.example.org,192.0.2.1,192.0.2.1",
+            "\"192.0.2.300\" is wrong: not an IP address; \"vip.example.org\" is wrong: names are not supported yet; \
+             192.0.2.1 is there twice; write for example 192.0.2.10 or 2001:db8::10; give the address; \
+             write every address once"
+                .into(),
+        ),
         ("192.0.2.1,", "an empty address in the list; write addresses separated by single commas".into()),
         ("api.example.org", "names are not supported yet; give the address".into()),
         (

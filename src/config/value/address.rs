@@ -19,15 +19,37 @@ pub(in crate::config) fn addresses(_: &Spec, text: &str) -> Result<Vec<IpAddr>, 
     if text.split(',').nth(MOST).is_some() {
         return Err(Wrong::new(format!("more than {MOST} addresses"), "write fewer"));
     }
-    let mut found = Vec::new();
+    let (mut found, mut wrong) = (Vec::new(), Vec::new());
     for part in text.split(',').map(str::trim) {
-        let address = address(part)?;
-        if found.contains(&address) {
-            return Err(Wrong::new(format!("{address} is there twice"), "write every address once"));
+        match address(part) {
+            Ok(address) if found.contains(&address) => {
+                wrong.push(Wrong::new(format!("{address} is there twice"), "write every address once"));
+            }
+            Ok(address) => found.push(address),
+            Err(one) => wrong.push(if part == text { one } else { naming(part, one) }),
         }
-        found.push(address);
     }
-    Ok(found)
+    all_of(wrong).map_or(Ok(found), Err)
+}
+
+/// In a list, the reason tells which element is meant.
+fn naming(element: &str, wrong: Wrong) -> Wrong {
+    if element.is_empty() || wrong.reason.contains(element) {
+        return wrong;
+    }
+    Wrong { reason: format!("{element:?} is wrong: {}", wrong.reason), ..wrong }
+}
+
+/// Every element of a list that is wrong, as one: a setting is reported once.
+fn all_of(wrong: Vec<Wrong>) -> Option<Wrong> {
+    let mut fixes: Vec<&str> = Vec::new();
+    for one in &wrong {
+        if !fixes.contains(&one.fix.as_str()) {
+            fixes.push(&one.fix);
+        }
+    }
+    let reasons: Vec<_> = wrong.iter().map(|one| one.reason.as_str()).collect();
+    (!wrong.is_empty()).then(|| Wrong::new(reasons.join("; "), fixes.join("; ")))
 }
 
 #[expect(clippy::ptr_arg, reason = "the table wants a function of &Vec")]

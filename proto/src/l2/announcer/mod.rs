@@ -219,7 +219,10 @@ impl Announcer {
             let Some(grant) = live(&vip) else { continue };
             let first = self.first_phase(now, grant);
             match self.vips.get_mut(&vip) {
-                Some(known) if !known.phase.is_stuck() => known.grant = grant,
+                Some(known) if !known.phase.is_stuck() => {
+                    known.grant = grant;
+                    known.phase.prolong(now, self.config.lifetime);
+                }
                 stuck => {
                     // A segment that is asked about an address must not be answered by this node.
                     if stuck.is_some() && !first.may_be_present() {

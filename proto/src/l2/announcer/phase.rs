@@ -147,6 +147,13 @@ impl Phase {
         }
     }
 
+    /// The grant of an address was extended.
+    pub(super) fn prolong(&mut self, now: Instant, lifetime: Duration) {
+        if let Self::Held(held) = self {
+            held.prolong(now, lifetime);
+        }
+    }
+
     /// The carrier came back: what was asked is asked again, what is held is said again.
     pub(super) fn begin_again(&mut self, now: Instant) {
         match self {
@@ -177,6 +184,14 @@ impl Held {
         self.holds > 1
     }
 
+    /// The grant was extended, and the process is awake anyhow: an extension of the lifetime that would be due soon
+    /// is made now. With a renewal every second no wake-up is spent on lifetimes alone.
+    pub(super) fn prolong(&mut self, now: Instant, lifetime: Duration) {
+        if self.hold_at.saturating_duration_since(now) <= lifetime * 3 / 20 {
+            self.hold_at = self.hold_at.min(now);
+        }
+    }
+
     /// Held and said anew; how often it may be defended does not start anew.
     pub(super) fn begin_again(&mut self, now: Instant) {
         *self = Self { defended_at: self.defended_at, holds: self.holds, ..Self::new(now) };
@@ -202,7 +217,8 @@ impl Held {
     ) -> Vec<Action> {
         let mut actions = vec![];
         if now >= self.hold_at {
-            self.hold_at = now + config.lifetime / HOLDS_PER_LIFETIME;
+            // As much again is left, for one wake-up that comes late.
+            self.hold_at = now + config.lifetime * 11 / 20;
             self.holds = self.holds.saturating_add(1);
             actions.push(Action::Hold { vip, fence });
         }
@@ -236,6 +252,3 @@ const BURST: [Duration; 2] = [Duration::from_millis(1100), Duration::from_secs(5
 
 /// `DEFEND_INTERVAL` (RFC 5227 §1.1).
 const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
-
-/// A lifetime is extended so often before it ends, so that one late wake-up costs nothing.
-const HOLDS_PER_LIFETIME: u32 = 3;

@@ -120,12 +120,23 @@ fn another_seed_refreshes_at_other_times_and_the_same_at_the_same() {
 }
 
 #[test]
-fn a_hold_is_refreshed_at_a_third_of_its_lifetime_with_the_newest_fence() {
+fn a_hold_is_refreshed_after_half_of_its_lifetime_with_the_newest_fence() {
     let mut announcer = holding(60_000);
-    assert_eq!(walk(&mut announcer, 1000), [(1000, hold(60_000))]);
     let renewed = desired(2, [(vip(), grant(61_000, Predecessor::Left))]);
     assert_eq!(announcer.handle(at(1050), renewed), []);
-    assert_eq!(walk(&mut announcer, 2000), [(1100, announce()), (2000, hold(61_000))]);
+    let expected = [(1100, announce()), (1650, hold(61_000)), (3300, hold(61_000))];
+    assert_eq!(walk(&mut announcer, 3300), expected);
+}
+
+#[test]
+fn a_hold_that_is_due_soon_comes_with_the_extension_of_the_grant() {
+    let mut announcer = holding(60_000);
+    assert_eq!(walk(&mut announcer, 1199), [(1100, announce())]);
+    for (serial, millis, expected) in [(2, 1199, vec![]), (3, 1200, vec![hold(61_000)]), (4, 1300, vec![])] {
+        let renewed = desired(serial, [(vip(), grant(61_000, Predecessor::Left))]);
+        assert_eq!(announcer.handle(at(millis), renewed), expected);
+    }
+    assert_eq!(walk(&mut announcer, 2850), [(2850, hold(61_000))]);
 }
 
 #[test]
@@ -262,7 +273,7 @@ fn an_address_that_the_kernel_lost_is_held_and_announced_at_once() {
     let mut announcer = holding(60_000);
     assert_eq!(announcer.handle(at(50), Event::Gone(vip())), [hold(60_000), announce()]);
     assert_eq!(announcer.handle(at(60), Event::Gone(other())), []);
-    assert_eq!(walk(&mut announcer, 1150), [(1050, hold(60_000)), (1150, announce())]);
+    assert_eq!(walk(&mut announcer, 1700), [(1150, announce()), (1700, hold(60_000))]);
 }
 
 #[test]
@@ -278,14 +289,14 @@ fn an_address_that_was_refused_at_once_is_absent_and_tried_again_after_a_second(
 
 #[test]
 fn an_address_whose_extension_was_refused_is_present_until_it_is_dropped() {
-    let mut announcer = holding(2500);
-    assert_eq!(walk(&mut announcer, 1000), [(1000, hold(2500))]);
-    assert_eq!(announcer.handle(at(1010), Event::Refused(vip())), []);
+    let mut announcer = holding(3500);
+    assert_eq!(walk(&mut announcer, 1650), [(1100, announce()), (1650, hold(3500))]);
+    assert_eq!(announcer.handle(at(1700), Event::Refused(vip())), []);
     assert_eq!((announcer.report(), presence(&announcer)), (report(1, [vip()]), Some(Presence::Refused)));
-    assert_eq!(walk(&mut announcer, 2010), [(2010, hold(2500)), (2010, announce())]);
-    assert_eq!(announcer.handle(at(2020), Event::Refused(vip())), []);
+    assert_eq!(walk(&mut announcer, 2700), [(2700, hold(3500)), (2700, announce())]);
+    assert_eq!(announcer.handle(at(2710), Event::Refused(vip())), []);
     assert_eq!(announcer.report(), report(1, [vip()]));
-    assert_eq!(walk(&mut announcer, 9000), [(2500, Action::Drop(vip()))]);
+    assert_eq!(walk(&mut announcer, 9000), [(3500, Action::Drop(vip()))]);
 }
 
 #[test]
@@ -315,7 +326,7 @@ fn a_stuck_address_that_is_wanted_again_is_taken_as_any_other() {
     let mut handed = stuck();
     let wanted = desired(3, [(vip(), grant(9000, Predecessor::Left))]);
     assert_eq!(handed.handle(at(50), wanted), [hold(9000), announce()]);
-    assert_eq!(walk(&mut handed, 1100), [(1050, hold(9000))]);
+    assert_eq!(walk(&mut handed, 1700), [(1150, announce()), (1700, hold(9000))]);
     let mut asked = stuck();
     let wanted = desired(3, [(vip(), grant(9000, Predecessor::Unknown))]);
     assert_eq!(asked.handle(at(50), wanted), [Action::Drop(vip()), Action::Probe(vip())]);
