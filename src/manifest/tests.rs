@@ -174,12 +174,12 @@ fn the_config_map_says_what_was_said() {
 #[test]
 fn what_yaml_could_take_for_something_else_stays_a_string() {
     let options = Options::default();
-    let flags = [("leaseName", "on"), ("namespace", "null"), ("interface", "1e3"), ("nodeName", "0x1f")];
+    let flags = [("leaseName", "on"), ("namespace", "no"), ("interface", "1e3"), ("nodeName", "0x1f")];
     let objects = pod(&with(&flags, &options), &options).unwrap();
     let text = render(&objects, Form::Yaml).unwrap();
     let read: Value = serde_saphyr::from_str(&text).unwrap();
     assert_eq!(read, serde_json::to_value(&objects[0]).unwrap());
-    for value in ["\"on\"", "\"1e3\"", "\"0x1f\"", "\"true\""] {
+    for value in ["\"on\"", "\"no\"", "\"1e3\"", "\"0x1f\"", "\"true\""] {
         assert!(text.contains(&format!("value: {value}\n")), "{value} in:\n{text}");
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use vipcast::demo::lab::namespace::Namespace;
@@ -31,7 +32,7 @@ pub(crate) fn exact() {
     cluster.kubernetes().write_lease("somebody", 3);
     cluster.bed.wait_gone(1, VIP, SOON);
     cluster.bed.wait_held(1);
-    wait("an Event is counted up", SOON, || {
+    wait("an Event is counted up", A_REPETITION, || {
         cluster.asked().contains(&permission("events", "patch")).then_some(())
     });
     assert_eq!((cluster.refused(), cluster.asked()), (BTreeSet::new(), granted(&objects)));
@@ -216,6 +217,8 @@ fn permission(subject: &str, verb: &str) -> Permission {
     (subject.to_owned(), verb.to_owned())
 }
 
+/// Repeated Events are told every half minute.
+const A_REPETITION: Duration = Duration::from_secs(60);
 const USER: &str = "system:serviceaccount:kube-system:vipcast";
 const POLICY: &str = "\
 apiVersion: audit.k8s.io/v1
