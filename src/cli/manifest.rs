@@ -318,16 +318,16 @@ mod tests {
 
     #[test]
     fn switches_of_one_manifest_are_kube_vips() {
-        let reach = |line| match parse(line) {
-            What::Rbac(args) => args.reach(),
-            other => panic!("{other:?}"),
+        let reach = |line| {
+            let What::Rbac(args) = parse(line) else { panic!("{line}") };
+            args.reach()
         };
         assert_eq!(reach("rbac"), Reach::Cluster);
         assert_eq!(reach("rbac --rolebinding"), Reach::Namespaces(Roles::ClusterRole));
         assert_eq!(reach("rbac --role"), Reach::Namespaces(Roles::Role));
-        let taint = |line| match parse(line) {
-            What::Daemonset(args) => args.taint,
-            other => panic!("{other:?}"),
+        let taint = |line| {
+            let What::Daemonset(args) = parse(line) else { panic!("{line}") };
+            args.taint
         };
         assert_eq!(
             [taint("daemonset"), taint("daemonset --taint"), taint("daemonset --taint=false")],

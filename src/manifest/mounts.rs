@@ -50,7 +50,9 @@ pub(super) fn mounts(resolved: &Resolved, options: &Options) -> Result<Vec<Mount
     let mut plan = Plan { resolved, mounts: Vec::new(), problems: Vec::new() };
     let kubeconfig = resolved.config.kubernetes.kubeconfig.as_deref();
     match options.credentials {
-        Credentials::Host => plan.read("credentials", KUBECONFIG, kubeconfig.unwrap_or(Path::new(ADMIN))),
+        Credentials::Host => {
+            plan.read("credentials", KUBECONFIG, kubeconfig.unwrap_or_else(|| Path::new(ADMIN)))
+        }
         Credentials::ServiceAccount if is_given(resolved, KUBECONFIG) => {
             let reason = "contradicts --inCluster, by which the pod uses its service account";
             plan.problems.push(blame(resolved, KUBECONFIG, reason, "keep one of the two"));

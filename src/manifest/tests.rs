@@ -45,10 +45,8 @@ fn is_as_recorded(name: &str, objects: &[Object]) {
 }
 
 fn pod_of(flags: &[(&str, &str)], options: &Options) -> Pod {
-    match pod(&with(flags, options), options).unwrap().remove(0) {
-        Object::Pod(pod) => *pod,
-        other => panic!("{other:?}"),
-    }
+    let Object::Pod(pod) = pod(&with(flags, options), options).unwrap().remove(0) else { panic!() };
+    *pod
 }
 
 fn spec_of(flags: &[(&str, &str)], options: &Options) -> PodSpec {

@@ -29,7 +29,7 @@ pub(crate) fn accepted() {
 /// All kinds, in an order in which they can be created, with all that changes their form.
 fn lines() -> Vec<String> {
     let much = "--controlPlaneHealthCheckCAPath /etc/kubernetes-ca/ca.crt --prometheusHTTPServer [::1]:9000 \
-                --k8sConfigPath /etc/rancher/k3s/k3s.yaml --leaseName vips/lock --layer2-refresh 250ms \
+                --k8sConfigPath /etc/rancher/k3s/k3s.yaml --leaseName vips/lock --layer2-refresh 750ms \
                 --nodeName Some.Node --vipSubnet 32,128 --address fd00::1,192.0.2.1 --controlplane --arp";
     vec![
         "rbac".to_owned(),

@@ -27,7 +27,9 @@ pub(crate) fn refusals() {
         }
     }
     assert!(refused("pod --controlplane --arp").starts_with("address: "));
-    assert!(refused(&format!("pod {LINE} --leaseDuration 3")).contains("--leaseRenewDuration"));
+    assert!(
+        refused(&format!("pod {LINE} --leaseDuration 3")).starts_with("vip_renewdeadline=10s (default): ")
+    );
     assert!(refused(&format!("pod {LINE} --unknown")).contains("--unknown"));
     assert!(refused("rbac --manifest-namespace Kube_System").contains("not a namespace"));
 }
@@ -37,7 +39,8 @@ pub(crate) fn environment() {
     command.args(["manifest", "pod", "--arp", "--controlplane"]).env_clear();
     let output = command.envs([("address", "192.0.2.9"), ("vip_leaseduration", "30")]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    for line in ["name: address\n      value: 192.0.2.9\n", "name: vip_leaseduration\n      value: \"30\"\n"]
+    for line in
+        ["name: address\n      value: \"192.0.2.9\"\n", "name: vip_leaseduration\n      value: \"30\"\n"]
     {
         assert!(text.contains(line), "{text}");
     }
