@@ -151,11 +151,19 @@ fn the_daemon_reads_in_the_pod_what_was_said_and_each_thing_once() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), variables.len());
-    let value = |wanted: &str| variables.iter().find(|(name, _)| name == wanted).unwrap().1.clone();
-    assert_eq!(
-        ["vip_leaseduration", "vip_arpRate", "control_plane_health_check_period_seconds"].map(value),
-        ["60", "1500", "250ms"]
-    );
+}
+
+#[test]
+fn durations_are_numbers_in_the_unit_that_kube_vip_counts_in() {
+    let written = |flag, variable: &str, text| {
+        let variables = environment(&container_of(&[(flag, text)], &Options::default()));
+        variables.into_iter().find(|(name, _)| name == variable).unwrap().1
+    };
+    assert_eq!(written("leaseDuration", "vip_leaseduration", "1m"), "60");
+    assert_eq!(written("layer2-refresh", "vip_arpRate", "1500ms"), "1500");
+    assert_eq!(written("layer2-refresh", "vip_arpRate", "2s"), "2000");
+    let period = ("controlPlaneHealthCheckPeriodSeconds", "control_plane_health_check_period_seconds");
+    assert_eq!([written(period.0, period.1, "2"), written(period.0, period.1, "250ms")], ["2", "250ms"]);
 }
 
 #[test]

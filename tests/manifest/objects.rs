@@ -18,12 +18,28 @@ pub(crate) fn accepted() {
                 created.unwrap_or_else(|error| panic!("{line}: {error}\n{document}"));
             }
         }
+        static_pods(&client).await;
         let unknown = documents(&format!("pod {LINE}"))[0].replace("hostNetwork:", "hostNetworks:");
         let refused = create(&client, "/api/v1/namespaces/kube-system/pods", YAML, unknown).await;
         assert!(
             refused.is_err_and(|error| error.to_string().contains("unknown field \"spec.hostNetworks\""))
         );
     });
+}
+
+/// The kubelet shows a static pod to the API as a mirror of it, which must not refer to anything that is in the API.
+async fn static_pods(client: &kube::Client) {
+    for (line, is_static) in [(format!("pod {LINE}"), true), (format!("pod --inCluster {LINE}"), false)] {
+        let mut mirror: Value = serde_saphyr::from_str(&documents(&line)[0]).unwrap();
+        mirror["metadata"]["name"] = json!("vipcast-cp1");
+        mirror["metadata"]["annotations"] = json!({ "kubernetes.io/config.mirror": "0" });
+        mirror["spec"]["nodeName"] = json!("cp1");
+        let path = collection(&mirror);
+        let created = create(client, &path, JSON, mirror.to_string()).await;
+        assert_eq!(created.is_ok(), is_static, "{created:?}");
+        let expected = "a mirror pod may not reference service accounts";
+        assert!(created.err().is_none_or(|error| error.to_string().contains(expected)));
+    }
 }
 
 /// All kinds, in an order in which they can be created, with all that changes their form.
