@@ -60,7 +60,10 @@ fn container_of(flags: &[(&str, &str)], options: &Options) -> Container {
 /// What the kubelet would put into the environment on a node called `cp1`.
 fn environment(container: &Container) -> Vec<(String, String)> {
     let value = |variable: &k8s_openapi::api::core::v1::EnvVar| match &variable.value {
-        Some(value) => value.replace("$$", "$"),
+        Some(value) => {
+            assert!(!value.replace("$$", "").contains("$("), "{value} refers to another variable");
+            value.replace("$$", "$")
+        }
         None => "cp1".to_owned(),
     };
     container.env.iter().flatten().map(|variable| (variable.name.clone(), value(variable))).collect()
