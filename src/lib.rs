@@ -14,6 +14,7 @@ pub mod drain;
 pub mod election;
 pub mod kube;
 pub mod log;
+pub mod manifest;
 pub mod net;
 pub mod task;
 pub mod witness;

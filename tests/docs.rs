@@ -87,6 +87,27 @@ fn the_two_commands_of_the_readme_exist() {
     assert!(fs::read_to_string(script).unwrap().contains("--no-install"));
 }
 
+#[test]
+fn manifests_of_the_documentation_are_those_that_are_printed() {
+    let page = read("docs/manifest.md");
+    let mut compared = 0;
+    for (command, shown) in shown(&page) {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_vipcast")).args(command.split(' ')).env_clear().output();
+        assert_eq!(String::from_utf8(output.unwrap().stdout).unwrap(), shown, "vipcast {command}");
+        compared += 1;
+    }
+    assert_eq!(compared, 2, "the pod and the permissions");
+}
+
+/// Commands of one line, without the program's name, and the YAML that follows them.
+fn shown(page: &str) -> impl Iterator<Item = (&str, &str)> {
+    page.split("```sh\nvipcast ").skip(1).filter_map(|rest| {
+        let (command, rest) = rest.split_once("\n```\n\n```yaml\n")?;
+        Some((command, rest.split("```").next()?)).filter(|_| !command.contains('\n'))
+    })
+}
+
 /// The relative links of a page that lead nowhere.
 fn broken_links(page: &Path) -> Vec<String> {
     let text = fs::read_to_string(page).unwrap();

@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod demo;
+pub mod manifest;
 pub mod run;
 pub mod status;
 pub mod version;
@@ -27,6 +28,8 @@ enum Command {
     Status(status::StatusArgs),
     /// Show the configuration in effect and where each value comes from.
     Config(config::ConfigArgs),
+    /// Print the Kubernetes objects that run the daemon in a cluster.
+    Manifest(manifest::ManifestArgs),
     /// Watch three nodes on a LAN of network namespaces hand a VIP around. Needs no root and no cluster.
     Demo(demo::DemoArgs),
     /// The embedded Kubernetes API of the demo, by itself.
@@ -43,6 +46,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Config(args) => config::run(&args),
+        Command::Manifest(args) => manifest::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::DemoApi(args) => demo::api(&args),
         Command::Version => {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::layers::{Document, Flags, Layers};
 use super::problem::{Problem, Problems};
-use super::{HostFacts, Resolved, resolve_document, table};
+use super::{HostFacts, Purpose, Resolved, resolve_document, table};
 
 /// The configuration of this process.
 ///
@@ -13,11 +13,20 @@ use super::{HostFacts, Resolved, resolve_document, table};
 ///
 /// Everything that is wrong, at once.
 pub fn load(flags: &Flags) -> Result<Resolved, Problems> {
+    load_for(flags, Purpose::Run, &host())
+}
+
+/// The same for another purpose, or for another host than this one.
+///
+/// # Errors
+///
+/// Everything that is wrong, at once.
+pub fn load_for(flags: &Flags, purpose: Purpose, host: &HostFacts) -> Result<Resolved, Problems> {
     // Not `vars`: it panics on a value that is not UTF-8. Such a value is refused when it is parsed.
     let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
     let env: Vec<_> = std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
     let file = file(flags, &env).unwrap_or_else(Document::Unreadable);
-    resolve_document(flags, env.into_iter(), file, &host())
+    resolve_document(flags, env.into_iter(), file, host, purpose)
 }
 
 /// Path and text of our own file, where one was named.

@@ -21,13 +21,15 @@ mod value;
 
 pub use flags::RunArgs;
 pub use layers::Flags;
-pub use load::load;
+pub use load::{load, load_for};
 pub use problem::{Notice, Problem, Problems, Severity};
 pub use source::Source;
 pub use types::{
     Admin, Config, ControlPlane, Election, Health, KubernetesAccess, Layer2, Listen, Log, LogFormat,
     LogLevel, WireCheck,
 };
+
+pub(crate) use value::is_label;
 
 use layers::{Document, Layers};
 use reader::Reader;
@@ -39,6 +41,15 @@ pub struct HostFacts {
     pub hostname: String,
     /// The namespace of the service account, where the process runs in a Pod that has one.
     pub service_account_namespace: Option<String>,
+}
+
+/// What the settings are wanted for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Purpose {
+    /// For the daemon: something has to be announced.
+    Run,
+    /// For what surrounds the daemon, such as its permissions: nothing has to be announced.
+    Surroundings,
 }
 
 /// A configuration that can be used, and how it came about.
@@ -75,7 +86,7 @@ pub fn resolve(
     host: &HostFacts,
 ) -> Result<Resolved, Problems> {
     let file = file.map_or(Document::None, |(path, text)| Document::Text { path, text });
-    resolve_document(flags, env, file, host)
+    resolve_document(flags, env, file, host, Purpose::Run)
 }
 
 fn resolve_document(
@@ -83,9 +94,10 @@ fn resolve_document(
     env: impl Iterator<Item = (String, String)>,
     file: Document,
     host: &HostFacts,
+    purpose: Purpose,
 ) -> Result<Resolved, Problems> {
     let (layers, problems) = Layers::new(flags, env, file);
-    let mut reader = Reader::new(&layers, problems);
+    let mut reader = Reader::new(&layers, problems, purpose);
     let config = build::config(&mut reader, host);
     let mut notices = unique(std::mem::take(&mut reader.notices));
     notices.extend(layers.unknown());

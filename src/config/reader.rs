@@ -2,24 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use super::Effective;
 use super::layers::{Given, Layers};
 use super::problem::{Notice, Problem};
 use super::setting::{Setting, Spec};
 use super::source::Source;
+use super::{Effective, Purpose};
 
 /// Reads settings one by one. `None` from a method means: a problem was noted, go on reading the others.
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
     pub(super) layers: &'a Layers,
+    pub(super) purpose: Purpose,
     pub(super) problems: Vec<Problem>,
     pub(super) notices: Vec<Notice>,
     effective: BTreeMap<&'static str, Effective>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(layers: &'a Layers, problems: Vec<Problem>) -> Self {
-        Self { layers, problems, notices: Vec::new(), effective: BTreeMap::new() }
+    pub(super) fn new(layers: &'a Layers, problems: Vec<Problem>, purpose: Purpose) -> Self {
+        Self { layers, purpose, problems, notices: Vec::new(), effective: BTreeMap::new() }
     }
 
     /// A setting that has a default.

@@ -9,11 +9,11 @@ use std::path::PathBuf;
 
 use hyper::Uri;
 
-use super::HostFacts;
 use super::problem::Problem;
 use super::reader::Reader;
 use super::table as t;
 use super::types::{Admin, Config, Election, KubernetesAccess, Layer2, Log};
+use super::{HostFacts, Purpose};
 use control_plane::control_plane;
 use election::election;
 use health::health;
@@ -63,6 +63,7 @@ fn mode(r: &mut Reader<'_>) {
     }
     match (control_plane, arp) {
         (true, true) => {}
+        (false, _) if r.purpose == Purpose::Surroundings => {}
         (false, false) if !other_announcer => r.problems.push(Problem::plain(
             "cp_enable and vip_arp",
             "nothing is switched on",

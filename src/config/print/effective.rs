@@ -36,9 +36,17 @@ pub fn json(sources: &[Effective]) -> String {
 /// A configuration file of our own that says the same, with every source as a comment.
 #[must_use]
 pub fn yaml(sources: &[Effective]) -> String {
+    document(sources.iter(), |row| format!("  # {}", shown(&row.source.to_string())))
+}
+
+/// A configuration file of our own with these settings, each followed by a remark.
+pub(super) fn document<'a>(
+    rows: impl Iterator<Item = &'a Effective>,
+    remark: impl Fn(&Effective) -> String,
+) -> String {
     let mut lines = Vec::new();
     let mut open: Vec<&str> = Vec::new();
-    for row in sources {
+    for row in rows {
         let mut parts: Vec<&str> = row.key.split('.').collect();
         let Some(leaf) = parts.pop() else { continue };
         let common = open.iter().zip(&parts).take_while(|(a, b)| a == b).count();
@@ -47,7 +55,7 @@ pub fn yaml(sources: &[Effective]) -> String {
         }
         let value = row.value.as_deref().map_or(Value::Null, |text| typed(row.key, text));
         let indent = "  ".repeat(parts.len());
-        lines.push(format!("{indent}{leaf}: {value}  # {}", shown(&row.source.to_string())));
+        lines.push(format!("{indent}{leaf}: {value}{}", remark(row)));
         open = parts;
     }
     lines.join("\n") + "\n"

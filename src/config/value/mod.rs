@@ -193,8 +193,8 @@ fn not_a_name(what: &str) -> Wrong {
     Wrong::new("not a Kubernetes name (lower-case letters, digits, - and .)", format!("write {what}"))
 }
 
-/// RFC 1123 as Kubernetes reads it.
-fn is_label(text: &str) -> bool {
+/// A label of RFC 1123 as Kubernetes reads it: the name of a namespace.
+pub(crate) fn is_label(text: &str) -> bool {
     let inside = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     (1..=63).contains(&text.len())
         && text.bytes().all(inside)

@@ -1,0 +1,44 @@
+//! What an operator said, and only that: as kube-vip's environment variables, and as a file of our own.
+
+use super::effective::document;
+use crate::config::Effective;
+use crate::config::setting::{Kind, Spec, Unit};
+use crate::config::table::ALL;
+
+/// Every setting that was given, under the name to recommend and as kube-vip would read it, in the order of the
+/// documentation.
+#[must_use]
+pub fn environment(sources: &[Effective]) -> Vec<(&'static str, String)> {
+    let variable = |row: &Effective| {
+        let spec = ALL.iter().find(|spec| spec.key == row.key)?;
+        Some((spec.env.first()?.text, bare(spec, row.value.as_deref()?)))
+    };
+    given(sources).filter_map(variable).collect()
+}
+
+/// A file of our own with every setting that was given.
+#[must_use]
+pub fn file(sources: &[Effective]) -> String {
+    document(given(sources), |_| String::new())
+}
+
+fn given(sources: &[Effective]) -> impl Iterator<Item = &Effective> {
+    sources.iter().filter(|row| row.source.name().is_some())
+}
+
+/// kube-vip knows no units: a duration is a number in the unit that the name implies, where it is a whole one.
+fn bare(spec: &Spec, text: &str) -> String {
+    let unit = spec.env.first().map_or(Unit::Seconds, |name| name.bare);
+    let number = |suffix: &str| {
+        let digits = text.strip_suffix(suffix)?;
+        digits.bytes().all(|byte| byte.is_ascii_digit()).then_some(digits)
+    };
+    let bare = match (spec.kind, unit) {
+        (Kind::Span(_), Unit::Seconds) => number("s").map(str::to_owned),
+        (Kind::Span(_), Unit::Milliseconds) => {
+            number("ms").map(str::to_owned).or_else(|| number("s").map(|seconds| format!("{seconds}000")))
+        }
+        _ => None,
+    };
+    bare.unwrap_or_else(|| text.to_owned())
+}

@@ -1,0 +1,127 @@
+//! The DaemonSet: the same pod on every control-plane node.
+
+use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetSpec, DaemonSetUpdateStrategy, RollingUpdateDaemonSet};
+use k8s_openapi::api::core::v1::{
+    Affinity, ConfigMapVolumeSource, NodeAffinity, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm,
+    PodSpec, PodTemplateSpec, Volume, VolumeMount,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::container::Input;
+use super::identity::{labels, metadata, selector};
+use super::object::Object;
+use super::pod::{spec, split};
+use super::service::{CONFIG_FILE, CONFIG_PATH, refuse_one_node};
+use super::{Options, checked};
+use crate::config::{Problems, Resolved};
+
+/// On which nodes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Placement {
+    /// On those of the control plane, whatever their taints.
+    ControlPlane,
+    /// On all without a taint, as kube-vip's generator has it without `--taint`.
+    Untainted,
+}
+
+/// Where the pods read their settings.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SettingsIn {
+    /// In their environment.
+    Environment,
+    /// In the object that [`config_map`](super::config_map) makes.
+    ConfigMap,
+}
+
+/// A DaemonSet.
+///
+/// # Errors
+///
+/// Settings that do not go with a pod on each of several nodes.
+pub fn daemonset(
+    resolved: &Resolved,
+    options: &Options,
+    placement: Placement,
+    settings: SettingsIn,
+) -> Result<Vec<Object>, Problems> {
+    let input = match settings {
+        SettingsIn::Environment => Input::Environment,
+        SettingsIn::ConfigMap => Input::File(CONFIG_PATH),
+    };
+    let (pod, mut problems) = split(spec(resolved, options, &input));
+    problems.extend(refuse_one_node(resolved));
+    let pod = pod.map(|pod| placed(pod, placement)).map(|pod| match settings {
+        SettingsIn::Environment => pod,
+        SettingsIn::ConfigMap => with_config_map(pod, options.names.app()),
+    });
+    let daemonset = DaemonSet {
+        metadata: metadata(options.names.daemonset(), Some(&options.namespace), options),
+        spec: Some(daemonset_spec(pod, options)),
+        status: None,
+    };
+    checked(vec![Object::DaemonSet(Box::new(daemonset))], problems)
+}
+
+fn daemonset_spec(pod: Option<PodSpec>, options: &Options) -> DaemonSetSpec {
+    let one = Some(IntOrString::Int(1));
+    DaemonSetSpec {
+        selector: LabelSelector { match_labels: Some(selector(options)), match_expressions: None },
+        template: PodTemplateSpec {
+            metadata: Some(ObjectMeta { labels: Some(labels(options)), ..ObjectMeta::default() }),
+            spec: pod,
+        },
+        // Two on one node would fight for its port and its status socket, so never a new one before the old one ends.
+        update_strategy: Some(DaemonSetUpdateStrategy {
+            type_: Some("RollingUpdate".to_owned()),
+            rolling_update: Some(RollingUpdateDaemonSet { max_unavailable: one, max_surge: None }),
+        }),
+        revision_history_limit: Some(3),
+        min_ready_seconds: None,
+    }
+}
+
+fn placed(mut pod: PodSpec, placement: Placement) -> PodSpec {
+    match placement {
+        Placement::ControlPlane => pod.affinity = Some(control_plane()),
+        Placement::Untainted => pod.tolerations = None,
+    }
+    pod
+}
+
+/// Either label: older clusters have the second only.
+fn control_plane() -> Affinity {
+    let term = |label: &str| NodeSelectorTerm {
+        match_expressions: Some(vec![NodeSelectorRequirement {
+            key: format!("node-role.kubernetes.io/{label}"),
+            operator: "Exists".to_owned(),
+            values: None,
+        }]),
+        match_fields: None,
+    };
+    let terms = NodeSelector { node_selector_terms: vec![term("control-plane"), term("master")] };
+    Affinity {
+        node_affinity: Some(NodeAffinity {
+            required_during_scheduling_ignored_during_execution: Some(terms),
+            preferred_during_scheduling_ignored_during_execution: None,
+        }),
+        ..Affinity::default()
+    }
+}
+
+/// The whole object as a directory, which follows its changes; a single file would not.
+fn with_config_map(mut pod: PodSpec, name: &str) -> PodSpec {
+    let config_map = ConfigMapVolumeSource { name: name.to_owned(), ..ConfigMapVolumeSource::default() };
+    let volume = Volume { name: "config".to_owned(), config_map: Some(config_map), ..Volume::default() };
+    pod.volumes.get_or_insert_default().push(volume);
+    let directory = CONFIG_PATH.trim_end_matches(CONFIG_FILE).trim_end_matches('/');
+    for container in &mut pod.containers {
+        container.volume_mounts.get_or_insert_default().push(VolumeMount {
+            name: "config".to_owned(),
+            mount_path: directory.to_owned(),
+            read_only: Some(true),
+            ..VolumeMount::default()
+        });
+    }
+    pod
+}

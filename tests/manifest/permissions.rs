@@ -1,0 +1,228 @@
+//! The real daemon as the generated ServiceAccount, and what it asked for by the API server's own audit log.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use vipcast::demo::lab::namespace::Namespace;
+
+use super::bed::{Bed, SOON, VIP, wait};
+use super::kubernetes::Kubernetes;
+use super::support::in_path;
+use super::support::real_api::{Launch, RealApi};
+use super::{JSON, collection, create, documents};
+
+/// A resource or path, and a verb.
+type Permission = (String, String);
+
+/// Through take-over, loss, hand-over and Events nothing is refused, and nothing is permitted that is never used.
+pub(crate) fn exact() {
+    let mut cluster = Cluster::start();
+    let objects = objects();
+    cluster.permit(&objects);
+    cluster.bed.start(0, &[("k8s_config_file", &cluster.credentials(0)), ("vipcast_health_enabled", "true")]);
+    cluster.bed.wait_held(0);
+    cluster.bed.start(1, &[("k8s_config_file", &cluster.credentials(1))]);
+    cluster.bed.wait_standby(1);
+    cluster.bed.terminate(0);
+    cluster.bed.wait_held(1);
+    // Somebody else has it for a while, so that an Event repeats an earlier one.
+    cluster.kubernetes().write_lease("somebody", 3);
+    cluster.bed.wait_gone(1, VIP, SOON);
+    cluster.bed.wait_held(1);
+    wait("an Event is counted up", A_REPETITION, || {
+        cluster.asked().contains(&permission("events", "patch")).then_some(())
+    });
+    assert_eq!((cluster.refused(), cluster.asked()), (BTreeSet::new(), granted(&objects)));
+}
+
+/// That the test before can fail: with one verb less, the audit log has the refusal.
+pub(crate) fn missing() {
+    let mut cluster = Cluster::start();
+    let mut objects = objects();
+    let nodes = objects.iter_mut().filter_map(|object| object.pointer_mut("/rules/0"));
+    let mut nodes = nodes.filter(|rule| rule["resources"] == json!(["nodes"]));
+    nodes.next().unwrap()["verbs"] = json!(["list"]);
+    drop(nodes);
+    cluster.permit(&objects);
+    cluster.bed.start(0, &[("k8s_config_file", &cluster.credentials(0))]);
+    wait("something is refused", SOON, || (!cluster.refused().is_empty()).then_some(()));
+    assert_eq!(cluster.refused(), BTreeSet::from([permission("nodes", "watch")]));
+}
+
+/// Two nodes; the API server is on the first, as on a node of the control plane.
+struct Cluster {
+    bed: Bed,
+    audit: PathBuf,
+}
+
+impl Cluster {
+    fn start() -> Self {
+        let mut bed = Bed::bare(2);
+        let (audit, policy) =
+            (bed.directory.file("audit.log"), bed.directory.write("audit.yaml", POLICY).unwrap());
+        let first = &bed.lan.nodes[0];
+        let nsenter = in_path("nsenter").unwrap().display().to_string();
+        let namespace = format!("--net=/proc/{}/fd/{}", std::process::id(), first.namespace.number());
+        let launch = Launch {
+            wrapper: vec![nsenter, namespace],
+            address: [0, 0, 0, 0].into(),
+            names: vec![VIP.to_owned(), first.v4.to_string()],
+            arguments: vec![
+                format!("--audit-policy-file={}", policy.display()),
+                format!("--audit-log-path={}", audit.display()),
+            ],
+            ..Launch::default()
+        };
+        bed.real = Some(RealApi::start(launch).unwrap());
+        Self { bed, audit }
+    }
+
+    /// Requests of the administrator, on the first node.
+    fn kubernetes(&self) -> Kubernetes<'_> {
+        Kubernetes { namespace: self.namespace(), kubeconfig: self.bed.kubeconfig() }
+    }
+
+    fn namespace(&self) -> &Namespace {
+        &self.bed.lan.nodes[0].namespace
+    }
+
+    /// Creates the objects, and the nodes, and waits until the API server goes by all of them.
+    fn permit(&self, objects: &[Value]) {
+        for object in objects {
+            self.create(&collection(object), object);
+        }
+        for node in &self.bed.lan.nodes {
+            let labels = json!({ "node-role.kubernetes.io/control-plane": "" });
+            let metadata = json!({ "name": node.name, "labels": labels });
+            self.create(
+                "/api/v1/nodes",
+                &json!({ "apiVersion": "v1", "kind": "Node", "metadata": metadata }),
+            );
+        }
+        for (resource, verb) in granted(objects) {
+            let what = format!("{verb} {resource} is permitted");
+            wait(&what, SOON, || self.is_permitted(&resource, &verb).then_some(()));
+        }
+    }
+
+    fn is_permitted(&self, resource: &str, verb: &str) -> bool {
+        let mut spec = json!({ "user": USER });
+        if resource.starts_with('/') {
+            spec["nonResourceAttributes"] = json!({ "path": resource, "verb": verb });
+        } else {
+            let (group, namespace, name) = match resource {
+                "leases" => ("coordination.k8s.io", "kube-system", "plndr-cp-lock"),
+                "events" => ("events.k8s.io", "default", ""),
+                _ => ("", "", ""),
+            };
+            let name = if verb == "create" { "" } else { name };
+            spec["resourceAttributes"] = json!({
+                "group": group, "resource": resource, "verb": verb, "namespace": namespace, "name": name,
+            });
+        }
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec,
+        });
+        let answer = self.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", &review);
+        answer["status"]["allowed"] == true
+    }
+
+    /// A kubeconfig file for the daemon on that node, with a token of the ServiceAccount.
+    fn credentials(&self, node: usize) -> String {
+        let request = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {} });
+        let answer = self.create("/api/v1/namespaces/kube-system/serviceaccounts/vipcast/token", &request);
+        let server = match node {
+            0 => "127.0.0.1".to_owned(),
+            _ => self.bed.lan.nodes[0].v4.to_string(),
+        };
+        let cluster = json!({
+            "server": format!("https://{server}:6443"),
+            "certificate-authority": self.bed.real.as_ref().unwrap().ca(),
+        });
+        let file = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "lab",
+            "clusters": [{ "name": "lab", "cluster": cluster }],
+            "users": [{ "name": "lab", "user": { "token": answer["status"]["token"] } }],
+            "contexts": [{ "name": "lab", "context": { "cluster": "lab", "user": "lab" } }],
+        });
+        let name = format!("account-{node}.conf");
+        self.bed.directory.write(&name, &file.to_string()).unwrap().display().to_string()
+    }
+
+    fn create(&self, path: &str, object: &Value) -> Value {
+        let kubeconfig = self.bed.kubeconfig();
+        let request = async {
+            let file = kube::config::Kubeconfig::read_from(&kubeconfig).unwrap();
+            let config = kube::Config::from_custom_kubeconfig(file, &Default::default()).await.unwrap();
+            let client = kube::Client::try_from(config).unwrap();
+            create(&client, path, JSON, object.to_string()).await.unwrap()
+        };
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        self.namespace().run(|| runtime().block_on(request)).unwrap()
+    }
+
+    /// What the daemons asked for, allowed or not.
+    fn asked(&self) -> BTreeSet<Permission> {
+        self.entries().iter().map(asked_for).collect()
+    }
+
+    /// What of it was refused.
+    fn refused(&self) -> BTreeSet<Permission> {
+        let entries = self.entries();
+        let refused = |entry: &&Value| matches!(entry["responseStatus"]["code"].as_u64(), Some(401 | 403));
+        entries.iter().filter(refused).map(asked_for).collect()
+    }
+
+    /// The lines of the audit log about the ServiceAccount; the last one may be half-written.
+    fn entries(&self) -> Vec<Value> {
+        let log = fs::read_to_string(&self.audit).unwrap_or_default();
+        let entries = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        entries.filter(|entry| entry["user"]["username"] == USER).collect()
+    }
+}
+
+/// What `vipcast manifest rbac` prints.
+fn objects() -> Vec<Value> {
+    documents("rbac").iter().map(|document| serde_saphyr::from_str(document).unwrap()).collect()
+}
+
+/// All that the rules in these objects permit.
+fn granted(objects: &[Value]) -> BTreeSet<Permission> {
+    let rules = objects.iter().filter_map(|object| object["rules"].as_array()).flatten();
+    let words = |value: &Value| -> Vec<String> {
+        value.as_array().into_iter().flatten().map(|word| word.as_str().unwrap().to_owned()).collect()
+    };
+    let permissions = |rule: &Value| {
+        let subjects = [words(&rule["resources"]), words(&rule["nonResourceURLs"])].concat();
+        let verbs = words(&rule["verbs"]);
+        subjects
+            .into_iter()
+            .flat_map(move |subject| verbs.clone().into_iter().map(move |verb| (subject.clone(), verb)))
+    };
+    rules.flat_map(permissions).collect()
+}
+
+fn asked_for(entry: &Value) -> Permission {
+    let word = |value: &Value| value.as_str().map(str::to_owned);
+    let path =
+        || entry["requestURI"].as_str().unwrap_or_default().split('?').next().unwrap_or_default().to_owned();
+    let subject = word(&entry["objectRef"]["resource"]).unwrap_or_else(path);
+    (subject, word(&entry["verb"]).unwrap_or_default())
+}
+
+fn permission(subject: &str, verb: &str) -> Permission {
+    (subject.to_owned(), verb.to_owned())
+}
+
+/// Repeated Events are told every half minute.
+const A_REPETITION: Duration = Duration::from_secs(60);
+const USER: &str = "system:serviceaccount:kube-system:vipcast";
+const POLICY: &str = "\
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules: [{ level: Metadata }]
+";
