@@ -112,13 +112,12 @@ impl Api {
 }
 
 /// What a server answers to somebody without credentials who trusts any certificate; nothing unless it is 200.
-pub(crate) fn anonymous(url: &str) -> Option<String> {
-    let uri: axum::http::Uri = url.parse().unwrap();
-    let mut config = kube::Config::new(uri.clone());
+pub(crate) fn anonymous(server: &str, path: &str) -> Option<String> {
+    let mut config = kube::Config::new(server.parse().unwrap());
     config.accept_invalid_certs = true;
     config.connect_timeout = Some(PATIENCE);
     config.read_timeout = Some(PATIENCE);
-    let request = Request::get(uri.path()).body(Vec::new()).unwrap();
+    let request = Request::get(path).body(Vec::new()).unwrap();
     block_on(async { kube::Client::try_from(config)?.request_text(request).await }).ok()
 }
 

@@ -72,7 +72,7 @@ fn outside(bed: &Bed) -> BTreeSet<String> {
 fn watch_readyz(bed: &Bed) -> std::thread::JoinHandle<Instant> {
     let client = probes::existing(&bed.script, "client");
     std::thread::spawn(move || {
-        let asking = || super::api::anonymous("https://10.88.0.11:6443/readyz");
+        let asking = || super::api::anonymous("https://10.88.0.11:6443", "/readyz");
         wait("the API server of n1 is ready", INIT, || {
             client.namespace.run(asking).unwrap().map(|_| clock::now())
         })
@@ -87,4 +87,4 @@ fn never_restarted(nodes: &[Node]) -> BTreeMap<Node, u64> {
 const FROM_READY: Duration = ms(3000);
 /// What the client's and the nodes' share of two cores may cost while an API server starts beside them.
 const STILL: Duration = ms(500);
-const INIT: Duration = Duration::from_secs(240);
+const INIT: Duration = Duration::from_secs(120);

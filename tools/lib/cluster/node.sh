@@ -12,6 +12,8 @@ start_node() { # node, all nodes...
   write_containerd >"$home/containerd.toml"
   write_services "$node" "$home"
   ln -sf "$library/systemctl" "$library/journal" "$home/bin/"
+  # For `vipcast status`.
+  [ -z "$binary" ] || ln -sf "$binary" "$home/bin/vipcast"
   populate_store "$home/containerd"
 
   make_groups "$node"
