@@ -157,6 +157,13 @@ impl Bed {
             && members.iter().all(ready)
             && self.holder_now().is_some_and(|holder| self.owners(ms(300)) == BTreeSet::from([holder]))
             && (!self.has_pods() || self.api.ready_pods().as_ref() == Some(&members))
+            // What the API says of a pod that has just been replaced is old.
+            && (!self.has_pods() || members.iter().all(|node| self.says_fine(*node)))
+    }
+
+    /// By the exit code of `vipcast status`.
+    fn says_fine(&self, node: Node) -> bool {
+        self.process(node, "vipcast").is_some() && self.try_exec(node, &[VIPCAST, "status"]).status.success()
     }
 
     /// The nodes that have joined and were not reset.

@@ -34,8 +34,10 @@ pub(crate) fn daemonset(bed: &Bed) {
 
     delete(bed, "daemonset");
     wait("the DaemonSet's pods are gone", SOON, || bed.api.pods().filter(Vec::is_empty).map(drop));
-    delete(bed, "rbac");
     bed.nodes().iter().for_each(|node| bed.restore_manifest(*node));
+    // kubectl asks through the VIP.
+    bed.settle();
+    delete(bed, "rbac");
 }
 
 /// The DaemonSet's pod waits for the port that the static pod has, so each comes when the other has gone.
@@ -100,10 +102,7 @@ pub(crate) fn kubeconfigs(bed: &Bed) {
     // The file is the only one that the container sees, and no setting names it.
     let found = generate(&["pod"]).replace("/etc/kubernetes", "/etc/rancher/rke2");
     for (node, manifest) in [(k3s, &named), (rke2, &found)] {
-        let before = bed.daemon(node);
-        bed.exec(node, &["cp", MANIFEST, KEPT]);
-        bed.exec(node, &["bash", "-c", &format!("cat >{MANIFEST} <<'YAML'\n{manifest}YAML")]);
-        wait("the pod is replaced", SOON, || bed.process(node, "vipcast").filter(|now| *now != before));
+        replaced(bed, node, &format!("cp {MANIFEST} {KEPT} && cat >{MANIFEST} <<'YAML'\n{manifest}YAML"));
     }
     bed.settle();
     for (node, file) in FOREIGN {
@@ -125,15 +124,19 @@ pub(crate) fn kubeconfigs(bed: &Bed) {
 
     bed.exec(rke2, &["hostname", &host(rke2)]);
     for (node, file) in FOREIGN {
-        bed.exec(node, &["cp", KEPT, MANIFEST]);
-        bed.exec(node, &["rm", KEPT, file]);
+        replaced(bed, node, &format!("mv {KEPT} {MANIFEST} && rm {file}"));
     }
-    // The kubelet looks every second; as long as it has not, the pods are ready as they were.
-    std::thread::sleep(ms(2500));
     bed.settle();
     let seen = span.tell("K3s' and RKE2's files");
     assert_eq!(seen.double, 0, "two owners");
     assert!(seen.gap <= STILL, "away for {:?}", seen.gap);
+}
+
+/// Changes the manifest, and waits until another container runs.
+fn replaced(bed: &Bed, node: Node, change: &str) {
+    let before = bed.daemon(node);
+    bed.exec(node, &["bash", "-c", change]);
+    wait("the container is replaced", SOON, || bed.process(node, "vipcast").filter(|now| *now != before));
 }
 
 /// What the program prints for kube-vip's flags and the timing of the cluster.
