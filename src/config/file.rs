@@ -1,9 +1,7 @@
 //! Our own file: YAML (and so JSON) to keys, each with its text and line. What the keys mean is the table's affair.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
 use super::hint;
@@ -11,6 +9,7 @@ use super::problem::Problem;
 use super::setting::{Kind, Spec};
 use super::source::Source;
 use super::table;
+use crate::yaml::{self, Node};
 
 /// One value of the file. `text` is `None` for YAML's null.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -25,36 +24,19 @@ pub(super) type Entries = BTreeMap<&'static str, Entry>;
 /// Reads the file. Unknown keys and wrong shapes are problems; values are not looked at.
 /// An error means that nothing is known of what the file says.
 pub(super) fn read(path: &str, text: &str) -> Result<(Entries, Vec<Problem>), Box<Problem>> {
-    let budget = serde_saphyr::budget! { max_nodes: MOST_NODES };
-    let options = serde_saphyr::options! {
-        budget: budget,
-        strict_booleans: true,
-        with_snippet: false,
-    };
-    let root = serde_saphyr::from_str_with_options::<Spanned<Node>>(text, options)
-        .map_err(|error| Box::new(unreadable(path, &error)))?;
+    let root = yaml::read(text, MOST_NODES).map_err(|error| Box::new(unreadable(path, &error)))?;
     let (mut entries, mut problems) = (Entries::new(), Vec::new());
     let mut walk = Walk { path, text, entries: &mut entries, problems: &mut problems };
     match &root.value {
         Node::Null => {}
         Node::Map(pairs) => walk.map("", pairs),
-        Node::Scalar(_) | Node::Number(_) | Node::List(_) => {
+        Node::Bool(_) | Node::Text(_) | Node::Number(_) | Node::List(_) => {
             let source = walk.source("", &root);
             let problem = Problem::plain(WHOLE, "not a mapping", "write key: value pairs");
             return Err(Box::new(Problem { source: Some(source), ..problem }));
         }
     }
     Ok((entries, problems))
-}
-
-/// A YAML node, before anybody knows what it should have been.
-enum Node {
-    Null,
-    Scalar(String),
-    /// As the YAML reader understood it; how it was written is looked up in the text.
-    Number(String),
-    List(Vec<Spanned<Self>>),
-    Map(Vec<(String, Spanned<Self>)>),
 }
 
 struct Walk<'a> {
@@ -89,7 +71,7 @@ impl Walk<'_> {
         match &node.value {
             Node::Map(pairs) => self.map(key, pairs),
             Node::Null => {}
-            Node::Scalar(_) | Node::Number(_) | Node::List(_) => {
+            Node::Bool(_) | Node::Text(_) | Node::Number(_) | Node::List(_) => {
                 self.refuse(key, node, "a group of settings, not a value", "write its settings below it");
             }
         }
@@ -98,7 +80,7 @@ impl Walk<'_> {
     fn setting(&mut self, spec: &'static Spec, node: &Spanned<Node>) {
         let text = match &node.value {
             Node::Null => None,
-            Node::Scalar(_) | Node::Number(_) => self.scalar(node).map(str::to_owned),
+            Node::Bool(_) | Node::Text(_) | Node::Number(_) => self.scalar(node),
             Node::List(items) if matches!(spec.kind, Kind::Addresses) => match self.scalars(items) {
                 Some(texts) => Some(texts.join(",")),
                 None => {
@@ -118,24 +100,18 @@ impl Walk<'_> {
         self.entries.insert(spec.key, Entry { text, line: node.referenced.line() });
     }
 
-    fn scalars<'n>(&'n self, items: &'n [Spanned<Node>]) -> Option<Vec<&'n str>> {
+    fn scalars(&self, items: &[Spanned<Node>]) -> Option<Vec<String>> {
         items.iter().map(|item| self.scalar(item)).collect()
     }
 
-    /// The text of a scalar. A number as it was written: `007` and `1.10` are names to somebody.
-    fn scalar<'n>(&'n self, node: &'n Spanned<Node>) -> Option<&'n str> {
+    /// The text of a scalar. A number as it was written.
+    fn scalar(&self, node: &Spanned<Node>) -> Option<String> {
         match &node.value {
-            Node::Scalar(text) => Some(text),
-            Node::Number(understood) => Some(self.written(node).unwrap_or(understood)),
+            Node::Text(text) => Some(text.clone()),
+            Node::Bool(value) => Some(value.to_string()),
+            Node::Number(understood) => Some(yaml::written(self.text, node).unwrap_or(understood).to_owned()),
             Node::Null | Node::List(_) | Node::Map(_) => None,
         }
-    }
-
-    fn written(&self, node: &Spanned<Node>) -> Option<&str> {
-        let span = node.defined.span();
-        let start = usize::try_from(span.byte_offset()?).ok()?;
-        let end = start.checked_add(usize::try_from(span.byte_len()?).ok()?)?;
-        self.text.get(start..end)
     }
 
     fn refuse(&mut self, key: &str, node: &Spanned<Node>, reason: &str, fix: &str) {
@@ -145,74 +121,6 @@ impl Walk<'_> {
 
     fn source(&self, key: &str, node: &Spanned<Node>) -> Source {
         Source::File { path: self.path.to_owned(), key: key.to_owned(), line: node.referenced.line() }
-    }
-}
-
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Shape)
-    }
-}
-
-struct Shape;
-
-impl<'de> Visitor<'de> for Shape {
-    type Value = Node;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Node, E> {
-        Ok(Node::Null)
-    }
-
-    fn visit_none<E>(self) -> Result<Node, E> {
-        Ok(Node::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
-        Ok(Node::Scalar(value.to_string()))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
-        Ok(Node::Number(value.to_string()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
-        Ok(Node::Number(value.to_string()))
-    }
-
-    fn visit_i128<E>(self, value: i128) -> Result<Node, E> {
-        Ok(Node::Number(value.to_string()))
-    }
-
-    fn visit_u128<E>(self, value: u128) -> Result<Node, E> {
-        Ok(Node::Number(value.to_string()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
-        Ok(Node::Number(value.to_string()))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Node, E> {
-        Ok(Node::Scalar(value.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
-            list.push(item);
-        }
-        Ok(Node::List(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<Node, A::Error> {
-        let mut map = Vec::new();
-        while let Some(pair) = pairs.next_entry()? {
-            map.push(pair);
-        }
-        Ok(Node::Map(map))
     }
 }
 

@@ -3,7 +3,7 @@
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 
 use super::foreign::{self, Form};
-use super::layers::Flags;
+use super::layers::{FROM_KUBESPRAY, Flags};
 use super::setting::{Kind, Name, Spec, Status};
 use super::table;
 
@@ -37,6 +37,8 @@ impl FromArgMatches for RunArgs {
             Some((name.to_owned(), text.clone()))
         });
         self.flags.0.extend(given);
+        let files = matches.try_get_many::<String>(FROM_KUBESPRAY).ok().flatten().into_iter().flatten();
+        self.flags.0.extend(files.map(|path| (FROM_KUBESPRAY.to_owned(), path.clone())));
         Ok(())
     }
 }
@@ -55,6 +57,17 @@ fn args() -> impl Iterator<Item = Arg> {
     let ours =
         specs().flat_map(|spec| spec.flags.iter().enumerate().map(move |(at, name)| setting(spec, name, at)));
     ours.chain(foreign::ALL.iter().flat_map(|row| row.flags.iter().map(|name| ignored(name, row.form))))
+        .chain([from_kubespray()])
+}
+
+fn from_kubespray() -> Arg {
+    Arg::new(FROM_KUBESPRAY)
+        .long(FROM_KUBESPRAY)
+        .action(ArgAction::Append)
+        .num_args(1..)
+        .value_name("FILE")
+        .help("files of Kubespray's variables (group_vars, YAML inventory); a later one wins over an earlier one")
+        .help_heading("kubespray")
 }
 
 fn setting(spec: &'static Spec, name: &'static Name, at: usize) -> Arg {

@@ -1,7 +1,7 @@
 //! The known name that is nearest to a mistyped one.
 
 /// The nearest of `known`, if it is near enough to be what was meant.
-pub(super) fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     if typed.len() > LONGEST {
         return None;
     }

@@ -10,10 +10,18 @@ use super::setting::{Blank, Name, Spec, Status, Unit};
 use super::source::Source;
 use super::table;
 use super::value::is_unset;
+use crate::kubespray;
 
 /// The flags as given: long names without dashes, and their values.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Flags(pub Vec<(String, String)>);
+
+impl Flags {
+    /// The files of Kubespray's variables, in order.
+    pub(super) fn kubespray_files(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(|(name, _)| name == FROM_KUBESPRAY).map(|(_, path)| path.as_str())
+    }
+}
 
 /// Our own file.
 #[derive(Debug)]
@@ -24,6 +32,15 @@ pub(super) enum Document {
     Text { path: String, text: String },
     /// One was named, and cannot be read.
     Unreadable(Box<Problem>),
+}
+
+/// Files of Kubespray's variables, in order.
+#[derive(Debug, Default)]
+pub(super) struct Inventory {
+    /// Those that could be read.
+    pub(super) files: Vec<kubespray::Text>,
+    /// What is wrong with the others.
+    pub(super) unreadable: Vec<Problem>,
 }
 
 /// What one layer says about a setting.
@@ -39,6 +56,8 @@ pub(super) struct Given {
 pub(super) struct Layers {
     flags: BTreeMap<String, String>,
     env: BTreeMap<String, String>,
+    /// Nothing where no files were named.
+    kubespray: Vec<kubespray::Setting>,
     path: String,
     file: Entries,
     /// Whether everything could be read, so that what is absent is known to be absent.
@@ -62,21 +81,49 @@ impl Layers {
         };
         let complete = read.is_ok();
         let (file, problems) = read.unwrap_or_else(|problem| (Entries::new(), vec![*problem]));
-        let flags = flags.0.iter().cloned().collect();
-        (Self { flags, env: env.collect(), path, file, complete }, problems)
+        let flags = flags.0.iter().filter(|(name, _)| name != FROM_KUBESPRAY).cloned().collect();
+        (Self { flags, env: env.collect(), kubespray: Vec::new(), path, file, complete }, problems)
     }
 
-    /// What counts: the first of flag, environment and file that says anything. Names of one layer
+    /// Takes in Kubespray's variables, and says what is wrong with them and worth knowing about them.
+    pub(super) fn take_kubespray(&mut self, inventory: Inventory) -> (Vec<Problem>, Vec<Notice>) {
+        let mut problems = inventory.unreadable;
+        if inventory.files.is_empty() {
+            self.complete &= problems.is_empty();
+            return (problems, Vec::new());
+        }
+        if !self.path.is_empty() {
+            let reason = "has a say in the same settings as the configuration file";
+            let fix =
+                "use one of them; what Kubespray has no variable for can be a flag or in the environment";
+            problems.push(Problem::plain(format!("--{FROM_KUBESPRAY}"), reason, fix));
+        }
+        let reading = kubespray::read(&inventory.files);
+        problems.extend(reading.problems);
+        self.complete &= problems.is_empty();
+        self.kubespray = reading.settings;
+        (problems, reading.notices)
+    }
+
+    /// Says it in the words of whoever wrote it.
+    pub(super) fn reword(&self, problem: &mut Problem) {
+        if !self.kubespray.is_empty() {
+            kubespray::reword(problem);
+        }
+    }
+
+    /// What counts: the first of flag, environment, Kubespray's variables and file that says anything. Names of one layer
     /// that contradict each other are a problem.
     pub(super) fn given(&self, spec: &'static Spec) -> (Option<Given>, Vec<Problem>) {
         let mut problems = Vec::new();
         let flag = agree(self.named_flags(spec), &mut problems);
         let env = agree(self.named_env(spec), &mut problems);
+        let kubespray = self.of_kubespray(spec);
         let file = self.file.get(spec.key).and_then(|entry| {
             let source = Source::File { path: self.path.clone(), key: spec.key.to_owned(), line: entry.line };
             text_of(spec, entry.text.as_deref()?).map(|text| Given { text, source, bare: Unit::Seconds })
         });
-        (flag.or(env).or(file), problems)
+        (flag.or(env).or(kubespray).or(file), problems)
     }
 
     /// A variable that is not a setting of ours, such as `KUBECONFIG`.
@@ -98,6 +145,11 @@ impl Layers {
                 verdict.add(row, name, text, Source::Environment { name: name.clone(), instead: None });
             }
         }
+        for setting in self.kubespray.iter().filter(|setting| setting.is_explicit()) {
+            if let (Some(row), Some(name)) = (Foreign::with_env(setting.env), setting.source.name()) {
+                verdict.add(row, name, &setting.text, setting.source.clone());
+            }
+        }
         verdict.finish();
         verdict
     }
@@ -113,6 +165,12 @@ impl Layers {
             }
             notice
         })
+    }
+
+    fn of_kubespray(&self, spec: &Spec) -> Option<Given> {
+        let named = |setting: &&kubespray::Setting| spec.env.iter().any(|name| name.text == setting.env);
+        let setting = self.kubespray.iter().find(named)?;
+        Some(Given { text: setting.text.clone(), source: setting.source.clone(), bare: Unit::Seconds })
     }
 
     fn named_flags<'a>(&'a self, spec: &'static Spec) -> impl Iterator<Item = Given> + use<'a> {
@@ -190,6 +248,9 @@ fn looks_like_ours(name: &str) -> bool {
     let exact = lower != name && known_env().any(|known| known == lower && known.contains('_'));
     exact || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
+
+/// The flag that names files of Kubespray's variables, any number of them.
+pub(super) const FROM_KUBESPRAY: &str = "from-kubespray";
 
 const PREFIXES: &[&str] =
     &["vip_", "cp_", "svc_", "bgp_", "lb_", "egress_", "prometheus_", "control_plane_", "vipcast_"];

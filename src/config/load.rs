@@ -3,9 +3,10 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::layers::{Document, Flags, Layers};
+use super::layers::{Document, FROM_KUBESPRAY, Flags, Inventory, Layers};
 use super::problem::{Problem, Problems};
 use super::{HostFacts, Purpose, Resolved, resolve_document, table};
+use crate::kubespray::Text;
 
 /// The configuration of this process.
 ///
@@ -26,7 +27,23 @@ pub fn load_for(flags: &Flags, purpose: Purpose, host: &HostFacts) -> Result<Res
     let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
     let env: Vec<_> = std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
     let file = file(flags, &env).unwrap_or_else(Document::Unreadable);
-    resolve_document(flags, env.into_iter(), file, host, purpose)
+    resolve_document(flags, env.into_iter(), file, inventory(flags), host, purpose)
+}
+
+/// The files of Kubespray's variables that the flags name.
+fn inventory(flags: &Flags) -> Inventory {
+    let mut inventory = Inventory::default();
+    for path in flags.kubespray_files() {
+        match read(Path::new(path)) {
+            Ok(text) => inventory.files.push(Text { path: path.to_owned(), text }),
+            Err(reason) => {
+                let fix = "name readable YAML files of Kubespray's variables";
+                let problem = Problem::plain(format!("--{FROM_KUBESPRAY}"), reason, fix);
+                inventory.unreadable.push(Problem { value: Some(path.to_owned()), ..problem });
+            }
+        }
+    }
+    inventory
 }
 
 /// Path and text of our own file, where one was named.

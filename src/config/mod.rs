@@ -7,7 +7,7 @@ mod build;
 mod file;
 mod flags;
 mod foreign;
-mod hint;
+pub(crate) mod hint;
 mod layers;
 mod load;
 pub mod print;
@@ -29,9 +29,9 @@ pub use types::{
     LogLevel, WireCheck,
 };
 
-pub(crate) use value::is_label;
+pub(crate) use value::{is_label, is_unset};
 
-use layers::{Document, Layers};
+use layers::{Document, Inventory, Layers};
 use reader::Reader;
 
 /// What is known of the host without asking an operator.
@@ -86,22 +86,26 @@ pub fn resolve(
     host: &HostFacts,
 ) -> Result<Resolved, Problems> {
     let file = file.map_or(Document::None, |(path, text)| Document::Text { path, text });
-    resolve_document(flags, env, file, host, Purpose::Run)
+    resolve_document(flags, env, file, Inventory::default(), host, Purpose::Run)
 }
 
 fn resolve_document(
     flags: &Flags,
     env: impl Iterator<Item = (String, String)>,
     file: Document,
+    kubespray: Inventory,
     host: &HostFacts,
     purpose: Purpose,
 ) -> Result<Resolved, Problems> {
-    let (layers, problems) = Layers::new(flags, env, file);
+    let (mut layers, mut problems) = Layers::new(flags, env, file);
+    let (wrong, mut notices) = layers.take_kubespray(kubespray);
+    problems.extend(wrong);
     let mut reader = Reader::new(&layers, problems, purpose);
     let config = build::config(&mut reader, host);
-    let mut notices = unique(std::mem::take(&mut reader.notices));
+    notices.extend(unique(std::mem::take(&mut reader.notices)));
     notices.extend(layers.unknown());
-    let problems = unique(std::mem::take(&mut reader.problems));
+    let mut problems = unique(std::mem::take(&mut reader.problems));
+    problems.iter_mut().for_each(|problem| layers.reword(problem));
     match config {
         Some(config) if problems.is_empty() => Ok(Resolved { config, notices, sources: reader.effective() }),
         Some(_) | None => Err(Problems { problems, notices }),

@@ -49,6 +49,16 @@ pub enum Severity {
 }
 
 impl Problem {
+    /// A problem with what was written at `source`.
+    pub(crate) fn of(
+        source: Source,
+        setting: impl Into<String>,
+        reason: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self { source: Some(source), ..Self::plain(setting, reason, fix) }
+    }
+
     pub(super) fn plain(
         setting: impl Into<String>,
         reason: impl Into<String>,
@@ -59,11 +69,11 @@ impl Problem {
 }
 
 impl Notice {
-    pub(super) fn warning(setting: impl Into<String>, text: impl Into<String>) -> Self {
+    pub(crate) fn warning(setting: impl Into<String>, text: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, setting: setting.into(), text: text.into() }
     }
 
-    pub(super) fn info(setting: impl Into<String>, text: impl Into<String>) -> Self {
+    pub(crate) fn info(setting: impl Into<String>, text: impl Into<String>) -> Self {
         Self { severity: Severity::Info, setting: setting.into(), text: text.into() }
     }
 }

@@ -19,6 +19,13 @@ pub enum Source {
         /// The name to use, where this one is deprecated.
         instead: Option<String>,
     },
+    /// Files of Kubespray's variables, or its defaults.
+    Kubespray {
+        /// The variable.
+        variable: String,
+        /// File and line, counted from one; `None`: Kubespray's default.
+        place: Option<(String, u64)>,
+    },
     /// Our own file.
     File {
         /// The file.
@@ -41,7 +48,10 @@ impl Source {
         match self {
             Self::Flag { .. } => "flag".into(),
             Self::Environment { .. } => "environment".into(),
-            Self::File { path, line, .. } => format!("{path} line {line}"),
+            Self::File { path, line, .. } | Self::Kubespray { place: Some((path, line)), .. } => {
+                format!("{path} line {line}")
+            }
+            Self::Kubespray { place: None, .. } => "Kubespray's default".into(),
             Self::Default => "default".into(),
             Self::Derived(from) => format!("derived: {from}"),
         }
@@ -53,6 +63,7 @@ impl Source {
         match self {
             Self::Flag { name, .. } | Self::Environment { name, .. } => Some(name),
             Self::File { key, .. } => Some(key),
+            Self::Kubespray { variable, .. } => Some(variable),
             Self::Default | Self::Derived(_) => None,
         }
     }
@@ -67,6 +78,8 @@ impl fmt::Display for Source {
             Self::Environment { name, instead } => {
                 write!(f, "environment {name}{}", deprecation(instead.as_deref()))
             }
+            Self::Kubespray { variable, place: Some((path, _)) } => write!(f, "Kubespray {path}:{variable}"),
+            Self::Kubespray { variable, place: None } => write!(f, "Kubespray's default of {variable}"),
             Self::File { path, key, .. } => write!(f, "file {path}:{key}"),
             Self::Default => f.write_str("default"),
             Self::Derived(from) => write!(f, "derived: {from}"),

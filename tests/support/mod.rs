@@ -24,6 +24,7 @@
 
 pub mod certificates;
 pub mod process;
+pub mod readme;
 pub mod real_api;
 
 use std::collections::BTreeMap;
@@ -39,6 +40,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 pub enum Needs {
     /// A real kube-apiserver and an etcd that suits it.
     RealApi,
+    /// ansible-core, in its own environment.
+    Ansible,
     /// User 0, with its capabilities.
     Root,
     /// Everything that `tools/cluster` needs: root, containerd, Kubernetes' binaries and so on.
@@ -52,6 +55,7 @@ impl Needs {
     fn unmet(self) -> Option<String> {
         match self {
             Self::RealApi => real_api::Binaries::find().err().map(|missing| missing.to_string()),
+            Self::Ansible => ansible().is_none().then(|| "ansible-core: tests/ansible.sh".to_owned()),
             Self::Root if is_root() => None,
             Self::Root => Some("not root: run with sudo, or as root in a container".to_owned()),
             Self::Cluster => cluster_lacks(),
@@ -128,6 +132,14 @@ fn explain(lacking: &[String]) {
     for (what, count) in counts {
         eprintln!("{count} tests could not run: {what}");
     }
+}
+
+/// The folder of ansible-core's programs, where `tests/ansible.sh` has put them.
+pub fn ansible() -> Option<PathBuf> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ansible.sh");
+    let found = Command::new(script).arg("--find").output().ok()?;
+    let path = String::from_utf8(found.stdout).ok()?;
+    found.status.success().then(|| PathBuf::from(path.trim_end()))
 }
 
 /// The program of that name in `$PATH`, or where Debian keeps those for root.

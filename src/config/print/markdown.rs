@@ -113,6 +113,9 @@ set and differ, check which one you mean.) Flags and variables have kube-vip's n
 its manifests work as they are; the file has a schema of its own, [config.schema.json](config.schema.json), and an
 example in [examples/config.yaml](../examples/config.yaml).
 
+In place of the file, `--from-kubespray` reads [Kubespray's variables](kubespray.md), which stand between the environment and the
+defaults.
+
 `vipcast config`, with the flags and the environment of the daemon, prints what is in effect and where each value came
 from; `-o yaml` prints it as a file that says the same.
 

@@ -2,6 +2,7 @@
 
 mod documents;
 mod kube_vip;
+mod kubespray;
 mod sources;
 mod values;
 

@@ -31,7 +31,7 @@ pub(super) struct LeaseName {
 }
 
 /// What every way of writing "nothing here" looks like in manifests made by templates.
-pub(super) fn is_unset(text: &str) -> bool {
+pub(crate) fn is_unset(text: &str) -> bool {
     matches!(text.trim(), "" | "None" | "none" | "null" | "Null" | "NULL" | "~")
 }
 

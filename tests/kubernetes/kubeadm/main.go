@@ -2,13 +2,8 @@
 package main
 
 import (
-	"os"
-
 	"k8s.io/kubernetes/cmd/kubeadm/app"
+	"k8s.io/kubernetes/cmd/kubeadm/app/util/errors"
 )
 
-func main() {
-	if app.Run() != nil {
-		os.Exit(1)
-	}
-}
+func main() { errors.HandleError(app.Run()) }

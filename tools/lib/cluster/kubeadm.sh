@@ -65,8 +65,16 @@ join_node() { # node
 reset_node() { # node
   kubeadm_step "$1" reset --force
   rm -f "$cluster/$1.conf"
-  # kubeadm leaves these to the administrator.
+  # kubeadm leaves the rest to the administrator.
   in_node "$1" bash -c 'rm -rf /etc/kubernetes/manifests/* "$HOME/.kube/cache"; ip link del cni0 2>/dev/null || true'
+  forget_node "$1"
+}
+
+# The Node and its pods: who joins under the same name would ask the etcd of the old one whether it is well.
+forget_node() { # node
+  compgen -G "$cluster/n*.conf" >/dev/null || return 0
+  kubectl_by_any_node delete node "$1" --ignore-not-found >/dev/null 2>&1 || return 0
+  kubectl_by_any_node delete pods --all-namespaces --field-selector "spec.nodeName=$1" --force --grace-period=0 >/dev/null 2>&1 || true
 }
 
 # Runs kubeadm with its configuration and its output in a file; shows the end of that if it fails.

@@ -1,0 +1,237 @@
+//! The Ansible role, run by real ansible-core on this machine, into a folder.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use serde_json::{Value, json};
+
+use super::support::ansible;
+use super::{command, copied, said};
+
+/// Sets of variables that an ARP control plane can have.
+const SETS: [&str; 6] = [
+    "",
+    "kube_vip_interface: ens160\nkube_vip_cidr: '24,64'\nkube_vip_address: '192.168.1.100,2001:db8::100'\n",
+    "kube_vip_metrics_enabled: true\nkube_vip_metrics_port: 9100\n",
+    "kube_vip_leader_election_enabled: false\n",
+    "kube_vip_leasename: vips/mine\nkube_vip_leaseduration: 15\nkube_vip_renewdeadline: '10'\nkube_vip_retryperiod: 2\n",
+    "kube_apiserver_port: 6444\nkube_vip_cidr:\nkube_proxy_mode: iptables\nkube_proxy_strict_arp: false\n\
+     loadbalancer_apiserver: {address: '{{ kube_vip_address }}', port: '{{ kube_apiserver_port }}'}\n",
+];
+
+/// A copy of the example in which the role runs.
+struct Cluster {
+    folder: tempfile::TempDir,
+}
+
+impl Cluster {
+    /// With variables in a file that wins over the example's.
+    fn with(variables: &str) -> Self {
+        let folder = copied("kubespray");
+        fs::write(folder.path().join("group_vars/k8s_cluster/zz.yml"), format!("---\n{variables}")).unwrap();
+        Self { folder }
+    }
+
+    fn play(&self, more: &[&str]) -> Output {
+        let manifests = format!("kube_manifest_dir={}", self.manifests().display());
+        let mut command = command("ansible-playbook", self.folder.path(), &[ansible().unwrap()]);
+        command.args(["-i", "inventory.yml", "vipcast.yml", "-e", &manifests]).args(more).output().unwrap()
+    }
+
+    /// Runs the role, which has to succeed, and reads what it has written.
+    fn pod(&self, more: &[&str]) -> Value {
+        let output = self.play(more);
+        assert!(output.status.success(), "{}", said(&output));
+        let text = fs::read_to_string(self.manifest()).unwrap();
+        serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+
+    /// What a subcommand of the program says about the same files.
+    fn vipcast(&self, words: &[&str]) -> String {
+        let files = ["addons", "k8s-cluster", "zz"].map(|name| format!("group_vars/k8s_cluster/{name}.yml"));
+        let mut command = command("vipcast", self.folder.path(), &[]);
+        let output = command.args(words).arg("--from-kubespray").args(files).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn manifests(&self) -> PathBuf {
+        self.folder.path().join("manifests")
+    }
+
+    fn manifest(&self) -> PathBuf {
+        self.manifests().join("vipcast.yml")
+    }
+}
+
+pub(crate) fn same_as_the_program() {
+    for set in SETS {
+        let cluster = Cluster::with(set);
+        let mut role = cluster.pod(&[]);
+        let mut program: Value = serde_saphyr::from_str(&cluster.vipcast(&["manifest", "pod"])).unwrap();
+        let environments = [&mut role, &mut program].map(|pod| {
+            let env = &mut pod["spec"]["containers"][0]["env"];
+            let mut entries = env.take().as_array().unwrap().clone();
+            entries.sort_by_key(|entry| entry["name"].as_str().unwrap().to_owned());
+            entries
+        });
+        assert_eq!(environments[0], environments[1], "{set}");
+        assert_eq!(role, program, "{set}");
+    }
+}
+
+/// By way of the pod's environment, and by way of the files.
+pub(crate) fn effective() {
+    for set in SETS {
+        let cluster = Cluster::with(set);
+        let pod = cluster.pod(&[]);
+        let mut command = command("vipcast", cluster.folder.path(), &[]);
+        let output = command.args(["config", "-o", "json"]).envs(environment(&pod)).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        let by_pod = values(&String::from_utf8(output.stdout).unwrap());
+        assert_eq!(by_pod, values(&cluster.vipcast(&["config", "-o", "json"])), "{set}");
+    }
+}
+
+pub(crate) fn booleans() {
+    let cluster = Cluster::with("");
+    let plain = cluster.pod(&[]);
+    for texts in [
+        &[
+            "-e",
+            "kube_vip_arp_enabled=True",
+            "-e",
+            "kube_vip_services_enabled=false",
+            "-e",
+            "kube_vip_bgp_enabled=no",
+        ][..],
+        &["-e", "kube_vip_enabled=yes kube_vip_controlplane_enabled=1 kube_vip_metrics_enabled=False"],
+        &["-e", "kube_proxy_strict_arp=on kube_vip_lb_enable=off"],
+    ] {
+        assert_eq!(cluster.pod(texts), plain, "{texts:?}");
+    }
+    let off = cluster.play(&["-e", "kube_vip_controlplane_enabled=false"]);
+    assert!(!off.status.success() && said(&off).contains("set kube_vip_controlplane_enabled to true"));
+}
+
+pub(crate) fn removal() {
+    let cluster = Cluster::with("");
+    let first = cluster.play(&[]);
+    assert!(said(&first).contains("changed=2"), "{}", said(&first));
+    let mode = fs::metadata(cluster.manifest()).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o640);
+    let again = cluster.play(&[]);
+    assert!(said(&again).contains("changed=0"), "{}", said(&again));
+    for name in ["vipcast.yaml", "kube-vip.yml", "kube-apiserver.yaml"] {
+        fs::write(cluster.manifests().join(name), "kind: Pod\n").unwrap();
+    }
+    let tagged = cluster.play(&["--tags", "kube-vip", "-e", "kube_vip_enabled=false"]);
+    assert!(tagged.status.success(), "{}", said(&tagged));
+    assert_eq!(names(&cluster.manifests()), ["kube-apiserver.yaml"]);
+}
+
+pub(crate) fn replaces() {
+    let cluster = Cluster::with("");
+    fs::create_dir_all(cluster.manifests()).unwrap();
+    for name in ["kube-vip.yml", "kube-apiserver.yaml"] {
+        fs::write(cluster.manifests().join(name), "kind: Pod\n").unwrap();
+    }
+    cluster.pod(&[]);
+    assert_eq!(names(&cluster.manifests()), ["kube-apiserver.yaml", "vipcast.yml"]);
+}
+
+pub(crate) fn refusals() {
+    let table = [
+        ("kube_vip_address:\n", "set kube_vip_controlplane_enabled to true, and kube_vip_address to the VIP"),
+        (
+            "kube_vip_address: 'None'\n",
+            "set kube_vip_controlplane_enabled to true, and kube_vip_address to the VIP",
+        ),
+        ("kube_vip_arp_enabled: false\n", "set kube_vip_arp_enabled to true"),
+        ("kube_proxy_strict_arp: false\n", "would let every node answer for the VIP"),
+        ("kube_proxy_strict_arp: 'false'\n", "would let every node answer for the VIP"),
+        ("kube_vip_services_enabled: true\n", "set to false: kube_vip_services_enabled"),
+        (
+            "kube_vip_bgp_enabled: 'true'\nkube_vip_lb_enable: true\n",
+            "set to false: kube_vip_bgp_enabled, kube_vip_lb_enable",
+        ),
+        ("loadbalancer_apiserver: {port: 8443}\n", "it has to be kube_apiserver_port"),
+        (
+            "vipcast_not_built: []\nkube_vip_bgp_enabled: true\nkube_vip_bgp_sourceip: 192.0.2.1\n\
+             kube_vip_bgp_sourceif: eth0\n",
+            "exclude each other",
+        ),
+        (
+            "vipcast_not_built: []\nkube_vip_bgp_enabled: true\nkube_vip_bgppeers: '192.0.2.1:65000::false'\n",
+            "kube_vip_bgppeers has to be a list",
+        ),
+    ];
+    for (variables, message) in table {
+        let cluster = Cluster::with(variables);
+        let output = cluster.play(&[]);
+        assert!(!output.status.success() && said(&output).contains(message), "{variables}{}", said(&output));
+        assert!(!cluster.manifest().exists(), "{variables}");
+    }
+}
+
+pub(crate) fn bgp() {
+    let cluster = Cluster::with(
+        "vipcast_not_built: []
+kube_vip_arp_enabled: false
+kube_vip_bgp_enabled: true
+kube_vip_bgp_routerid:
+kube_vip_local_as: 65001
+kube_vip_bgp_peerpass: 'a$(b)c'
+kube_vip_bgppeers:
+  - 192.168.1.1:65000::false
+  - 192.168.1.2:65000::false
+kube_vip_bgp_sourceip: ' '
+kube_vip_bgp_sourceif: eth0
+",
+    );
+    let pod = cluster.pod(&[]);
+    let expected = [
+        ("address", "192.168.1.100"),
+        ("bgp_as", "65001"),
+        ("bgp_enable", "true"),
+        ("bgp_peeras", "65000"),
+        ("bgp_peerpass", "a$$(b)c"),
+        ("bgp_peers", "192.168.1.1:65000::false,192.168.1.2:65000::false"),
+        ("bgp_sourceif", "eth0"),
+        ("cp_enable", "true"),
+        ("cp_namespace", "kube-system"),
+        ("port", "6443"),
+        ("prometheus_server", ":2112"),
+        ("vip_arp", "false"),
+        ("vip_subnet", "32"),
+    ];
+    let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(environment(&pod), BTreeMap::from(expected));
+}
+
+/// What the kubelet puts into the environment, but for the name of the node, which is only known there.
+fn environment(pod: &Value) -> BTreeMap<String, String> {
+    let entries = pod["spec"]["containers"][0]["env"].as_array().unwrap();
+    let node = json!({"fieldRef": {"fieldPath": "spec.nodeName"}});
+    assert!(entries.iter().any(|entry| entry["name"] == "vip_nodename" && entry["valueFrom"] == node));
+    let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned();
+    let plain = entries.iter().filter(|entry| entry.get("value").is_some());
+    plain.map(|entry| (text(&entry["name"]), text(&entry["value"]))).collect()
+}
+
+/// The settings in effect, without where they came from.
+fn values(config: &str) -> BTreeMap<String, Value> {
+    let settings: BTreeMap<String, Value> = serde_json::from_str(config).unwrap();
+    settings.into_iter().map(|(key, row)| (key, row["value"].clone())).collect()
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
