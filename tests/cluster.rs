@@ -19,24 +19,43 @@ mod bed;
 mod bootstrap;
 #[path = "cluster/command.rs"]
 mod command;
+#[path = "cluster/daemonset.rs"]
+mod daemonset;
 #[path = "cluster/faults.rs"]
 mod faults;
 #[path = "cluster/probes.rs"]
 mod probes;
 #[path = "cluster/processes.rs"]
 mod processes;
+#[path = "cluster/random.rs"]
+mod random;
+#[path = "cluster/rival.rs"]
+mod rival;
+#[path = "cluster/rivals.rs"]
+mod rivals;
 #[path = "cluster/shared.rs"]
 mod shared;
+#[path = "cluster/span.rs"]
+mod span;
 mod support;
 #[path = "cluster/teardown.rs"]
 mod teardown;
 
 use std::process::ExitCode;
 
+use bed::Bed;
+use shared::Shared;
 use support::{Needs, Test};
 
 fn main() -> ExitCode {
-    let groups = [bootstrap::all(), faults::all()];
+    let cluster = Shared::new(|| Bed::up(3, &["--lease", "5/3/1"]));
+    let groups = [
+        bootstrap::all(),
+        faults::all(&cluster),
+        daemonset::all(&cluster),
+        rivals::all(&cluster),
+        random::all(&cluster),
+    ];
     support::run_one_by_one(groups.into_iter().flatten().collect::<Vec<Test>>())
 }
 

@@ -66,7 +66,7 @@ impl Bed {
     /// LAN and nodes, with the static pod in place on n1 unless the options say otherwise, and nothing started by kubeadm.
     /// The options are those of `tools/cluster prepare`.
     pub(crate) fn prepare(nodes: u8, options: &[&str]) -> Self {
-        let script = Script::new(CLUSTER_NAME, directory());
+        let script = script();
         // What a test that was killed has left.
         script.run("down", &[]);
         let count = nodes.to_string();
@@ -75,15 +75,25 @@ impl Bed {
         // Dropped, and with it the cluster, if what follows panics.
         let cleanup = Cleanup(script.clone());
         script.run("prepare", &arguments);
+        let bed = Self::in_place(script, nodes);
+        std::mem::forget(cleanup);
+        bed
+    }
+
+    /// Client and observer in a cluster that is there.
+    fn in_place(script: Script, nodes: u8) -> Self {
         let nodes: Vec<Node> = (1..=nodes).collect();
         let probes = Probes::start(&script, &nodes);
         let api = Api::new(&script, &nodes);
-        std::mem::forget(cleanup);
         Self { script, api, probes, nodes, begun: clock::now() }
     }
 
-    /// A whole cluster.
+    /// A whole cluster; with `$VIPCAST_KEEP` the one that an earlier run has left, where there is one.
     pub(crate) fn up(nodes: u8, options: &[&str]) -> Self {
+        let left = script();
+        if keeps() && left.folder().join(format!("{}.conf", host(nodes))).exists() {
+            return Self::in_place(left, nodes);
+        }
         let bed = Self::prepare(nodes, options);
         bed.init();
         for node in 2..=nodes {
@@ -139,13 +149,21 @@ impl Bed {
         });
     }
 
-    fn is_settled(&self) -> bool {
+    /// Whether all of that is so now.
+    pub(crate) fn is_settled(&self) -> bool {
         let members = self.members();
         let ready = |node: &Node| self.api.ready(*node);
         self.api.ready_nodes().as_ref() == Some(&members)
             && members.iter().all(ready)
             && self.holder_now().is_some_and(|holder| self.owners(ms(300)) == BTreeSet::from([holder]))
             && (!self.has_pods() || self.api.ready_pods().as_ref() == Some(&members))
+            // What the API says of a pod that has just been replaced is old.
+            && (!self.has_pods() || members.iter().all(|node| self.says_fine(*node)))
+    }
+
+    /// By the exit code of `vipcast status`.
+    fn says_fine(&self, node: Node) -> bool {
+        self.process(node, "vipcast").is_some() && self.try_exec(node, &[VIPCAST, "status"]).status.success()
     }
 
     /// The nodes that have joined and were not reset.
@@ -166,7 +184,8 @@ impl Bed {
         wait("the Lease has a holder", SOON, || self.holder_now())
     }
 
-    fn holder_now(&self) -> Option<Node> {
+    /// The same at this moment; nobody where the API does not answer, or nobody holds it.
+    pub(crate) fn holder_now(&self) -> Option<Node> {
         let lease = self.api.lease()?;
         number(lease["spec"]["holderIdentity"].as_str()?)
     }
@@ -326,7 +345,7 @@ impl Drop for Bed {
                 eprintln!("--- vipcast on n{node}\n{}", tail.join("\n"));
             }
         }
-        if std::env::var_os("VIPCAST_KEEP").is_none() {
+        if !keeps() {
             drop(self.script.try_run("down", &[]));
         }
     }
@@ -377,6 +396,17 @@ pub(crate) const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
+/// Clusters are left for the next run, and for whoever wants to see what is wrong.
+fn keeps() -> bool {
+    std::env::var_os("VIPCAST_KEEP").is_some()
+}
+
+/// The cluster of this run: `$VIPCAST_CLUSTER` where several are to be there at a time.
+fn script() -> Script {
+    let name = std::env::var("VIPCAST_CLUSTER").unwrap_or_else(|_| CLUSTER_NAME.to_owned());
+    Script::new(&name, directory())
+}
+
 /// Where the test's clusters are kept; not with those that people make.
 fn directory() -> PathBuf {
     std::env::temp_dir().join("vipcast-test-clusters")
@@ -395,7 +425,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 
 /// The VIP of every test cluster.
 pub(crate) const VIP: &str = "10.88.0.100";
-const VIPCAST: &str = env!("CARGO_BIN_EXE_vipcast");
+pub(crate) const VIPCAST: &str = env!("CARGO_BIN_EXE_vipcast");
 const CLUSTER_NAME: &str = "test";
 const MANIFEST: &str = "/etc/kubernetes/manifests/vipcast.yaml";
 const PARKED: &str = "/etc/kubernetes/vipcast.yaml";

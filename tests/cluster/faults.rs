@@ -9,8 +9,7 @@ use super::bed::{Bed, Cable, Node, SOON, Service, ms, wait};
 use super::shared::Shared;
 use super::support::{Test, trial};
 
-pub(crate) fn all() -> Vec<Test> {
-    let cluster = Shared::new(|| Bed::up(3, &["--lease", "5/3/1"]));
+pub(crate) fn all(cluster: &Shared) -> Vec<Test> {
     let scenario = |name: &str, body: fn(&Bed)| trial(name, CLUSTER, cluster.scenario(body));
     vec![
         scenario("a_killed_kubelet_leaves_the_vip_where_it_is", a_killed_kubelet),

@@ -90,6 +90,12 @@ pub fn trial(name: impl Into<String>, needs: &[Needs], body: impl FnOnce() + Sen
     Test { trial, unmet }
 }
 
+/// A test of hours: reported as ignored unless it is asked for, by `-- --ignored` and its name.
+pub fn on_request(name: impl Into<String>, needs: &[Needs], body: impl FnOnce() + Send + 'static) -> Test {
+    let Test { trial, unmet } = trial(name, needs, body);
+    Test { trial: trial.with_ignored_flag(true), unmet }
+}
+
 /// Runs the tests as many at a time as there are processors; the end of a test program's `main`.
 pub fn run(tests: Vec<Test>) -> ExitCode {
     run_with(&Arguments::from_args(), tests)

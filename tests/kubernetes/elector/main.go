@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"flag"
 	"log"
+	"math/bits"
 	"net"
 	"os"
 	"os/signal"
@@ -105,7 +106,7 @@ func (c candidate) drop() {
 // announce sends one gratuitous ARP request (RFC 5944, section 4.6).
 func (c candidate) announce() error {
 	attributes := c.link.Attrs()
-	protocol := uint16(syscall.ETH_P_ARP)<<8 | uint16(syscall.ETH_P_ARP)>>8
+	protocol := bits.ReverseBytes16(syscall.ETH_P_ARP) // in network order
 	socket, err := syscall.Socket(syscall.AF_PACKET, syscall.SOCK_DGRAM, int(protocol))
 	if err != nil {
 		return err

@@ -39,6 +39,7 @@ cgroupDriver: cgroupfs
 enforceNodeAllocatable: []
 failSwapOn: false
 fileCheckFrequency: 1s
+crashLoopBackOff: {maxContainerRestartPeriod: 2s}
 evictionHard: {nodefs.available: 1%, imagefs.available: 1%}
 YAML
 }

@@ -34,7 +34,7 @@ pub struct WireCheck {
     pub interval: Duration,
     /// After the last probe, before the address counts as free (`ANNOUNCE_WAIT`).
     pub wait: Duration,
-    /// Before the next attempt where somebody answered.
+    /// Before the next attempt where somebody answered; the first attempts follow sooner.
     pub retry: Duration,
 }
 
@@ -239,7 +239,7 @@ impl Announcer {
 
     fn first_phase(&self, now: Instant, grant: Grant) -> Phase {
         match (self.config.wire_check, grant.predecessor) {
-            (Some(_), Predecessor::Unknown) => Phase::Checking { sent: 0, next_at: now, blocked_by: None },
+            (Some(_), Predecessor::Unknown) => Phase::unasked(now),
             (Some(_), Predecessor::Left) | (None, _) => Phase::Held(Held::new(now)),
         }
     }
@@ -267,10 +267,10 @@ impl Announcer {
     fn seen(&mut self, now: Instant, vip: IpAddr, by: MacAddr, kind: SightingKind) -> Vec<Action> {
         let Some(state) = self.vips.get_mut(&vip) else { return vec![] };
         match &mut state.phase {
-            Phase::Checking { blocked_by, .. } => {
+            Phase::Checking { blocked_by, waited, .. } => {
                 let news = *blocked_by != Some(by);
-                let retry = self.config.wire_check.map_or(Duration::ZERO, |check| check.retry);
-                state.phase = Phase::Blocked { by, again_at: now + retry };
+                let longest = self.config.wire_check.map_or(Duration::ZERO, |check| check.retry);
+                state.phase = Phase::blocked(now, by, *waited, longest);
                 news.then_some(Action::Tell(Finding::Taken { vip, by })).into_iter().collect()
             }
             Phase::Held(held) if kind == SightingKind::Claim => {

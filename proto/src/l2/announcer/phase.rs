@@ -12,10 +12,13 @@ pub(super) enum Phase {
         sent: u8,
         next_at: Instant,
         blocked_by: Option<MacAddr>,
+        /// How long we waited for the last station that answered.
+        waited: Duration,
     },
     Blocked {
         by: MacAddr,
         again_at: Instant,
+        waited: Duration,
     },
     Held(Held),
     Refused {
@@ -63,8 +66,9 @@ impl Vip {
     ) -> Vec<Action> {
         match &mut self.phase {
             Phase::Checking { .. } => self.check(now, vip, link, config, jitter),
-            Phase::Blocked { by, again_at } if now >= *again_at => {
-                self.phase = Phase::Checking { sent: 0, next_at: now, blocked_by: Some(*by) };
+            Phase::Blocked { by, again_at, waited } if now >= *again_at => {
+                let (blocked_by, waited) = (Some(*by), *waited);
+                self.phase = Phase::Checking { sent: 0, next_at: now, blocked_by, waited };
                 self.check(now, vip, link, config, jitter)
             }
             Phase::Refused { again_at, present } if now >= *again_at => {
@@ -119,6 +123,18 @@ impl Vip {
 }
 
 impl Phase {
+    /// Before the wire is asked.
+    pub(super) fn unasked(now: Instant) -> Self {
+        Self::Checking { sent: 0, next_at: now, blocked_by: None, waited: Duration::ZERO }
+    }
+
+    /// Somebody answered. One who gives up the Lease before the address, as kube-vip does, is gone in an instant, so the
+    /// first waits are short.
+    pub(super) fn blocked(now: Instant, by: MacAddr, waited: Duration, longest: Duration) -> Self {
+        let waited = (waited * 2).max(SHORTEST_WAIT).min(longest);
+        Self::Blocked { by, again_at: now + waited, waited }
+    }
+
     pub(super) fn is_stuck(&self) -> bool {
         matches!(self, Self::Stuck { .. })
     }
@@ -249,6 +265,9 @@ fn shifted(span: Duration, jitter: &mut u64) -> Duration {
 /// Repetitions after the first announcement. The second is later than Linux's ARP `locktime` of one
 /// second, within which a neighbour ignores news; the third is for those who lost both.
 const BURST: [Duration; 2] = [Duration::from_millis(1100), Duration::from_secs(5)];
+
+/// Between two attempts to take an address that somebody has, at first.
+const SHORTEST_WAIT: Duration = Duration::from_millis(50);
 
 /// `DEFEND_INTERVAL` (RFC 5227 §1.1).
 const DEFEND_INTERVAL: Duration = Duration::from_secs(10);

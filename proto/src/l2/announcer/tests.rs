@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
 
+use std::mem;
 use std::sync::LazyLock;
 
 use super::*;
@@ -167,13 +168,26 @@ fn an_answer_or_anothers_probe_blocks_until_the_next_attempt_and_each_station_is
     assert_eq!(announcer.handle(at(5), seen(1, SightingKind::Claim)), [taken(1)]);
     assert_eq!(announcer.handle(at(6), seen(1, SightingKind::Claim)), []);
     assert_eq!(presence(&announcer), Some(Presence::Blocked(mac(1))));
-    assert_eq!(walk(&mut announcer, 1005), [(1005, Action::Probe(vip()))]);
-    assert_eq!(announcer.handle(at(1007), seen(1, SightingKind::Probe)), []);
-    assert_eq!(walk(&mut announcer, 2007), [(2007, Action::Probe(vip()))]);
-    assert_eq!(announcer.handle(at(2008), seen(2, SightingKind::Probe)), [taken(2)]);
-    assert_eq!((announcer.report(), announcer.deadline()), (report(1, []), Some(at(3008))));
-    let free = walk(&mut announcer, 3100);
-    assert_eq!(free.last(), Some(&(3053, announce())));
+    assert_eq!(walk(&mut announcer, 55), [(55, Action::Probe(vip()))]);
+    assert_eq!(announcer.handle(at(57), seen(1, SightingKind::Probe)), []);
+    assert_eq!(walk(&mut announcer, 157), [(157, Action::Probe(vip()))]);
+    assert_eq!(announcer.handle(at(158), seen(2, SightingKind::Probe)), [taken(2)]);
+    assert_eq!((announcer.report(), announcer.deadline()), (report(1, []), Some(at(358))));
+    let free = walk(&mut announcer, 500);
+    assert_eq!(free.last(), Some(&(403, announce())));
+}
+
+#[test]
+fn whoever_stays_is_asked_less_often_until_it_is_once_in_a_retry() {
+    let mut announcer = checking(60_000);
+    let mut now = at(0);
+    let attempts = [(); 7].map(|()| {
+        _ = announcer.handle(now, seen(1, SightingKind::Claim));
+        let next = announcer.deadline().unwrap();
+        assert_eq!(announcer.handle(next, Event::Tick), [Action::Probe(vip())]);
+        (next - mem::replace(&mut now, next)).as_millis()
+    });
+    assert_eq!(attempts, [50, 100, 200, 400, 800, 1000, 1000]);
 }
 
 #[test]
