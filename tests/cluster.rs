@@ -21,22 +21,33 @@ mod bootstrap;
 mod command;
 #[path = "cluster/faults.rs"]
 mod faults;
+#[path = "cluster/https.rs"]
+mod https;
+#[path = "cluster/image.rs"]
+mod image;
 #[path = "cluster/probes.rs"]
 mod probes;
 #[path = "cluster/processes.rs"]
 mod processes;
+#[path = "cluster/quorum.rs"]
+mod quorum;
 #[path = "cluster/shared.rs"]
 mod shared;
 mod support;
 #[path = "cluster/teardown.rs"]
 mod teardown;
+#[path = "cluster/upkeep.rs"]
+mod upkeep;
 
 use std::process::ExitCode;
 
+use bed::Bed;
+use shared::Shared;
 use support::{Needs, Test};
 
 fn main() -> ExitCode {
-    let groups = [bootstrap::all(), faults::all()];
+    let cluster = Shared::new(|| Bed::up(3, &["--lease", "5/3/1"]));
+    let groups = [bootstrap::all(), faults::all(&cluster), upkeep::all(&cluster)];
     support::run_one_by_one(groups.into_iter().flatten().collect::<Vec<Test>>())
 }
 

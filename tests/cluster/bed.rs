@@ -41,6 +41,7 @@ pub(crate) struct Bed {
     pub(crate) probes: Probes,
     nodes: Vec<Node>,
     begun: Instant,
+    left: bool,
 }
 
 /// What a cable between a node and the switch does.
@@ -66,7 +67,7 @@ impl Bed {
     /// LAN and nodes, with the static pod in place on n1 unless the options say otherwise, and nothing started by kubeadm.
     /// The options are those of `tools/cluster prepare`.
     pub(crate) fn prepare(nodes: u8, options: &[&str]) -> Self {
-        let script = Script::new(CLUSTER_NAME, directory());
+        let script = script();
         // What a test that was killed has left.
         script.run("down", &[]);
         let count = nodes.to_string();
@@ -79,7 +80,7 @@ impl Bed {
         let probes = Probes::start(&script, &nodes);
         let api = Api::new(&script, &nodes);
         std::mem::forget(cleanup);
-        Self { script, api, probes, nodes, begun: clock::now() }
+        Self { script, api, probes, nodes, begun: clock::now(), left: false }
     }
 
     /// A whole cluster.
@@ -91,6 +92,12 @@ impl Bed {
         }
         bed.settle();
         bed
+    }
+
+    /// Ends client and observer, and leaves the cluster to what is returned: dropping that removes it.
+    pub(crate) fn leave(mut self) -> Cleanup {
+        self.left = true;
+        Cleanup(self.script.clone())
     }
 
     /// `kubeadm init` on n1, and how long it took.
@@ -326,13 +333,15 @@ impl Drop for Bed {
                 eprintln!("--- vipcast on n{node}\n{}", tail.join("\n"));
             }
         }
-        if std::env::var_os("VIPCAST_KEEP").is_none() {
+        if !self.left && std::env::var_os("VIPCAST_KEEP").is_none() {
             drop(self.script.try_run("down", &[]));
         }
     }
 }
 
-struct Cleanup(Script);
+/// A cluster that is removed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Cleanup(pub(crate) Script);
 
 impl Drop for Cleanup {
     fn drop(&mut self) {
@@ -377,6 +386,12 @@ pub(crate) const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
+/// The cluster of this run: `$VIPCAST_CLUSTER` where several are to be there at a time.
+pub(crate) fn script() -> Script {
+    let name = std::env::var("VIPCAST_CLUSTER").unwrap_or_else(|_| CLUSTER_NAME.to_owned());
+    Script::new(&name, directory())
+}
+
 /// Where the test's clusters are kept; not with those that people make.
 fn directory() -> PathBuf {
     std::env::temp_dir().join("vipcast-test-clusters")
@@ -395,7 +410,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 
 /// The VIP of every test cluster.
 pub(crate) const VIP: &str = "10.88.0.100";
-const VIPCAST: &str = env!("CARGO_BIN_EXE_vipcast");
+pub(crate) const VIPCAST: &str = env!("CARGO_BIN_EXE_vipcast");
 const CLUSTER_NAME: &str = "test";
 const MANIFEST: &str = "/etc/kubernetes/manifests/vipcast.yaml";
 const PARKED: &str = "/etc/kubernetes/vipcast.yaml";

@@ -9,8 +9,7 @@ use super::bed::{Bed, Cable, Node, SOON, Service, ms, wait};
 use super::shared::Shared;
 use super::support::{Test, trial};
 
-pub(crate) fn all() -> Vec<Test> {
-    let cluster = Shared::new(|| Bed::up(3, &["--lease", "5/3/1"]));
+pub(crate) fn all(cluster: &Shared) -> Vec<Test> {
     let scenario = |name: &str, body: fn(&Bed)| trial(name, CLUSTER, cluster.scenario(body));
     vec![
         scenario("a_killed_kubelet_leaves_the_vip_where_it_is", a_killed_kubelet),
@@ -35,7 +34,7 @@ fn a_killed_containerd(bed: &Bed) {
 }
 
 /// Something that must not concern the VIP at all: same process, same holder, no gap.
-fn undisturbed(bed: &Bed, act: impl Fn(&Bed, Node)) {
+pub(crate) fn undisturbed(bed: &Bed, act: impl Fn(&Bed, Node)) {
     let (holder, restarts) = (bed.holder(), bed.restarts());
     let daemon = bed.daemon(holder);
     let begin = clock::now();
@@ -89,7 +88,7 @@ fn cut_off(bed: &Bed, cable: Cable) {
 }
 
 /// Prints the longest gap since `begin` and returns it without what the client itself was late. Never two owners.
-fn tell(bed: &Bed, event: &str, begin: Instant) -> Duration {
+pub(crate) fn tell(bed: &Bed, event: &str, begin: Instant) -> Duration {
     let reach = bed.probes.reach(begin, clock::now());
     let sightings = bed.probes.sightings(begin, clock::now());
     eprintln!(
@@ -100,6 +99,6 @@ fn tell(bed: &Bed, event: &str, begin: Instant) -> Duration {
     reach.gap.saturating_sub(reach.late)
 }
 
-const LEASE: Duration = Duration::from_secs(5);
+pub(crate) const LEASE: Duration = Duration::from_secs(5);
 /// Two cores carry the whole cluster.
-const STILL: Duration = ms(500);
+pub(crate) const STILL: Duration = ms(500);
