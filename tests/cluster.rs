@@ -23,10 +23,16 @@ mod command;
 mod daemonset;
 #[path = "cluster/faults.rs"]
 mod faults;
+#[path = "cluster/https.rs"]
+mod https;
+#[path = "cluster/image.rs"]
+mod image;
 #[path = "cluster/probes.rs"]
 mod probes;
 #[path = "cluster/processes.rs"]
 mod processes;
+#[path = "cluster/quorum.rs"]
+mod quorum;
 #[path = "cluster/random.rs"]
 mod random;
 #[path = "cluster/rival.rs"]
@@ -40,6 +46,8 @@ mod span;
 mod support;
 #[path = "cluster/teardown.rs"]
 mod teardown;
+#[path = "cluster/upkeep.rs"]
+mod upkeep;
 
 use std::process::ExitCode;
 
@@ -52,6 +60,7 @@ fn main() -> ExitCode {
     let groups = [
         bootstrap::all(),
         faults::all(&cluster),
+        upkeep::all(&cluster),
         daemonset::all(&cluster),
         rivals::all(&cluster),
         random::all(&cluster),

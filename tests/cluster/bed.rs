@@ -41,6 +41,7 @@ pub(crate) struct Bed {
     pub(crate) probes: Probes,
     nodes: Vec<Node>,
     begun: Instant,
+    left: bool,
 }
 
 /// What a cable between a node and the switch does.
@@ -85,7 +86,7 @@ impl Bed {
         let nodes: Vec<Node> = (1..=nodes).collect();
         let probes = Probes::start(&script, &nodes);
         let api = Api::new(&script, &nodes);
-        Self { script, api, probes, nodes, begun: clock::now() }
+        Self { script, api, probes, nodes, begun: clock::now(), left: false }
     }
 
     /// A whole cluster; with `$VIPCAST_KEEP` the one that an earlier run has left, where there is one.
@@ -101,6 +102,12 @@ impl Bed {
         }
         bed.settle();
         bed
+    }
+
+    /// Ends client and observer, and leaves the cluster to what is returned: dropping that removes it.
+    pub(crate) fn leave(mut self) -> Cleanup {
+        self.left = true;
+        Cleanup(self.script.clone())
     }
 
     /// `kubeadm init` on n1, and how long it took.
@@ -345,13 +352,15 @@ impl Drop for Bed {
                 eprintln!("--- vipcast on n{node}\n{}", tail.join("\n"));
             }
         }
-        if !keeps() {
+        if !self.left && !keeps() {
             drop(self.script.try_run("down", &[]));
         }
     }
 }
 
-struct Cleanup(Script);
+/// A cluster that is removed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Cleanup(pub(crate) Script);
 
 impl Drop for Cleanup {
     fn drop(&mut self) {
@@ -402,7 +411,7 @@ fn keeps() -> bool {
 }
 
 /// The cluster of this run: `$VIPCAST_CLUSTER` where several are to be there at a time.
-fn script() -> Script {
+pub(crate) fn script() -> Script {
     let name = std::env::var("VIPCAST_CLUSTER").unwrap_or_else(|_| CLUSTER_NAME.to_owned());
     Script::new(&name, directory())
 }

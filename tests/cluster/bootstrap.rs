@@ -1,14 +1,15 @@
 //! The first minutes: kubeadm init with the static pod in place, two joins through the VIP, and the end without a trace.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use vipcast::clock;
 
-use super::bed::{Bed, Node, ms, wait};
+use super::CLUSTER;
+use super::bed::{Bed, Node, ms};
+use super::https::Https;
 use super::support::{Test, trial};
 use super::teardown::traces;
-use super::{CLUSTER, probes};
 
 pub(crate) fn all() -> Vec<Test> {
     vec![
@@ -25,9 +26,9 @@ pub(crate) fn all() -> Vec<Test> {
 fn bootstrap(options: &[&str]) {
     let bed = Bed::prepare(3, options);
     let before = outside(&bed);
-    let ready = watch_readyz(&bed);
+    let ready = Https::start(&bed.script, "10.88.0.11");
     let took = bed.init();
-    let ready = ready.join().unwrap();
+    let ready = ready.first().unwrap();
     let (first, held) = bed.wait_answered_by(clock::now() - took, ms(1), |_| true);
     let late = held.saturating_duration_since(ready);
     eprintln!("init took {took:.1?}; VIP on n{first} {late:?} after the first /readyz");
@@ -68,17 +69,6 @@ fn outside(bed: &Bed) -> BTreeSet<String> {
     traces(&bed.script).into_iter().filter(|trace| !ours(trace)).collect()
 }
 
-/// The moment at which the API server of n1 was ready for the first time.
-fn watch_readyz(bed: &Bed) -> std::thread::JoinHandle<Instant> {
-    let client = probes::existing(&bed.script, "client");
-    std::thread::spawn(move || {
-        let asking = || super::api::anonymous("https://10.88.0.11:6443", "/readyz");
-        wait("the API server of n1 is ready", INIT, || {
-            client.namespace.run(asking).unwrap().map(|_| clock::now())
-        })
-    })
-}
-
 fn never_restarted(nodes: &[Node]) -> BTreeMap<Node, u64> {
     nodes.iter().map(|node| (*node, 0)).collect()
 }
@@ -87,4 +77,3 @@ fn never_restarted(nodes: &[Node]) -> BTreeMap<Node, u64> {
 const FROM_READY: Duration = ms(3000);
 /// What the client's and the nodes' share of two cores may cost while an API server starts beside them.
 const STILL: Duration = ms(500);
-const INIT: Duration = Duration::from_secs(120);

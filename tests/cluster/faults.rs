@@ -34,7 +34,7 @@ fn a_killed_containerd(bed: &Bed) {
 }
 
 /// Something that must not concern the VIP at all: same process, same holder, no gap.
-fn undisturbed(bed: &Bed, act: impl Fn(&Bed, Node)) {
+pub(crate) fn undisturbed(bed: &Bed, act: impl Fn(&Bed, Node)) {
     let (holder, restarts) = (bed.holder(), bed.restarts());
     let daemon = bed.daemon(holder);
     let begin = clock::now();
@@ -88,7 +88,7 @@ fn cut_off(bed: &Bed, cable: Cable) {
 }
 
 /// Prints the longest gap since `begin` and returns it without what the client itself was late. Never two owners.
-fn tell(bed: &Bed, event: &str, begin: Instant) -> Duration {
+pub(crate) fn tell(bed: &Bed, event: &str, begin: Instant) -> Duration {
     let reach = bed.probes.reach(begin, clock::now());
     let sightings = bed.probes.sightings(begin, clock::now());
     eprintln!(
@@ -99,6 +99,6 @@ fn tell(bed: &Bed, event: &str, begin: Instant) -> Duration {
     reach.gap.saturating_sub(reach.late)
 }
 
-const LEASE: Duration = Duration::from_secs(5);
+pub(crate) const LEASE: Duration = Duration::from_secs(5);
 /// Two cores carry the whole cluster.
-const STILL: Duration = ms(500);
+pub(crate) const STILL: Duration = ms(500);
