@@ -14,6 +14,7 @@
 #![warn(missing_docs)]
 
 pub mod advertiser;
+pub mod bgp;
 pub mod election;
 pub mod health;
 pub mod l2;
