@@ -446,7 +446,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 pub(crate) const VIP: &str = "10.88.0.100";
 pub(crate) const VIPCAST: &str = env!("CARGO_BIN_EXE_vipcast");
 const CLUSTER_NAME: &str = "test";
-const MANIFEST: &str = "/etc/kubernetes/manifests/vipcast.yaml";
+pub(crate) const MANIFEST: &str = "/etc/kubernetes/manifests/vipcast.yaml";
 const PARKED: &str = "/etc/kubernetes/vipcast.yaml";
 /// For what must happen, when the moment does not matter.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
