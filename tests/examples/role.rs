@@ -96,6 +96,15 @@ pub(crate) fn effective() {
     }
 }
 
+/// A label cannot have what a digest has.
+pub(crate) fn digest() {
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let pod = Cluster::with("").pod(&["-e", &format!("vipcast_image_tag=1.2.3@{digest}")]);
+    assert_eq!(pod["metadata"]["labels"]["app.kubernetes.io/version"], "1.2.3");
+    let image = &pod["spec"]["containers"][0]["image"];
+    assert_eq!(image, &json!(format!("ghcr.io/vipcast/vipcast:1.2.3@{digest}")));
+}
+
 pub(crate) fn booleans() {
     let cluster = Cluster::with("");
     let plain = cluster.pod(&[]);
