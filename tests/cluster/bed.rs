@@ -340,6 +340,18 @@ impl Bed {
     }
 }
 
+impl Bed {
+    /// What the first API server that answers says of the pods, and what has happened.
+    fn tell_pods(&self) {
+        let ask = "for file in \"$0\"/n*.conf; do kubectl --kubeconfig \"$file\" --request-timeout=5s get pods -A -o wide && \
+                   kubectl --kubeconfig \"$file\" --request-timeout=5s get events -A --sort-by=.lastTimestamp | tail -25 && break; done";
+        let folder = self.script.folder();
+        let said =
+            self.script.try_run("exec", &["client", "bash", "-c", ask, folder.to_str().unwrap_or_default()]);
+        eprintln!("--- pods and events\n{}", String::from_utf8_lossy(&said.stdout));
+    }
+}
+
 impl Drop for Bed {
     /// A test that fails shows what the daemons said.
     fn drop(&mut self) {
@@ -351,6 +363,7 @@ impl Drop for Bed {
                 let tail = &lines[lines.len().saturating_sub(60)..];
                 eprintln!("--- vipcast on n{node}\n{}", tail.join("\n"));
             }
+            self.tell_pods();
         }
         if !self.left && !keeps() {
             remove(&self.script);
