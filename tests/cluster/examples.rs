@@ -176,6 +176,9 @@ enforceNodeAllocatable: []
 failSwapOn: false
 fileCheckFrequency: 1s
 evictionHard: {nodefs.available: 1%, imagefs.available: 1%}
+# Images that nobody uses right now cannot be had again, however full the disk is.
+imageGCHighThresholdPercent: 100
+imageGCLowThresholdPercent: 99
 ";
 
 const ESTABLISHED: &str = "kubectl wait --for=condition=Established --timeout=30s \
