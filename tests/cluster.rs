@@ -21,6 +21,8 @@ mod bootstrap;
 mod command;
 #[path = "cluster/daemonset.rs"]
 mod daemonset;
+#[path = "cluster/examples.rs"]
+mod examples;
 #[path = "cluster/faults.rs"]
 mod faults;
 #[path = "cluster/https.rs"]
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
     let cluster = Shared::new(|| Bed::up(3, &["--lease", "5/3/1"]));
     let groups = [
         bootstrap::all(),
+        examples::all(),
         faults::all(&cluster),
         upkeep::all(&cluster),
         daemonset::all(&cluster),

@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "examples/migration.rs"]
+mod migration;
 #[path = "examples/readmes.rs"]
 mod readmes;
 #[path = "examples/role.rs"]
@@ -32,9 +34,16 @@ fn main() -> ExitCode {
             trial("readmes::a_command_that_fails_fails_the_test", &[], readmes::failing),
             trial("role::what_it_writes_is_what_the_program_prints", ansible, role::same_as_the_program),
             trial("role::what_it_writes_configures_the_daemon_as_the_files_do", ansible, role::effective),
+            trial("role::an_image_by_its_digest_has_the_version_of_its_tag", ansible, role::digest),
             trial("role::text_from_the_command_line_is_no_trap", ansible, role::booleans),
             trial("role::switched_off_it_takes_everything_away", ansible, role::removal),
-            trial("role::kube_vips_manifest_makes_room", ansible, role::replaces),
+            trial(
+                "migration::kube_vips_manifest_makes_room_for_a_pod_that_is_ready",
+                ansible,
+                migration::ready,
+            ),
+            trial("migration::a_pod_that_does_not_become_ready_ends_the_play", ansible, migration::not_ready),
+            trial("migration::a_kube_vip_that_still_runs_is_waited_for", ansible, migration::still_there),
             trial("role::what_is_wrong_is_refused_before_anything_is_written", ansible, role::refusals),
             trial("role::bgp_becomes_what_kubesprays_template_makes_of_it", ansible, role::bgp),
         ],

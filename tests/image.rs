@@ -12,19 +12,19 @@ use tempfile::TempDir;
 #[test]
 fn the_image_is_the_same_wherever_and_whenever_it_is_packed() {
     let (one, other) = (checkout("a"), checkout("quite/another/folder"));
-    let earlier = pack(&one, "a", b"a program").1;
+    let earlier = pack(&one, "a", &program("a")).1;
     // Files of another age, too.
     let licence =
         fs::File::options().append(true).open(other.path().join("quite/another/folder/LICENSE")).unwrap();
     licence.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
-    assert_eq!(earlier, pack(&other, "quite/another/folder", b"a program").1);
-    assert_ne!(earlier, pack(&one, "a", b"a programme").1);
+    assert_eq!(earlier, pack(&other, "quite/another/folder", &program("a")).1);
+    assert_ne!(earlier, pack(&one, "a", &program("another")).1);
 }
 
 #[test]
 fn the_image_holds_a_program_and_its_licence_and_says_so() {
     let folder = checkout("a");
-    let (output, _) = pack(&folder, "a", b"a program");
+    let (output, _) = pack(&folder, "a", &program("a"));
     let archive = folder.path().join("a/image.tar");
     let manifest = json_in(&archive, "manifest.json");
     let config = manifest[0]["Config"].as_str().unwrap();
@@ -40,7 +40,7 @@ fn the_image_holds_a_program_and_its_licence_and_says_so() {
     assert_eq!(image["config"]["Entrypoint"], json!(["/vipcast"]));
     assert_eq!(image["config"]["Cmd"], json!(["run"]));
     assert_eq!(image["config"]["Labels"]["org.opencontainers.image.licenses"], "Apache-2.0");
-    assert_eq!(image["config"]["Labels"]["org.opencontainers.image.revision"], "0123abc");
+    assert_eq!(image["config"]["Labels"]["org.opencontainers.image.revision"], "unknown");
 
     let inner = folder.path().join("layer.tar");
     fs::write(&inner, extract(&archive, layer)).unwrap();
@@ -55,9 +55,22 @@ fn the_image_holds_a_program_and_its_licence_and_says_so() {
 #[test]
 fn an_image_of_more_than_ten_megabytes_is_refused() {
     let folder = checkout("a");
-    let output = run(&folder, "a", &vec![0; 10_000_000]);
+    let output = run(&folder, "a", &[program("a"), vec![0; 10_000_000]].concat());
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("at most 10000000"), "{said}");
+}
+
+#[test]
+fn what_is_no_program_or_one_for_another_machine_is_refused() {
+    let folder = checkout("a");
+    for (bytes, words) in [
+        (b"a text".to_vec(), "is no program for Linux"),
+        (program("a"), "is for x86_64, and not for aarch64"),
+    ] {
+        let output = run_with(&folder, "a", &bytes, &["--target", "aarch64-unknown-linux-gnu"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(words), "{said}");
+    }
 }
 
 #[test]
@@ -67,6 +80,15 @@ fn the_containerfile_says_what_the_small_tool_packs() {
         assert!(containerfile.contains(line), "{line}");
     }
     assert!(!containerfile.contains("\nRUN "), "nothing can run in an empty image");
+}
+
+/// What looks like a program for x86_64, as far as its header goes.
+fn program(text: &str) -> Vec<u8> {
+    let mut bytes = b"\x7fELF".to_vec();
+    bytes.resize(18, 0);
+    bytes.extend([0x3e, 0]);
+    bytes.extend(text.as_bytes());
+    bytes
 }
 
 /// As much of a checkout as packing needs.
@@ -88,11 +110,24 @@ fn pack(folder: &TempDir, name: &str, program: &[u8]) -> (Output, Vec<u8>) {
 }
 
 fn run(folder: &TempDir, name: &str, program: &[u8]) -> Output {
+    run_with(folder, name, program, &[])
+}
+
+fn run_with(folder: &TempDir, name: &str, program: &[u8], more: &[&str]) -> Output {
     let copy = folder.path().join(name);
     fs::write(copy.join("program"), program).unwrap();
     let mut command = Command::new(copy.join("tools/image"));
-    command.args(["--builder", "tar", "--binary", "program", "-o", "image.tar"]).current_dir(&copy);
-    command.env("SOURCE_DATE_EPOCH", "1767225600").env("REVISION", "0123abc").output().unwrap()
+    command
+        .args(["--builder", "tar", "--binary", "program", "-o", "image.tar"])
+        .args(more)
+        .current_dir(&copy);
+    // Many a build sets the latter two, for something else.
+    command
+        .env("SOURCE_DATE_EPOCH", "1767225600")
+        .env("VERSION", "9")
+        .env("REVISION", "0123abc")
+        .output()
+        .unwrap()
 }
 
 fn json_in(archive: &Path, name: &str) -> Value {

@@ -40,7 +40,7 @@ fn strict_arp(facts: &mut Facts<'_>) {
         return;
     }
     let (Some(mode), Some(strict)) = (facts.fact("kube_proxy_mode"), facts.fact(STRICT_ARP)) else { return };
-    if mode.text != "ipvs" || strict.text == "true" {
+    if !mode.text.eq_ignore_ascii_case("ipvs") || strict.text == "true" {
         return;
     }
     let reason = "kube-proxy in the mode ipvs would let every node answer for the VIP";

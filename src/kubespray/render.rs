@@ -115,8 +115,11 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// Kubespray does not look at it either: it may name what only Ansible knows, or be locked in a vault.
     fn note_idle(&mut self, row: &'static Row, gate: &'static str) {
-        if self.fact(row.name).is_some_and(|fact| fact.explicit && fact.text != "false") {
+        let is_said =
+            |value: &Value| value.switch() != Some(false) && value.text().is_none_or(|text| !is_unset(&text));
+        if self.scope.written(row.name).is_some_and(|written| is_said(&written.value)) {
             self.idle.entry(gate).or_default().push(row.name);
         }
     }
@@ -160,18 +163,18 @@ impl<'a> Facts<'a> {
     /// Where metrics are not enabled Kubespray says nothing, and kube-vip's default holds: now it is said.
     fn metrics(&mut self) {
         let Some(enabled) = self.fact("kube_vip_metrics_enabled") else { return };
-        let port = self.fact("kube_vip_metrics_port");
-        let (text, source) = match port {
-            Some(port) if enabled.text == "true" => {
+        let (text, source) = match enabled.text.as_str() {
+            "true" => {
+                let Some(port) = self.fact("kube_vip_metrics_port") else { return };
                 (format!(":{}", port.text), if port.explicit { port.source } else { enabled.source })
             }
-            port => {
-                if enabled.explicit && enabled.text != "true" {
+            _ => {
+                if enabled.explicit {
                     let text = "no effect, as in Kubespray: /metrics is served at :2112 all the same. \
                                 --prometheusHTTPServer= switches it off, and the probes with it";
                     self.notices.push(Notice::info("kube_vip_metrics_enabled", text));
                 }
-                if port.is_some_and(|port| port.explicit) {
+                if self.scope.written("kube_vip_metrics_port").is_some() {
                     self.idle.entry("kube_vip_metrics_enabled").or_default().push("kube_vip_metrics_port");
                 }
                 (":2112".to_owned(), enabled.source)

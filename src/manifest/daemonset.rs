@@ -1,29 +1,18 @@
 //! The DaemonSet: the same pod on every control-plane node.
 
 use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetSpec, DaemonSetUpdateStrategy, RollingUpdateDaemonSet};
-use k8s_openapi::api::core::v1::{
-    Affinity, ConfigMapVolumeSource, NodeAffinity, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm,
-    PodSpec, PodTemplateSpec, Volume, VolumeMount,
-};
+use k8s_openapi::api::core::v1::{ConfigMapVolumeSource, PodSpec, PodTemplateSpec, Volume, VolumeMount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::container::Input;
 use super::identity::{labels, metadata, selector};
 use super::object::Object;
+use super::placement::{Placement, placed};
 use super::pod::{spec, split};
 use super::service::{CONFIG_FILE, CONFIG_PATH, refuse_one_node};
 use super::{Options, checked};
 use crate::config::{Problems, Resolved};
-
-/// On which nodes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Placement {
-    /// On those of the control plane, whatever their taints.
-    ControlPlane,
-    /// On all without a taint, as kube-vip's generator has it without `--taint`.
-    Untainted,
-}
 
 /// Where the pods read their settings.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -78,34 +67,6 @@ fn daemonset_spec(pod: Option<PodSpec>, options: &Options) -> DaemonSetSpec {
         }),
         revision_history_limit: Some(3),
         min_ready_seconds: None,
-    }
-}
-
-fn placed(mut pod: PodSpec, placement: Placement) -> PodSpec {
-    match placement {
-        Placement::ControlPlane => pod.affinity = Some(control_plane()),
-        Placement::Untainted => pod.tolerations = None,
-    }
-    pod
-}
-
-/// Either label: older clusters have the second only.
-fn control_plane() -> Affinity {
-    let term = |label: &str| NodeSelectorTerm {
-        match_expressions: Some(vec![NodeSelectorRequirement {
-            key: format!("node-role.kubernetes.io/{label}"),
-            operator: "Exists".to_owned(),
-            values: None,
-        }]),
-        match_fields: None,
-    };
-    let terms = NodeSelector { node_selector_terms: vec![term("control-plane"), term("master")] };
-    Affinity {
-        node_affinity: Some(NodeAffinity {
-            required_during_scheduling_ignored_during_execution: Some(terms),
-            preferred_during_scheduling_ignored_during_execution: None,
-        }),
-        ..Affinity::default()
     }
 }
 

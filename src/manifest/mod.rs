@@ -9,16 +9,18 @@ mod identity;
 mod image;
 mod mounts;
 mod object;
+mod placement;
 mod pod;
 mod rbac;
 mod service;
 #[cfg(test)]
 mod tests;
 
-pub use daemonset::{Placement, SettingsIn, daemonset};
+pub use daemonset::{SettingsIn, daemonset};
 pub use identity::Names;
 pub use image::{DEFAULT_REPOSITORY, complete as complete_image, is_reference};
 pub use object::{Form, MetricsEndpoint, Object, PodMonitor, PodMonitorSpec, RenderError, render};
+pub use placement::Placement;
 pub use pod::pod;
 pub use rbac::{Reach, Roles, rbac, service_account};
 pub use service::{config_map, pod_monitor};

@@ -6,6 +6,7 @@ use super::container::{Input, container};
 use super::identity::metadata;
 use super::mounts::{Mount, mounts};
 use super::object::Object;
+use super::placement::{Placement, placed};
 use super::{Credentials, Options, checked};
 use crate::config::{Problem, Problems, Resolved};
 
@@ -16,6 +17,11 @@ use crate::config::{Problem, Problems, Resolved};
 /// Settings that do not go with a pod.
 pub fn pod(resolved: &Resolved, options: &Options) -> Result<Vec<Object>, Problems> {
     let (spec, problems) = split(spec(resolved, options, &Input::Environment));
+    // One with a ServiceAccount is for the API, and goes where the scheduler puts it.
+    let spec = spec.map(|spec| match options.credentials {
+        Credentials::ServiceAccount => placed(spec, Placement::ControlPlane),
+        Credentials::Host => spec,
+    });
     let metadata = metadata(options.names.app(), Some(&options.namespace), options);
     let pod = Pod { metadata, spec, status: None };
     checked(vec![Object::Pod(Box::new(pod))], problems)

@@ -340,6 +340,18 @@ impl Bed {
     }
 }
 
+impl Bed {
+    /// What the first API server that answers says of the pods, and what has happened.
+    fn tell_pods(&self) {
+        let ask = "for file in \"$0\"/n*.conf; do kubectl --kubeconfig \"$file\" --request-timeout=5s get pods -A -o wide && \
+                   kubectl --kubeconfig \"$file\" --request-timeout=5s get events -A --sort-by=.lastTimestamp | tail -25 && break; done";
+        let folder = self.script.folder();
+        let said =
+            self.script.try_run("exec", &["client", "bash", "-c", ask, folder.to_str().unwrap_or_default()]);
+        eprintln!("--- pods and events\n{}", String::from_utf8_lossy(&said.stdout));
+    }
+}
+
 impl Drop for Bed {
     /// A test that fails shows what the daemons said.
     fn drop(&mut self) {
@@ -351,9 +363,10 @@ impl Drop for Bed {
                 let tail = &lines[lines.len().saturating_sub(60)..];
                 eprintln!("--- vipcast on n{node}\n{}", tail.join("\n"));
             }
+            self.tell_pods();
         }
         if !self.left && !keeps() {
-            drop(self.script.try_run("down", &[]));
+            remove(&self.script);
         }
     }
 }
@@ -364,8 +377,18 @@ pub(crate) struct Cleanup(pub(crate) Script);
 
 impl Drop for Cleanup {
     fn drop(&mut self) {
-        drop(self.0.try_run("down", &[]));
+        remove(&self.0);
     }
+}
+
+/// A cluster that stays would take the machine's memory from what comes after it.
+fn remove(script: &Script) {
+    let output = script.try_run("down", &[]);
+    assert!(
+        output.status.success() || thread::panicking(),
+        "the cluster cannot be removed: {}",
+        output.status
+    );
 }
 
 /// What of us is in the nodes' kernels and in the API.
@@ -436,7 +459,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 pub(crate) const VIP: &str = "10.88.0.100";
 pub(crate) const VIPCAST: &str = env!("CARGO_BIN_EXE_vipcast");
 const CLUSTER_NAME: &str = "test";
-const MANIFEST: &str = "/etc/kubernetes/manifests/vipcast.yaml";
+pub(crate) const MANIFEST: &str = "/etc/kubernetes/manifests/vipcast.yaml";
 const PARKED: &str = "/etc/kubernetes/vipcast.yaml";
 /// For what must happen, when the moment does not matter.
 pub(crate) const SOON: Duration = Duration::from_secs(60);

@@ -23,19 +23,19 @@ const SETS: [&str; 6] = [
 ];
 
 /// A copy of the example in which the role runs.
-struct Cluster {
-    folder: tempfile::TempDir,
+pub(super) struct Cluster {
+    pub(super) folder: tempfile::TempDir,
 }
 
 impl Cluster {
     /// With variables in a file that wins over the example's.
-    fn with(variables: &str) -> Self {
+    pub(super) fn with(variables: &str) -> Self {
         let folder = copied("kubespray");
         fs::write(folder.path().join("group_vars/k8s_cluster/zz.yml"), format!("---\n{variables}")).unwrap();
         Self { folder }
     }
 
-    fn play(&self, more: &[&str]) -> Output {
+    pub(super) fn play(&self, more: &[&str]) -> Output {
         let manifests = format!("kube_manifest_dir={}", self.manifests().display());
         let mut command = command("ansible-playbook", self.folder.path(), &[ansible().unwrap()]);
         command.args(["-i", "inventory.yml", "vipcast.yml", "-e", &manifests]).args(more).output().unwrap()
@@ -58,11 +58,11 @@ impl Cluster {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn manifests(&self) -> PathBuf {
+    pub(super) fn manifests(&self) -> PathBuf {
         self.folder.path().join("manifests")
     }
 
-    fn manifest(&self) -> PathBuf {
+    pub(super) fn manifest(&self) -> PathBuf {
         self.manifests().join("vipcast.yml")
     }
 }
@@ -94,6 +94,15 @@ pub(crate) fn effective() {
         let by_pod = values(&String::from_utf8(output.stdout).unwrap());
         assert_eq!(by_pod, values(&cluster.vipcast(&["config", "-o", "json"])), "{set}");
     }
+}
+
+/// A label cannot have what a digest has.
+pub(crate) fn digest() {
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let pod = Cluster::with("").pod(&["-e", &format!("vipcast_image_tag=1.2.3@{digest}")]);
+    assert_eq!(pod["metadata"]["labels"]["app.kubernetes.io/version"], "1.2.3");
+    let image = &pod["spec"]["containers"][0]["image"];
+    assert_eq!(image, &json!(format!("ghcr.io/vipcast/vipcast:1.2.3@{digest}")));
 }
 
 pub(crate) fn booleans() {
@@ -130,17 +139,8 @@ pub(crate) fn removal() {
     }
     let tagged = cluster.play(&["--tags", "kube-vip", "-e", "kube_vip_enabled=false"]);
     assert!(tagged.status.success(), "{}", said(&tagged));
-    assert_eq!(names(&cluster.manifests()), ["kube-apiserver.yaml"]);
-}
-
-pub(crate) fn replaces() {
-    let cluster = Cluster::with("");
-    fs::create_dir_all(cluster.manifests()).unwrap();
-    for name in ["kube-vip.yml", "kube-apiserver.yaml"] {
-        fs::write(cluster.manifests().join(name), "kind: Pod\n").unwrap();
-    }
-    cluster.pod(&[]);
-    assert_eq!(names(&cluster.manifests()), ["kube-apiserver.yaml", "vipcast.yml"]);
+    // Whoever does not want it may still want kube-vip.
+    assert_eq!(names(&cluster.manifests()), ["kube-apiserver.yaml", "kube-vip.yml"]);
 }
 
 pub(crate) fn refusals() {
@@ -152,8 +152,23 @@ pub(crate) fn refusals() {
         ),
         ("kube_vip_address: vip.example.org\n", "has to be an IP address"),
         ("kube_vip_address: [192.0.2.10]\n", "has to be an IP address"),
+        ("kube_vip_address: 300.1.1.1\n", "has to be an IP address"),
+        ("kube_vip_address: 1.2.3\n", "has to be an IP address"),
+        ("kube_vip_address: 0.0.0.0\n", "has to be an IP address"),
+        ("kube_vip_address: ':::'\n", "has to be an IP address"),
+        ("kube_vip_address: 192.0.2.10,192.0.2.10\n", "several different ones"),
+        ("kube_vip_cidr: 129\n", "prefix lengths"),
+        ("kube_apiserver_port: 0\nloadbalancer_apiserver: {port: 0}\n", "have to be ports"),
+        ("kube_vip_metrics_port: abc\n", "have to be ports"),
+        ("kube_vip_leaseduration: 5\nkube_vip_renewdeadline: 5\n", "longer than the renew deadline"),
+        ("kube_vip_leaseduration: '5.5'\n", "whole seconds"),
+        ("kube_vip_interface: lo\n", "no place on lo"),
+        ("kube_vip_interface: sixteen-letters-\n", "15 letters at most"),
+        ("kube_apiserver_bind_address: 10.0.0.9\n", "one address and not the VIP"),
         ("kube_vip_arp_enabled: false\n", "set kube_vip_arp_enabled to true"),
         ("kube_proxy_strict_arp: false\n", "would let every node answer for the VIP"),
+        ("kube_vip_enabled: maybe\n", "kube_vip_enabled has to be true or false, and is maybe"),
+        ("kube_proxy_mode: IPVS\nkube_proxy_strict_arp: false\n", "would let every node answer for the VIP"),
         ("kube_proxy_strict_arp: 'false'\n", "would let every node answer for the VIP"),
         ("kube_vip_services_enabled: true\n", "set to false: kube_vip_services_enabled"),
         (
@@ -230,7 +245,7 @@ fn values(config: &str) -> BTreeMap<String, Value> {
     settings.into_iter().map(|(key, row)| (key, row["value"].clone())).collect()
 }
 
-fn names(folder: &Path) -> Vec<String> {
+pub(super) fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();
     let mut names: Vec<String> =
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();

@@ -12,7 +12,7 @@ use hyper::Uri;
 use super::problem::Problem;
 use super::reader::Reader;
 use super::table as t;
-use super::types::{Admin, Config, Election, KubernetesAccess, Layer2, Log};
+use super::types::{Admin, Config, ControlPlane, Election, KubernetesAccess, Layer2, Log};
 use super::{HostFacts, Purpose};
 use control_plane::control_plane;
 use election::election;
@@ -32,6 +32,9 @@ pub(super) fn config(r: &mut Reader<'_>, host: &HostFacts) -> Option<Config> {
     let health = health(r);
     let node_name = node_name(r, host);
     let admin = admin(r);
+    if let Some(metrics) = admin.as_ref().and_then(|admin| admin.metrics) {
+        free_port(r, metrics.socket_addr().port(), control_plane.as_ref());
+    }
     let events = r.value(&t::EVENTS);
     let log = log(r);
     let shutdown_wait = r.value(&t::SHUTDOWN_WAIT);
@@ -76,6 +79,17 @@ fn mode(r: &mut Reader<'_>) {
         (true, false) => {
             r.blame(&t::LAYER2.spec, "ARP is the only announcer in this version", "set vip_arp=true");
         }
+    }
+}
+
+/// A static pod is there before kubeadm is: whoever took such a port would keep a part of Kubernetes from starting.
+fn free_port(r: &mut Reader<'_>, port: u16, control_plane: Option<&Option<ControlPlane>>) {
+    let api = control_plane.and_then(Option::as_ref).map_or(6443, |control_plane| control_plane.port.get());
+    let known = [(api, "the API server"), (2379, "etcd"), (2380, "etcd"), (10250, "the kubelet")];
+    let known = known.into_iter().chain([(10257, "the controller manager"), (10259, "the scheduler")]);
+    if let Some((_, owner)) = known.into_iter().find(|(taken, _)| *taken == port) {
+        let reason = format!("port {port} is {owner}'s on a control-plane node");
+        r.blame(&t::METRICS.spec, reason, "choose another port, such as 2112");
     }
 }
 

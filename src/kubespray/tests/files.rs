@@ -99,7 +99,7 @@ fn what_ansible_vault_has_encrypted_is_refused_where_it_is_needed() {
         ["kube_vip_interface (2.yml line 2): cannot be resolved: encrypted by ansible-vault; \
           write the value, or add the file that defines it"]
     );
-    assert_eq!(complaints(&with(&format!("kube_vip_bgp_peerpass: {vault}"))).len(), 1);
+    assert_eq!(complaints(&with(&format!("kube_vip_bgp_peerpass: {vault}"))), Vec::<String>::new());
     assert_eq!(complaints(&with(&format!("something: {vault}"))), Vec::<String>::new());
     assert_eq!(
         complaints(&with("$ANSIBLE_VAULT;1.1;AES256\n6162\n")),

@@ -130,6 +130,18 @@ fn a_variable_whose_switch_is_off_is_named_and_not_taken() {
 }
 
 #[test]
+fn what_only_ansible_knows_is_no_obstacle_where_its_switch_is_off() {
+    for more in [
+        "kube_vip_bgp_routerid: '{{ ip | default(ansible_default_ipv4.address) }}'",
+        "kube_vip_bgp_peerpass: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  6162",
+        "kube_vip_metrics_port: '{{ metrics_of_this_site }}'",
+        "kube_vip_leader_election_enabled: false\nkube_vip_leaseduration: '{{ patience }}'",
+    ] {
+        assert_eq!(complaints(&with(more)), Vec::<String>::new(), "{more}");
+    }
+}
+
+#[test]
 fn what_a_value_may_not_be_is_said_for_all_of_them_at_once() {
     let reading = with(
         "kube_vip_arp_enabled: maybe

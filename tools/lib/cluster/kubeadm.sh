@@ -41,6 +41,9 @@ failSwapOn: false
 fileCheckFrequency: 1s
 crashLoopBackOff: {maxContainerRestartPeriod: 2s}
 evictionHard: {nodefs.available: 1%, imagefs.available: 1%}
+# Images that nobody uses right now cannot be had again, however full the disk is.
+imageGCHighThresholdPercent: 100
+imageGCLowThresholdPercent: 99
 YAML
 }
 
