@@ -218,7 +218,7 @@ fn capture(messages: &[Vec<u8>]) -> Vec<u8> {
     for message in messages {
         let length = u32::try_from(40 + message.len()).unwrap();
         octets.extend([0, 0, length, length].map(u32::to_be_bytes).concat());
-        let ip = [0x4500_0000 | length, 0x0000_4000, 0x0106_0000, 0xc000_0201, 0xc000_0202];
+        let ip = [0x4500_0000 | length, 0x0000_4000, 0x4006_0000, 0xc000_0201, 0xc000_0202];
         let tcp = [40_000 << 16 | 179, sequence, 1, 0x5018_ffff, 0];
         octets.extend(ip.map(u32::to_be_bytes).concat());
         octets.extend(tcp.map(u32::to_be_bytes).concat());
