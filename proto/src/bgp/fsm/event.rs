@@ -1,5 +1,7 @@
 //! What the session is told, and what it asks for.
 
+use std::fmt;
+
 use super::DownReason;
 use crate::bgp::negotiation::Negotiated;
 use crate::bgp::types::{Family, Message, Notification, Open};
@@ -50,7 +52,7 @@ pub enum Event {
 pub struct Stop {
     /// Why.
     pub cease: Cease,
-    /// Shutdown communication for the peer's operator (RFC 9003); empty: none. Cut to 255 octets.
+    /// Shutdown communication for the peer's operator (RFC 9003); empty: none. Cut to 128 octets.
     pub communication: String,
     /// What is to become of our routes.
     pub routes: RoutesAfter,
@@ -127,5 +129,17 @@ impl Cease {
             Self::OtherConfigurationChange => 6,
             Self::BfdDown => 10,
         }
+    }
+}
+
+impl fmt::Display for Cease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AdministrativeShutdown => "administrative shutdown",
+            Self::PeerDeConfigured => "peer de-configured",
+            Self::AdministrativeReset => "administrative reset",
+            Self::OtherConfigurationChange => "other configuration change",
+            Self::BfdDown => "BFD down",
+        })
     }
 }

@@ -1,16 +1,29 @@
 //! The session with one peer as a function of time and events (RFC 4271 §8), for a speaker that dials and does
 //! not listen: there is one connection at most, and nothing to collide with.
 
+mod backoff;
+mod clocks;
 mod event;
+mod jitter;
+mod phase;
 mod reason;
+mod step;
+#[cfg(test)]
+mod tests;
+mod words;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
+use self::backoff::Backoff;
 pub use self::event::{Action, Cease, Event, Outgoing, RoutesAfter, Stop};
+use self::jitter::Jitter;
+use self::phase::Phase;
 pub use self::reason::DownReason;
+use self::step::Sent;
+pub use self::words::in_words;
 pub use super::negotiation::{Negotiated, Peering};
 use super::types::{Asn, Family, HoldTime};
 
@@ -103,57 +116,104 @@ pub enum State {
 #[derive(Debug)]
 pub struct Session {
     config: Config,
+    phase: Phase,
+    jitter: Jitter,
+    backoff: Backoff,
+    /// The newest word of BFD; it has to come up before it can be lost.
+    bfd: BfdState,
+    /// No session has been established yet: the peer may have routes of the process before this one.
+    restarting: bool,
+    connect_retry_counter: u32,
+    last_error: Option<(Instant, DownReason)>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum BfdState {
+    AdminDown,
+    Down,
+    Up,
 }
 
 impl Session {
     /// Idle until [`Event::Start`]. `seed` makes the jitter differ between nodes and peers.
     #[must_use]
     pub fn new(config: Config, seed: u64) -> Self {
-        let _ = seed;
-        Self { config }
+        Self {
+            config,
+            phase: Phase::Idle,
+            jitter: Jitter::new(seed),
+            backoff: Backoff::default(),
+            bfd: BfdState::Down,
+            restarting: true,
+            connect_retry_counter: 0,
+            last_error: None,
+        }
     }
 
     /// Takes what happened; returns what to do about it. Every action is performed before the next call.
     #[must_use = "the peer sees nothing until the actions are performed"]
     pub fn handle(&mut self, now: Instant, event: Event) -> Vec<Action> {
-        let _ = (now, event, &self.config);
-        vec![]
+        match event {
+            Event::Start => self.start(now),
+            Event::Stop(stop) => self.stop(now, &stop),
+            Event::Reachable => self.hurry(now),
+            Event::TcpConnected => self.connected(now),
+            Event::TcpFailed(words) => self.disconnected(now, DownReason::TcpFailed(words)),
+            Event::TcpClosed(words) => self.disconnected(now, DownReason::TcpClosed(words)),
+            Event::Received(message) => self.received(now, message),
+            Event::Refused { notification, words } => {
+                self.complain(now, DownReason::Refused { notification, words })
+            }
+            Event::Sent => self.sent(now, Sent::Something),
+            Event::UpdateSent => self.sent(now, Sent::Update),
+            Event::Tick => self.tick(now),
+            Event::BfdUp => self.bfd(now, BfdState::Up),
+            Event::BfdDown => self.bfd(now, BfdState::Down),
+            Event::BfdAdminDown => self.bfd(now, BfdState::AdminDown),
+        }
     }
 
     /// When to call again with [`Event::Tick`].
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        None
+        match &self.phase {
+            Phase::Idle => None,
+            Phase::Connect { began } => Some(*began + self.config.connect_retry.attempt),
+            Phase::Active { retry_at } => *retry_at,
+            Phase::OpenSent { hold_until } => Some(*hold_until),
+            Phase::OpenConfirm(live) => live.clocks.deadline(),
+            Phase::Established { live, .. } => live.clocks.deadline(),
+        }
     }
 
     /// Where the session stands.
     #[must_use]
     pub fn state(&self) -> State {
-        State::Idle
+        self.phase.state()
     }
 
     /// What the OPENs agreed on; in OpenConfirm and Established.
     #[must_use]
     pub fn negotiated(&self) -> Option<&Negotiated> {
-        None
+        self.phase.negotiated()
     }
 
     /// Since when the session is in Established.
     #[must_use]
     pub fn established_since(&self) -> Option<Instant> {
-        None
+        self.phase.established_since()
     }
 
     /// When and why the last session, or attempt at one, ended.
     #[must_use]
     pub fn last_error(&self) -> Option<(Instant, &DownReason)> {
-        None
+        self.last_error.as_ref().map(|(at, reason)| (*at, reason))
     }
 
-    /// ConnectRetryCounter (RFC 4271 §8): attempts that failed since the count last started anew.
+    /// ConnectRetryCounter (RFC 4271 §8): failures since the start, or since the last session that stood.
     #[must_use]
     pub fn connect_retry_counter(&self) -> u32 {
-        0
+        self.connect_retry_counter
     }
 }
 
