@@ -4,3 +4,4 @@ pub mod adj_rib_out;
 pub mod fsm;
 pub mod negotiation;
 pub mod types;
+pub mod wire;
