@@ -4,7 +4,7 @@ use vipcast_proto::bgp::adj_rib_out::{Export, Local, Omission, Omitted, Policy, 
 use vipcast_proto::bgp::fsm::Negotiated;
 use vipcast_proto::bgp::types::{Asn, Attributes, Family, NextHop};
 
-use crate::rig::{LINK_LOCAL, US, V4, V6, dual_stack, export, external, internal, prefix, snapshot, table};
+use crate::rig::{LINK_LOCAL, US, V4, dual_stack, export, external, internal, prefix, snapshot, table};
 
 #[test]
 fn an_external_peer_hears_our_as_and_no_preference() {
