@@ -9,7 +9,8 @@ use bytes::BytesMut;
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use vipcast_proto::bgp::fsm::{
-    Action, Bfd, Cease, Config, ConnectRetry, Event, Outgoing, Restart, RoutesAfter, SendHold, Session, State, Stop,
+    Action, Bfd, Cease, Config, ConnectRetry, Event, Outgoing, Restart, RoutesAfter, SendHold, Session,
+    State, Stop,
 };
 use vipcast_proto::bgp::types::{Asn, Family, HoldTime, Message, Open};
 use vipcast_proto::bgp::wire::Decoder;
@@ -78,7 +79,8 @@ impl Driver {
             local_as: Asn(65001),
             peer_as: Asn(65002),
             identifier: Ipv4Addr::new(192, 0, 2, 1),
-            hold_time: HoldTime::new(input.hold_time).unwrap_or_else(|| HoldTime::new(9).expect("at least 3")),
+            hold_time: HoldTime::new(input.hold_time)
+                .unwrap_or_else(|| HoldTime::new(9).expect("at least 3")),
             families: [Family::IPV4_UNICAST, Family::IPV6_UNICAST].into(),
             extended_next_hop: true,
             graceful_restart: input.restarts.then_some(Restart { time: 120, forwarding_preserved: true }),
@@ -196,5 +198,9 @@ impl Driver {
 
 fn stop(communication: &str, stays: bool) -> Event {
     let routes = if stays { RoutesAfter::Stay } else { RoutesAfter::Go };
-    Event::Stop(Stop { cease: Cease::AdministrativeShutdown, communication: communication.to_owned(), routes })
+    Event::Stop(Stop {
+        cease: Cease::AdministrativeShutdown,
+        communication: communication.to_owned(),
+        routes,
+    })
 }
