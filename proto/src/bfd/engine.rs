@@ -4,69 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use super::path::{Arrival, Path, Port};
 use super::random::Random;
+use super::rejected::Rejected;
 use super::session::{Config, Session, Status};
 use super::types::{Discriminator, State};
-use super::wire::{self, DecodeError, Packet};
+use super::wire::{self, Packet};
 
 /// The owner's name for a session; never used twice.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SessionId(pub u64);
-
-/// What a session watches.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Path {
-    /// The other end.
-    pub remote: IpAddr,
-    /// Our end, where it is fixed.
-    pub local: Option<IpAddr>,
-    /// The interface, where it is fixed.
-    pub interface: Option<Interface>,
-    /// Whether there are routers between the ends.
-    pub hops: Hops,
-}
-
-/// An interface, by the owner's number for its name: the kernel's is another one when the interface is made anew.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Interface(pub u32);
-
-/// Whether there are routers between the two ends of a path.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Hops {
-    /// None: every packet arrives with a TTL or hop limit of 255 (RFC 5881 §5).
-    Single,
-    /// Some (RFC 5883).
-    Multiple {
-        /// What a packet has to have left.
-        minimum_ttl: u8,
-    },
-}
-
-/// Which of the two ports a packet was sent to: a session hears only one.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Port {
-    /// 3784 (RFC 5881 §4).
-    SingleHop,
-    /// 4784 (RFC 5883 §5).
-    MultiHop,
-}
-
-/// What is known of a datagram besides its payload.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Arrival {
-    /// When it arrived, as nearly as that is known.
-    pub at: Instant,
-    /// Who sent it.
-    pub source: IpAddr,
-    /// To which of our addresses.
-    pub destination: IpAddr,
-    /// Where it came in, if any session cares.
-    pub interface: Option<Interface>,
-    /// TTL or hop limit; a packet without is not believed.
-    pub ttl: Option<u8>,
-    /// To which port.
-    pub port: Port,
-}
 
 /// What the driver has to do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -79,29 +26,6 @@ pub enum Action {
     Gone(SessionId),
 }
 
-/// Why a datagram was discarded, in the order of RFC 5880 §6.8.6. No session has seen anything of it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Rejected {
-    /// It is no control packet.
-    #[error(transparent)]
-    Decode(DecodeError),
-    /// "The Your Discriminator field is nonzero, […] no session is found".
-    #[error("no session has the discriminator")]
-    YourDiscriminator,
-    /// "The Your Discriminator field is zero and the State field is not Down or AdminDown".
-    #[error("the receiver's discriminator is zero in state Init or Up")]
-    State,
-    /// Nobody watches the path that it came by.
-    #[error("no session is with the sender")]
-    NoSession,
-    /// "The A bit is set and no authentication is in use".
-    #[error("it is authenticated")]
-    Authenticated,
-    /// It was not sent by a neighbour (RFC 5881 §5), or crossed too many routers.
-    #[error("the TTL or hop limit is too small")]
-    TimeToLive,
-}
-
 /// Why a session was not added.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum AddError {
@@ -111,6 +35,15 @@ pub enum AddError {
     /// A packet could belong to both.
     #[error("another session watches the same path")]
     Overlaps(SessionId),
+}
+
+/// What an operator wants.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Admin {
+    /// Off.
+    Down,
+    /// On.
+    Up,
 }
 
 /// All sessions of a system.
@@ -240,7 +173,7 @@ impl Engine {
         if packet.authenticated {
             return Err(Rejected::Authenticated);
         }
-        if !arrival.ttl.is_some_and(|ttl| ttl >= entry.path.hops.minimum_ttl()) {
+        if arrival.ttl.is_none_or(|ttl| ttl < entry.path.hops.minimum_ttl()) {
             return Err(Rejected::TimeToLive);
         }
         let answer = entry.session.receive(now, arrival.at, &packet);
@@ -354,100 +287,4 @@ impl Engine {
             }
         }
     }
-}
-
-/// What an operator wants.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Admin {
-    /// Off.
-    Down,
-    /// On.
-    Up,
-}
-
-impl Path {
-    const fn port(&self) -> Port {
-        match self.hops {
-            Hops::Single => Port::SingleHop,
-            Hops::Multiple { .. } => Port::MultiHop,
-        }
-    }
-
-    fn is_of(&self, arrival: &Arrival) -> bool {
-        (self.interface.is_none() || self.interface == arrival.interface)
-            && self.local.is_none_or(|local| local == arrival.destination)
-    }
-
-    /// Whether a packet can belong to both.
-    fn overlaps(&self, other: &Self) -> bool {
-        (self.port(), self.remote) == (other.port(), other.remote)
-            && may_equal(self.local, other.local)
-            && may_equal(self.interface, other.interface)
-    }
-}
-
-impl Hops {
-    const fn minimum_ttl(self) -> u8 {
-        match self {
-            Self::Single => u8::MAX,
-            Self::Multiple { minimum_ttl } => minimum_ttl,
-        }
-    }
-}
-
-impl Rejected {
-    /// All of them, for whoever counts.
-    pub const ALL: [Self; 11] = [
-        Self::Decode(DecodeError::Version),
-        Self::Decode(DecodeError::Length),
-        Self::Decode(DecodeError::Truncated),
-        Self::Decode(DecodeError::DetectMult),
-        Self::Decode(DecodeError::Multipoint),
-        Self::Decode(DecodeError::MyDiscriminator),
-        Self::YourDiscriminator,
-        Self::State,
-        Self::NoSession,
-        Self::Authenticated,
-        Self::TimeToLive,
-    ];
-
-    /// Its place in [`Rejected::ALL`].
-    #[must_use]
-    pub const fn index(self) -> usize {
-        match self {
-            Self::Decode(DecodeError::Version) => 0,
-            Self::Decode(DecodeError::Length) => 1,
-            Self::Decode(DecodeError::Truncated) => 2,
-            Self::Decode(DecodeError::DetectMult) => 3,
-            Self::Decode(DecodeError::Multipoint) => 4,
-            Self::Decode(DecodeError::MyDiscriminator) => 5,
-            Self::YourDiscriminator => 6,
-            Self::State => 7,
-            Self::NoSession => 8,
-            Self::Authenticated => 9,
-            Self::TimeToLive => 10,
-        }
-    }
-
-    /// In one word, for a metric's label.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Decode(DecodeError::Version) => "version",
-            Self::Decode(DecodeError::Length) => "length",
-            Self::Decode(DecodeError::Truncated) => "truncated",
-            Self::Decode(DecodeError::DetectMult) => "detect_mult",
-            Self::Decode(DecodeError::Multipoint) => "multipoint",
-            Self::Decode(DecodeError::MyDiscriminator) => "my_discriminator",
-            Self::YourDiscriminator => "your_discriminator",
-            Self::State => "state",
-            Self::NoSession => "no_session",
-            Self::Authenticated => "authenticated",
-            Self::TimeToLive => "ttl",
-        }
-    }
-}
-
-fn may_equal<T: PartialEq>(one: Option<T>, other: Option<T>) -> bool {
-    one.is_none() || other.is_none() || one == other
 }

@@ -10,6 +10,8 @@
 //! knows what a session is good for: who starts one reads its [`session::Status`] (RFC 5882).
 
 pub mod engine;
+pub mod path;
+pub mod rejected;
 pub mod session;
 pub mod types;
 pub mod wire;
