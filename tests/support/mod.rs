@@ -184,6 +184,8 @@ fn package(program: &str) -> &str {
         "nsenter" | "unshare" => "util-linux",
         "ping" => "iputils-ping",
         "kubectl" => "kubernetes-client",
+        "bird" | "birdc" => "bird2",
+        "vtysh" | "/usr/lib/frr/bfdd" => "frr",
         other => other,
     }
 }
