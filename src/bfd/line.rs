@@ -11,6 +11,7 @@ use vipcast_proto::bfd::session::Status;
 use vipcast_proto::bfd::wire;
 
 use super::{Hops, Report, SessionConfig};
+use crate::clock;
 use crate::net::datagram::{Route, sender};
 use crate::net::interface_index;
 
@@ -72,7 +73,12 @@ impl Line {
     }
 
     pub(super) fn tell(&self, status: Status) {
-        self.reporter.send_modify(|report| report.status = status);
+        self.reporter.send_modify(|report| {
+            if report.status.state != status.state {
+                report.since = clock::now();
+            }
+            report.status = status;
+        });
     }
 
     /// Told only where it is new.

@@ -4,7 +4,7 @@
 //! let bfd = bfd::start(Stats::new())?;
 //! let mut session = bfd.add(SessionConfig { remote, local: None, interface: None, hops: Hops::Single, timers })?;
 //! loop {
-//!     let Report { status, trouble } = session.changed().await?; // the newest; status.failures misses none
+//!     let Report { status, since, trouble } = session.changed().await?; // the newest; status.failures misses none
 //! }
 //! drop(session); // says AdminDown for a detection time, in the background
 //! ```
@@ -26,7 +26,7 @@ use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
@@ -34,6 +34,8 @@ use tracing::warn;
 use vipcast_proto::bfd::engine::{Admin, SessionId};
 pub use vipcast_proto::bfd::path::Hops;
 use vipcast_proto::bfd::session::{Config, Status};
+
+use crate::clock;
 
 use self::line::Line;
 pub use self::line::Trouble;
@@ -85,6 +87,8 @@ pub enum SessionError {
 pub struct Report {
     /// What the protocol says.
     pub status: Status,
+    /// Since when the state is what it is.
+    pub since: Instant,
     /// What keeps it from speaking or hearing.
     pub trouble: Option<Trouble>,
 }
@@ -139,7 +143,8 @@ impl Handle {
         config.check()?;
         self.warn_of_quota(&config);
         let id = SessionId(self.commands.next_id.fetch_add(1, Ordering::Relaxed));
-        let (reporter, reports) = watch::channel(Report { status: Status::INITIAL, trouble: None });
+        let (reporter, reports) =
+            watch::channel(Report { status: Status::INITIAL, since: clock::now(), trouble: None });
         let command = Command::Add { id, line: Line::new(&config, reporter), timers: config.timers };
         self.commands.send(command)?;
         Ok(Session { id, commands: Arc::clone(&self.commands), reports })

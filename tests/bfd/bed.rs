@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use vipcast::bfd::{self, Handle, Hops, Report, Session, SessionConfig, Stats};
@@ -88,20 +88,19 @@ pub(crate) fn timers(tx: u64, rx: u64, detect_mult: u8) -> Config {
     }
 }
 
-/// Waits until the session is as it should be; when that was seen, and what.
+/// Waits until the session is as it should be.
 pub(crate) fn wait_report(
     what: &str,
     reports: &watch::Receiver<Report>,
     is: impl Fn(&Report) -> bool,
-) -> (Instant, Report) {
+) -> Report {
     let seen = || Some(*reports.borrow()).filter(&is);
     let told = || format!("{what}: {:?}", *reports.borrow());
-    let report = wait(told, SOON, seen);
-    (clock::now(), report)
+    wait(told, SOON, seen)
 }
 
 pub(crate) fn wait_up(session: &Session) -> Report {
-    wait_report("the session is up", &session.reports(), |report| report.status.verdict == Verdict::Up).1
+    wait_report("the session is up", &session.reports(), |report| report.status.verdict == Verdict::Up)
 }
 
 /// Asks every millisecond.

@@ -58,8 +58,8 @@ impl Kind {
 
     pub(crate) const fn needs(self) -> &'static [Needs] {
         match self {
-            Self::Bird => &[Needs::Root, Needs::Program("bird"), Needs::Program("birdc")],
-            Self::Frr => &[Needs::Root, Needs::Program("/usr/lib/frr/bfdd"), Needs::Program("vtysh")],
+            Self::Bird => &[Needs::Root, Needs::Program("bird"), Needs::Program("chrt")],
+            Self::Frr => &[Needs::Root, Needs::Program("/usr/lib/frr/bfdd"), Needs::Program("chrt")],
         }
     }
 
@@ -84,6 +84,10 @@ impl Router {
     /// It says nothing any more, and nothing of it is left.
     pub(crate) fn kill(&mut self) {
         self.processes.clear();
+        for left in ["zserv.api", "bfdd.sock", "zebra.vty", "bfdd.vty"] {
+            // BIRD leaves none of them.
+            let _ = std::fs::remove_file(self.directory.file(left));
+        }
     }
 
     /// The session, if the router has it.
@@ -110,7 +114,7 @@ impl Router {
 
     fn start_bird(&mut self, host: &Host) {
         let config = self.directory.write("bird.conf", &self.bird_config()).unwrap();
-        let mut command = host.namespace.command(Path::new(&find("bird"))).unwrap();
+        let mut command = punctual(host, &find("bird"));
         command.args(["-f", "-c"]).arg(config).arg("-s").arg(self.directory.file("control"));
         self.spawn("bird", command);
     }
@@ -133,7 +137,7 @@ impl Router {
     }
 
     fn frr_daemon(&self, host: &Host, name: &str, more: &[&str]) -> Command {
-        let mut command = host.namespace.command(&Path::new("/usr/lib/frr").join(name)).unwrap();
+        let mut command = punctual(host, &Path::new("/usr/lib/frr").join(name));
         command.arg("--vty_socket").arg(self.folder());
         command.arg("-z").arg(self.directory.file("zserv.api"));
         command.arg("-i").arg(self.directory.file(&format!("{name}.pid")));
@@ -193,6 +197,13 @@ impl Router {
             format!("peer {address} local-address {local} interface {INTERFACE}")
         }
     }
+}
+
+/// Before everything else that runs on this machine: a router that has to wait for a processor is one that has failed.
+fn punctual(host: &Host, program: &Path) -> Command {
+    let mut command = host.namespace.command(&find("chrt")).unwrap();
+    command.args(["--fifo", "1"]).arg(program);
+    command
 }
 
 /// `IP address  Interface  State  Since  Interval  Timeout`, the last two in seconds.

@@ -1,6 +1,7 @@
 //! What leaves, as a dissector by others sees it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use vipcast::demo::lab::process::Process;
 use vipcast::demo::lab::work_dir::WorkDir;
@@ -59,6 +60,8 @@ impl Capture {
     }
 
     fn stop(mut self) -> Vec<BTreeMap<&'static str, String>> {
+        // dumpcap collects for a while before it writes.
+        std::thread::sleep(Duration::from_secs(1));
         self.process.term().unwrap();
         self.process.wait(SOON).unwrap().unwrap();
         let mut command = std::process::Command::new(in_path("tshark").unwrap());
@@ -128,13 +131,12 @@ fn a_removed_session_says_admin_down() {
     let capture = Capture::start(&bed);
     drop(session);
     let told = |report: &vipcast::bfd::Report| report.status.remote_state == State::AdminDown;
-    let (_, report) = wait_report("the other side knows", &other.reports(), told);
+    let report = wait_report("the other side knows", &other.reports(), told);
     assert_eq!((report.status.state, report.status.failures), (State::Down, 0));
     // Two intervals of a second: the slow rate, as the session is not Up.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let Bed { bfd, lan } = bed;
+    let Bed { bfd, lan: _lan } = bed;
     runtime.block_on(bfd.shutdown(SOON));
-    drop(lan);
     let packets = capture.stop();
     let last: Vec<&str> = packets.iter().rev().map(|packet| packet["bfd.sta"].as_str()).take(3).collect();
     let admin_down = last.iter().filter(|state| **state == "0x00" || **state == "0x0000").count();

@@ -27,7 +27,7 @@ pub enum Hops {
     Single,
     /// Some (RFC 5883).
     Multiple {
-        /// What a packet has to have left.
+        /// What a packet has to have left. FRR sends 255, BIRD 64 where it is not told otherwise by the kernel.
         minimum_ttl: u8,
     },
 }
