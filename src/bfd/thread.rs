@@ -98,7 +98,10 @@ impl Engine {
             }
             let deadline = self.sessions.deadline();
             let pause = deadline.map(|at| at.saturating_duration_since(clock::now()));
-            wait(self.bell.as_fd(), self.receivers.iter().map(|listener| listener.receiver.as_fd()), pause);
+            // The other end of the bell is gone with its last owner, and would be readable for ever.
+            let bell = Some(self.bell.as_fd()).filter(|_| !self.orphaned);
+            let ports = self.receivers.iter().map(|listener| listener.receiver.as_fd());
+            wait(bell.into_iter().chain(ports), pause);
         }
     }
 
