@@ -111,7 +111,7 @@ impl Router {
     /// Whether the session went down by what we said.
     pub(crate) fn was_told(&self) -> bool {
         match self.kind {
-            Kind::Bird => self.log().contains("Neighbor signaled session down"),
+            Kind::Bird => self.log().contains("[AdminDown"),
             Kind::Frr => {
                 self.ask("vtysh", &["show bfd peers json"]).contains("\"neighbor signaled session down\"")
             }
@@ -186,7 +186,7 @@ impl Router {
             (format!("interface \"{INTERFACE}\""), format!("{address} dev \"{INTERFACE}\""))
         };
         format!(
-            "log stderr all;\ndebug protocols {{ events }};\nrouter id 10.77.0.2;\nprotocol device {{}}\n\
+            "log stderr all;\ndebug protocols {{ events, packets }};\nrouter id 10.77.0.2;\nprotocol device {{}}\n\
              protocol bfd {{ {scope} {timers}; neighbor {neighbor}; }}\n"
         )
     }
