@@ -114,7 +114,8 @@ impl Link {
 
     fn send(&mut self, to: usize, packet: &Packet) {
         self.sent += 1;
-        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.random =
+            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         if (self.random >> 33) % 100 >= self.loss {
             self.under_way.insert((self.now + self.delay, self.sent), (to, encode(packet).to_vec()));
         }
@@ -243,7 +244,10 @@ impl Driver {
         for packet in sends(actions) {
             assert_eq!(decode(&encode(packet)), Ok(*packet));
             assert!(!(packet.poll && packet.is_final));
-            assert!(packet.state == State::Up || packet.desired_min_tx >= Some(Interval::SECOND), "{packet:?}");
+            assert!(
+                packet.state == State::Up || packet.desired_min_tx >= Some(Interval::SECOND),
+                "{packet:?}"
+            );
             if !self.known.contains(&packet.my_discriminator) {
                 self.known.push(packet.my_discriminator);
             }
@@ -324,7 +328,8 @@ fn packet() -> impl Strategy<Value = Packet> {
 
 /// What people configure.
 fn config() -> impl Strategy<Value = Config> {
-    (10_u32..1000, 10_u32..1000, 1_u8..6).prop_map(|(tx, rx, detect_mult)| timers(tx * 1000, rx * 1000, detect_mult))
+    (10_u32..1000, 10_u32..1000, 1_u8..6)
+        .prop_map(|(tx, rx, detect_mult)| timers(tx * 1000, rx * 1000, detect_mult))
 }
 
 /// What can be configured.

@@ -6,8 +6,7 @@ use super::*;
 
 fn config(remote: &str) -> SessionConfig {
     let detect_mult = DetectMult::new(3).unwrap();
-    let timers =
-        Config { desired_min_tx: Interval::SECOND, required_min_rx: Interval::SECOND, detect_mult };
+    let timers = Config { desired_min_tx: Interval::SECOND, required_min_rx: Interval::SECOND, detect_mult };
     let remote = remote.parse().unwrap();
     SessionConfig { remote, local: None, interface: None, hops: Hops::Single, timers }
 }
@@ -21,10 +20,7 @@ fn a_session_that_makes_no_sense_is_refused_in_words() {
         (config("0.0.0.0"), "0.0.0.0 is not the address of a system"),
         (config("ff02::1"), "ff02::1 is not the address of a system"),
         (config("255.255.255.255"), "255.255.255.255 is not the address of a system"),
-        (
-            SessionConfig { local, ..config("2001:db8::1") },
-            "192.0.2.1 and 2001:db8::1 are not of one family",
-        ),
+        (SessionConfig { local, ..config("2001:db8::1") }, "192.0.2.1 and 2001:db8::1 are not of one family"),
         (config("fe80::1"), "fe80::1 is link-local: name the interface"),
         (
             SessionConfig { interface: interface.clone(), hops: behind, ..config("fe80::1") },
@@ -49,10 +45,9 @@ async fn a_thread_without_sessions_ends_when_asked() {
     let handle = start(Stats::default()).unwrap();
     let commands = Arc::clone(&handle.commands);
     handle.shutdown(Duration::from_secs(60)).await;
-    // The thread has dropped its end; commands go nowhere, and who asks learns it.
+    // The thread has dropped its end of the queue, and who asks for something learns it.
     let handle = Handle { commands, stats: Stats::default() };
-    let added = std::iter::from_fn(|| Some(handle.add(config("192.0.2.1"))));
-    assert_eq!(added.filter_map(Result::err).next(), Some(SessionError::Ended));
+    assert_eq!(handle.add(config("192.0.2.1")).err(), Some(SessionError::Ended));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 /// Returns when one of the descriptors is readable or in trouble, or after `pause`; sometimes earlier. `None`: no deadline.
 #[expect(unsafe_code, reason = "ppoll(2) has no safe wrapper among our dependencies")]
 pub(super) fn wait<'a>(readable: impl Iterator<Item = BorrowedFd<'a>>, pause: Option<Duration>) {
+    // What is not filled in is passed over.
     let nobody = libc::pollfd { fd: -1, events: 0, revents: 0 };
     let mut descriptors = [nobody; MOST];
     for (slot, fd) in descriptors.iter_mut().zip(readable) {

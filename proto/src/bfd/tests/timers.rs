@@ -129,10 +129,10 @@ fn who_wants_no_packets_gets_none_but_answers_and_changes() {
     let deaf = |state| Packet { required_min_rx: None, ..from_remote(state) };
     hear(&mut session, at(0), deaf(State::Up));
     assert_eq!(session.status().transmit_interval, None);
-    assert_eq!(sent_until(&mut session, at(60_000)), []);
+    assert!(sent_until(&mut session, at(60_000)).is_empty());
     assert!(hear(&mut session, at(60_000), Packet { poll: true, ..deaf(State::Up) }).is_some());
     assert!(hear(&mut session, at(60_000), deaf(State::Down)).is_some());
-    assert_eq!(sent_until(&mut session, at(120_000)), []);
+    assert!(sent_until(&mut session, at(120_000)).is_empty());
     // It wants them again.
     hear(&mut session, at(120_000), from_remote(State::Up));
     assert!(session.deadline().unwrap() <= at(120_000));
@@ -143,13 +143,13 @@ fn in_demand_mode_of_the_peer_periodic_packets_cease_while_both_are_up() {
     let mut session = settled(config(300, 300, 3));
     let demand = |state| Packet { demand: true, ..from_remote(state) };
     hear(&mut session, at(0), demand(State::Up));
-    assert_eq!(sent_until(&mut session, at(60_000)), []);
+    assert!(sent_until(&mut session, at(60_000)).is_empty());
     // A Poll Sequence of ours is sent all the same, until it is answered.
     assert!(session.configure(at(60_000), config(500, 300, 3)).is_some_and(|packet| packet.poll));
     let sent = sent_until(&mut session, at(63_000));
     assert!(sent.len() >= 9 && sent.iter().all(|(_, packet)| packet.poll && !packet.demand));
     hear(&mut session, at(63_000), Packet { is_final: true, ..demand(State::Up) });
-    assert_eq!(sent_until(&mut session, at(120_000)), []);
+    assert!(sent_until(&mut session, at(120_000)).is_empty());
     // Not Up: it needs to hear us.
     hear(&mut session, at(120_000), demand(State::Down));
     assert!(sent_until(&mut session, at(125_000)).len() >= 5);
