@@ -296,7 +296,7 @@ fn turn() -> impl Strategy<Value = Turn> {
     prop_oneof![
         2 => (vec(any::<u8>(), 0..60), any::<Option<u8>>()).prop_map(|(octets, ttl)| Turn::Octets(octets, ttl)),
         8 => (packet(), 0_u8..6, 0_u64..3000).prop_map(|(packet, whose, age)| Turn::Heard(packet, whose, age)),
-        6 => prop_oneof![0_u64..2, 0..400, 0..9000].prop_map(|ms| Turn::Wait(Duration::from_millis(ms))),
+        6 => prop_oneof![0_u64..2, 0_u64..400, 0_u64..9000].prop_map(|ms| Turn::Wait(Duration::from_millis(ms))),
         1 => (0_u64..4, any::<bool>()).prop_map(|(id, up)| Turn::Admin(id, up)),
         1 => (0_u64..4, any_config()).prop_map(|(id, config)| Turn::Configure(id, config)),
         1 => (0_u64..4).prop_map(Turn::Remove),

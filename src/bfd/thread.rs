@@ -1,7 +1,7 @@
 //! The loop: read everything, then see what is due. No logging, no locks but those of the channels out.
 
 use std::collections::HashMap;
-use std::io::Read;
+use std::io::{self, Read};
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -184,40 +184,13 @@ impl Engine {
 
     /// Everything that has arrived until now is heard before anybody's silence is judged.
     fn drain(&mut self) {
-        let mut broken = false;
-        for listener in &mut self.receivers {
-            let mut more = true;
-            // Who sends faster than we read does not keep us for ever.
-            for _ in 0..MAX_BATCHES {
-                if !more {
-                    break;
-                }
-                let (now, wall) = (clock::now(), clock::wall());
-                more = listener.receiver.receive().unwrap_or_else(|_| {
-                    broken = true;
-                    false
-                });
-                for datagram in listener.receiver.datagrams() {
-                    let arrival = Arrival {
-                        at: clock::ago(now, datagram.age(wall), listener.emptied),
-                        source: datagram.source,
-                        destination: datagram.destination,
-                        interface: self.interfaces.indices.get(&datagram.interface).copied(),
-                        ttl: datagram.ttl,
-                        port: listener.port,
-                    };
-                    let received = self.sessions.receive(now, &arrival, datagram.payload, &mut self.actions);
-                    self.stats.received(received.err());
-                }
-                if !more {
-                    listener.emptied = now;
-                }
-            }
-        }
-        if broken {
-            // They are opened again with the next packet that is sent.
-            self.receivers.clear();
-        }
+        let (sessions, actions, stats, interfaces) =
+            (&mut self.sessions, &mut self.actions, &self.stats, &self.interfaces);
+        let mut hear = |now: Instant, arrival: &Arrival, payload: &[u8]| {
+            stats.received(sessions.receive(now, arrival, payload, actions).err());
+        };
+        // A broken socket is opened again with the next packet that is sent.
+        self.receivers.retain_mut(|listener| listener.drain(interfaces, &mut hear).is_ok());
         self.perform();
     }
 
@@ -250,6 +223,37 @@ impl Engine {
         let sent = opened.and_then(|()| line.send(packet));
         self.stats.sent(sent.is_ok());
         line.trouble(sent.and(heard).err());
+    }
+}
+
+impl Listener {
+    /// Reads all that was there when it began, and hands each datagram on.
+    fn drain(
+        &mut self,
+        interfaces: &Interfaces,
+        hear: &mut impl FnMut(Instant, &Arrival, &[u8]),
+    ) -> io::Result<()> {
+        // Who sends faster than we read does not keep us for ever.
+        for _ in 0..MAX_BATCHES {
+            let (now, wall) = (clock::now(), clock::wall());
+            let more = self.receiver.receive()?;
+            for datagram in self.receiver.datagrams() {
+                let arrival = Arrival {
+                    at: clock::ago(now, datagram.age(wall), self.emptied),
+                    source: datagram.source,
+                    destination: datagram.destination,
+                    interface: interfaces.indices.get(&datagram.interface).copied(),
+                    ttl: datagram.ttl,
+                    port: self.port,
+                };
+                hear(now, &arrival, datagram.payload);
+            }
+            if !more {
+                self.emptied = now;
+                break;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -49,7 +49,8 @@ pub enum Verdict {
     Up,
     /// It has worked, and does not any more.
     Failed,
-    /// It has not worked yet, or not since it was switched off: perhaps the other side does not run BFD. Nothing may depend on it (RFC 5882 §3.2).
+    /// It has not worked yet, or not since it was switched off: perhaps the other side does not run BFD. Whoever waits for
+    /// it may wait for ever (RFC 5882 §4.1).
     Unknown,
     /// One side has switched it off: nothing may be concluded about the path (RFC 5882 §4.2).
     AdminDown,
