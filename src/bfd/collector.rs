@@ -57,7 +57,7 @@ fn lateness(to: &mut DescriptorEncoder<'_>, counted: &Counted) -> fmt::Result {
     let help = "How much later than due BFD timers were noticed";
     let mut metric =
         to.encode_descriptor("vipcast_bfd_lateness_seconds", help, None, MetricType::Histogram)?;
-    let bounds = LATENESS.iter().map(std::time::Duration::as_secs_f64).chain([f64::MAX]);
+    let bounds = LATENESS.iter().map(std::time::Duration::as_secs_f64).chain([f64::INFINITY]);
     let buckets: Vec<(f64, u64)> = bounds.zip(counted.lateness).collect();
     let count = counted.lateness.iter().sum();
     metric.encode_histogram::<prometheus_client::encoding::NoLabelSet>(
