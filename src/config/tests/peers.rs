@@ -129,7 +129,7 @@ fn what_the_grammar_cannot_say_is_refused_in_words_that_show_no_password() {
         ),
         (
             "2001:db8::1:65001",
-            format!("bgp_peers (environment): peer 0: too many colons; put IPv6 addresses into brackets; {other}"),
+            format!("bgp_peers (environment): peer 0: an IPv6 address without brackets; write for example [2001:db8::1]:65001"),
         ),
         (
             "192.0.2.1:65001,",
@@ -202,7 +202,7 @@ fn what_the_grammar_cannot_say_is_refused_in_words_that_show_no_password() {
 fn everything_that_is_wrong_with_any_peer_is_said_at_once() {
     assert_eq!(
         refused(
-            "[{address: 192.0.2.1, as: 0, holdTime: 2}, {as: 65001}, 7, {address: fe80::1, as: 1, prot: 1}]"
+            "[{address: 192.0.2.1, as: 0, holdTime: 2}, {as: 65001}, 7, {address: fe80::1, as: 1, ports: 1}]"
         ),
         [
             "bgp_peers[0].as=0 (environment): reserved by RFC 7607, nobody has it; \
@@ -211,8 +211,7 @@ fn everything_that_is_wrong_with_any_peer_is_said_at_once() {
              write 0, or 3 to 65535 seconds",
             "bgp_peers[1] (environment): without an address; add address, the router's",
             "bgp_peers[2] (environment): not a mapping; write key: value pairs",
-            "bgp_peers[2] (environment): without an address; add address, the router's",
-            "bgp_peers[3].prot (environment): unknown, did you mean port?; vipcast config --schema lists every key",
+            "bgp_peers[3].ports (environment): unknown, did you mean port?; vipcast config --schema lists every key",
             "bgp_peers[3].address=fe80::1 (environment): link-local, and so on no interface in particular; \
              write it with its interface, such as fe80::1%eth0",
         ]

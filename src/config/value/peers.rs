@@ -56,14 +56,12 @@ fn peer(entry: &str) -> Result<Tree, Wrong> {
     if entry.is_empty() {
         return Err(Wrong::new("empty", "write peers separated by single commas"));
     }
-    if entry.parse::<std::net::Ipv6Addr>().is_ok()
-        || entry.split(':').nth(MOST_FIELDS).is_some() && !entry.contains('[')
-    {
-        return Err(Wrong::new("too many colons", format!("put IPv6 addresses into brackets; {OTHER_WAY}")));
-    }
     let mut fields = split(entry, ':').into_iter();
     let mut pairs = Vec::new();
     let first = fields.next().unwrap_or_default().trim();
+    if first.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(Wrong::new("an IPv6 address without brackets", "write for example [2001:db8::1]:65001"));
+    }
     if first == UNNUMBERED {
         pairs.push(("interface", Tree::text(fields.next().unwrap_or_default().trim())));
     } else {
@@ -177,9 +175,6 @@ fn split(text: &str, separator: char) -> Vec<&str> {
 }
 
 const UNNUMBERED: &str = "unnumbered";
-
-/// More fields than kube-vip knows.
-const MOST_FIELDS: usize = 7;
 
 /// The longest interval that is taken is below it.
 const MICROSECONDS: u64 = 60_001;
