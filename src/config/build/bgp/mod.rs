@@ -8,13 +8,12 @@ use std::net::IpAddr;
 use vipcast_proto::bgp::types::family_of;
 
 use self::peers::Speaker;
-use crate::config::bgp::stable_router_id;
 use crate::config::bgp::{
-    AddressGroup, Bgp, Drain, NextHop, NodeAnnotations, PeerOptions, RouterId, Said, Source,
+    AddressGroup, Bgp, Drain, NextHop, NodeAnnotations, PeerOptions, RouterId, Said, Source, stable_router_id,
 };
 use crate::config::problem::{Notice, Problem};
 use crate::config::reader::{Reader, Settings};
-use crate::config::source::Source as From;
+use crate::config::source;
 use crate::config::table::ALL;
 use crate::config::table::bgp as t;
 use crate::config::table::session::OF_GROUP;
@@ -180,7 +179,7 @@ fn unused_next_hop(r: &mut Reader<'_>, bgp: &Bgp) {
 /// A manifest and the environment of a process are read by many.
 fn in_clear(r: &mut Reader<'_>) {
     for spec in [&t::PEERS.spec, &t::PEER_PASSWORD.spec, &t::OF_ALL.password.given.spec] {
-        let seen = |source: &From| !matches!(source, From::File { .. });
+        let seen = |from: &source::Source| !matches!(from, source::Source::File { .. });
         if r.secret_from(spec).is_some_and(seen) {
             let text = "a password in clear, for everybody who may read the manifest or the process: better in a file \
                         (bgp.passwordFile) or in a Secret (bgp.passwordSecret.name)";
