@@ -15,8 +15,8 @@ fn what_does_not_go_together_is_refused_by_the_name_it_was_given_under() {
     let without = with(BGP).unwrap_err();
     assert_eq!(
         without.to_string(),
-        "bgp_peers: BGP is switched on without a router to talk to; set bgp_peers, for example \
-         bgp_peers=192.0.2.1:65001, or bgp_peeraddress and bgp_peeras"
+        "bgp_peers: BGP is switched on without a router to talk to; set bgp_peers to address and AS number of \
+         routers, for example bgp_peers=192.0.2.1:65001"
     );
     assert_eq!(with(&[BGP, &[("annotation", "bgp.example.org")]].concat()).unwrap().notices, vec![]);
 }

@@ -176,8 +176,8 @@ fn what_is_wrong_with_bgp_is_refused_by_the_name_of_the_variable_and_shows_no_pa
     assert_eq!(
         bgp("kube_vip_bgp_peeraddress: ''"),
         [
-            "kube_vip_bgppeers: BGP is switched on without a router to talk to; set kube_vip_bgppeers, for example \
-          kube_vip_bgppeers: 192.0.2.1:65001, or kube_vip_bgp_peeraddress and kube_vip_bgp_peeras"
+            "kube_vip_bgppeers: BGP is switched on without a router to talk to; set kube_vip_bgppeers to address and \
+          AS number of routers, for example kube_vip_bgppeers: 192.0.2.1:65001"
         ]
     );
 }

@@ -143,7 +143,7 @@ fn groups(r: &mut Reader<'_>) -> Option<Vec<AddressGroup>> {
 fn whole(r: &mut Reader<'_>, bgp: &Bgp, vips: &[IpAddr]) {
     let needed = r.purpose == Purpose::Run && r.layers.complete;
     if bgp.peers.is_empty() && bgp.node_annotations.is_none() && needed {
-        let fix = "set bgp_peers, for example bgp_peers=192.0.2.1:65001, or bgp_peeraddress and bgp_peeras";
+        let fix = "set bgp_peers to address and AS number of routers, for example bgp_peers=192.0.2.1:65001";
         r.problems.push(Problem::plain("bgp_peers", "BGP is switched on without a router to talk to", fix));
     }
     if bgp.node_annotations.is_none() && !bgp.peers.is_empty() {
