@@ -190,6 +190,8 @@ fn what_the_grammar_cannot_say_is_refused_in_words_that_show_no_password() {
     for (text, complaint) in table {
         assert_eq!(refused(text), [complaint], "{text}");
     }
+    let many = "192.0.2.1:65001,".repeat(257);
+    assert_eq!(refused(&many), ["bgp_peers (environment): more than 256 peers; write fewer"]);
     let long = format!("192.0.2.1:65001:{}", "x".repeat(81));
     assert_eq!(
         refused(&long),

@@ -15,6 +15,9 @@ pub(in crate::config) fn peers(spec: &Spec, text: &str) -> Result<Vec<Tree>, Wro
         let fix = "give Kubespray a list, and not a text, of peers";
         return Err(Wrong::new("taken apart into single characters", fix));
     }
+    if text.split(',').nth(MOST).is_some() {
+        return Err(Wrong::new(format!("more than {MOST} peers"), "write fewer"));
+    }
     let (mut found, mut wrong) = (Vec::new(), Vec::new());
     for (number, entry) in split(text, ',').into_iter().enumerate() {
         match peer(entry.trim()) {
@@ -173,6 +176,9 @@ fn split(text: &str, separator: char) -> Vec<&str> {
     })
     .collect()
 }
+
+/// No node talks to as many; it bounds what a hostile file can ask for.
+const MOST: usize = 256;
 
 const UNNUMBERED: &str = "unnumbered";
 
