@@ -61,7 +61,7 @@ fn whole_addresses(r: &mut Reader<'_>, prefixes: Option<Prefixes>) {
             "32,128",
             "where only BGP announces, whole addresses are bound to lo",
         );
-    } else {
+    } else if !usual {
         let text = "without use: where only BGP announces, whole addresses are bound to lo, and announced";
         r.notices.push(Notice::warning(r.name(&t::PREFIX_LENGTH.spec), text));
     }
