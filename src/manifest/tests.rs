@@ -167,11 +167,13 @@ fn bgp(more: &[(&str, &str)], options: &Options) -> Resolved {
 fn a_pod_that_announces_by_bgp_is_told_what_was_said_and_may_do_no_more_than_that_takes() {
     let options = Options::default();
     let peers = ("bgppeers", "192.168.0.10:65000::false,192.168.0.11:65000:a$(b):false");
-    let settings = bgp(&[peers, ("interface", "lo"), ("sourceIP", "192.168.0.2")], &options);
+    let given = [peers, ("interface", "lo"), ("vipSubnet", "32"), ("sourceIP", "192.168.0.2")];
+    let settings = bgp(&given, &options);
     let Object::Pod(made) = pod(&settings, &options).unwrap().remove(0) else { panic!() };
     let spec = made.spec.unwrap();
     let variables = environment(&spec.containers[0]);
     assert!(variables.contains(&("bgp_peers".to_owned(), peers.1.to_owned())), "{variables:?}");
+    assert!(variables.contains(&("vip_subnet".to_owned(), "32".to_owned())), "{variables:?}");
     let read = resolve(&Flags::default(), variables.into_iter(), None, &options.host()).unwrap();
     assert_eq!(read.config.bgp, settings.config.bgp);
     let may = |settings: &Resolved| {

@@ -55,15 +55,12 @@ fn whole_addresses(r: &mut Reader<'_>, prefixes: Option<Prefixes>) {
     let usual = prefixes.is_none_or(|prefixes| {
         whole(prefixes.v4(), 32) && whole(prefixes.v6(), 128) || prefixes == Prefixes::One(Some(128))
     });
-    if usual {
-        r.derived(
-            &t::PREFIX_LENGTH.spec,
-            "32,128",
-            "where only BGP announces, whole addresses are bound to lo",
-        );
-    } else if !usual {
+    let spec = &t::PREFIX_LENGTH.spec;
+    if !usual {
         let text = "without use: where only BGP announces, whole addresses are bound to lo, and announced";
-        r.notices.push(Notice::warning(r.name(&t::PREFIX_LENGTH.spec), text));
+        r.notices.push(Notice::warning(r.name(spec), text));
+    } else if !r.is_explicit(spec) {
+        r.derived(spec, "32,128", "where only BGP announces, whole addresses are bound to lo");
     }
 }
 
