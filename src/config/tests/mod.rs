@@ -1,8 +1,11 @@
 //! The configuration as a whole.
 
+mod bgp;
+mod bgp_refused;
 mod documents;
 mod kube_vip;
 mod kubespray;
+mod peers;
 mod sources;
 mod values;
 
