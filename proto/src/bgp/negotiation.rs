@@ -10,6 +10,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::fsm::Config;
 use super::types::{Asn, Capability, Family, GracefulRestart, HoldTime, Notification, Open};
+use super::wire::iana::{error, open as subcode};
+use super::wire::{AsNumbers, Parameters};
 
 /// Whether the peer is in our Autonomous System.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -33,8 +35,8 @@ pub struct Negotiated {
     pub hold_time: HoldTime,
     /// Those that both offer; never empty.
     pub families: BTreeSet<Family>,
-    /// AS numbers have four octets in AS_PATH (RFC 6793), both ways.
-    pub four_octet_as: bool,
+    /// How wide AS numbers are in AS_PATH (RFC 6793), both ways.
+    pub as_numbers: AsNumbers,
     /// IPv4 routes may have IPv6 next hops (RFC 8950).
     pub extended_next_hop: bool,
     /// The peer offers to send its routes again (RFC 2918).
@@ -82,12 +84,25 @@ impl OpenError {
     #[must_use]
     pub fn notification(&self) -> Notification {
         let (subcode, data) = match self {
-            Self::PeerAs { .. } | Self::ZeroAs => (BAD_PEER_AS, Bytes::new()),
-            Self::ZeroIdentifier | Self::OurIdentifier(_) => (BAD_BGP_IDENTIFIER, Bytes::new()),
-            Self::HoldTime(_) => (UNACCEPTABLE_HOLD_TIME, Bytes::new()),
-            Self::NoCommonFamily(missing) => (UNSUPPORTED_CAPABILITY, multiprotocol(missing)),
+            Self::PeerAs { .. } | Self::ZeroAs => (subcode::BAD_PEER_AS, Bytes::new()),
+            Self::ZeroIdentifier | Self::OurIdentifier(_) => (subcode::BAD_BGP_IDENTIFIER, Bytes::new()),
+            Self::HoldTime(_) => (subcode::UNACCEPTABLE_HOLD_TIME, Bytes::new()),
+            Self::NoCommonFamily(missing) => (subcode::UNSUPPORTED_CAPABILITY, multiprotocol(missing)),
         };
-        Notification { code: OPEN_MESSAGE_ERROR, subcode, data }
+        Notification { code: error::OPEN_MESSAGE, subcode, data }
+    }
+}
+
+impl Negotiated {
+    /// How the messages after the OPENs read.
+    #[must_use]
+    pub fn parameters(&self) -> Parameters {
+        Parameters {
+            as_numbers: self.as_numbers,
+            external: self.peering == Peering::External,
+            extended_next_hop: self.extended_next_hop,
+            enhanced_route_refresh: self.enhanced_route_refresh,
+        }
     }
 }
 
@@ -136,7 +151,7 @@ pub fn negotiate(config: &Config, open: &Open) -> Result<Negotiated, OpenError> 
         peer_identifier: open.identifier,
         peering,
         hold_time: config.hold_time.negotiate(hold_time),
-        four_octet_as: four_octet_as.is_some(),
+        as_numbers: four_octet_as.map_or(AsNumbers::TwoOctets, |_| AsNumbers::FourOctets),
         extended_next_hop: config.extended_next_hop && offers_ipv4_over_ipv6(open),
         route_refresh: open.capabilities.contains(&Capability::RouteRefresh),
         enhanced_route_refresh: open.capabilities.contains(&Capability::EnhancedRouteRefresh),
@@ -228,9 +243,3 @@ const IPV4_OVER_IPV6: (Family, u16) = (Family::IPV4_UNICAST, 2);
 
 /// Twelve bits (RFC 4724 §3).
 const LONGEST_RESTART_TIME: u16 = 4095;
-
-const OPEN_MESSAGE_ERROR: u8 = 2;
-const BAD_PEER_AS: u8 = 2;
-const BAD_BGP_IDENTIFIER: u8 = 3;
-const UNACCEPTABLE_HOLD_TIME: u8 = 6;
-const UNSUPPORTED_CAPABILITY: u8 = 7;

@@ -5,6 +5,8 @@ use std::fmt;
 use super::DownReason;
 use crate::bgp::negotiation::Negotiated;
 use crate::bgp::types::{Family, Message, Notification, Open};
+use crate::bgp::wire::Refused;
+use crate::bgp::wire::iana::cease;
 
 /// What the world tells the session. Octets that were received come before the [`Event::Tick`] of the same
 /// moment: a peer whose KEEPALIVE waits in a buffer is not silent.
@@ -26,12 +28,7 @@ pub enum Event {
     /// The peer sent a message that can be read.
     Received(Message),
     /// The peer sent what cannot.
-    Refused {
-        /// What it has to be told.
-        notification: Notification,
-        /// The same for the operator.
-        words: String,
-    },
+    Refused(Refused),
     /// TCP took some of what we wrote (RFC 9687: the peer still reads).
     Sent,
     /// TCP took the whole of one or more UPDATEs, which say as much as a KEEPALIVE.
@@ -123,11 +120,11 @@ impl Cease {
     #[must_use]
     pub const fn subcode(self) -> u8 {
         match self {
-            Self::AdministrativeShutdown => 2,
-            Self::PeerDeConfigured => 3,
-            Self::AdministrativeReset => 4,
-            Self::OtherConfigurationChange => 6,
-            Self::BfdDown => 10,
+            Self::AdministrativeShutdown => cease::ADMINISTRATIVE_SHUTDOWN,
+            Self::PeerDeConfigured => cease::PEER_DE_CONFIGURED,
+            Self::AdministrativeReset => cease::ADMINISTRATIVE_RESET,
+            Self::OtherConfigurationChange => cease::OTHER_CONFIGURATION_CHANGE,
+            Self::BfdDown => cease::BFD_DOWN,
         }
     }
 }

@@ -10,7 +10,6 @@ mod reason;
 mod step;
 #[cfg(test)]
 mod tests;
-mod words;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -23,7 +22,6 @@ use self::jitter::Jitter;
 use self::phase::Phase;
 pub use self::reason::DownReason;
 use self::step::Sent;
-pub use self::words::in_words;
 pub use super::negotiation::{Negotiated, Peering};
 use super::types::{Asn, Family, HoldTime};
 
@@ -161,9 +159,7 @@ impl Session {
             Event::TcpFailed(words) => self.disconnected(now, DownReason::TcpFailed(words)),
             Event::TcpClosed(words) => self.disconnected(now, DownReason::TcpClosed(words)),
             Event::Received(message) => self.received(now, message),
-            Event::Refused { notification, words } => {
-                self.complain(now, DownReason::Refused { notification, words })
-            }
+            Event::Refused(refused) => self.refused(now, refused),
             Event::Sent => self.sent(now, Sent::Something),
             Event::UpdateSent => self.sent(now, Sent::Update),
             Event::Tick => self.tick(now),

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
-use super::words::{CEASE, HARD_RESET, in_words};
 use super::{Cease, RoutesAfter, State, Stop};
 use crate::bgp::negotiation::{Negotiated, OpenError};
 use crate::bgp::types::{Message, Notification};
+use crate::bgp::wire::iana::{error, fsm, message_type};
+use crate::bgp::wire::{Refused, notification};
 
 /// Why a session, or an attempt at one, ended. Its `Display` is the "last error" that operators see.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -34,19 +35,14 @@ pub enum DownReason {
     #[error("BFD lost the peer")]
     BfdDown,
     /// The peer's NOTIFICATION.
-    #[error("peer sent {}", in_words(.0))]
+    #[error("peer sent {0}")]
     Received(Notification),
     /// The peer's OPEN is not acceptable.
     #[error(transparent)]
     OpenRefused(OpenError),
     /// What the peer sent cannot be read.
-    #[error("{words}")]
-    Refused {
-        /// What it was told.
-        notification: Notification,
-        /// What was wrong.
-        words: String,
-    },
+    #[error(transparent)]
+    Refused(Refused),
     /// A message that has no place in this state (RFC 6608).
     #[error("peer sent {} in state {state}", name(*.message))]
     Unexpected {
@@ -67,11 +63,11 @@ impl DownReason {
             | Self::TcpFailed(_)
             | Self::TcpClosed(_)
             | Self::Received(_) => None,
-            Self::HoldTimerExpired(_) => plain(HOLD_TIMER_EXPIRED, 0),
-            Self::SendHoldTimerExpired(_) => plain(SEND_HOLD_TIMER_EXPIRED, 0),
-            Self::BfdDown => plain(CEASE, Cease::BfdDown.subcode()),
+            Self::HoldTimerExpired(_) => plain(error::HOLD_TIMER_EXPIRED, 0),
+            Self::SendHoldTimerExpired(_) => plain(error::SEND_HOLD_TIMER_EXPIRED, 0),
+            Self::BfdDown => plain(error::CEASE, Cease::BfdDown.subcode()),
             Self::OpenRefused(error) => Some(error.notification()),
-            Self::Refused { notification, .. } => Some(notification.clone()),
+            Self::Refused(refused) => Some(refused.notification()),
             Self::Unexpected { message, state } => Some(unexpected(*message, *state)),
         }
     }
@@ -89,36 +85,22 @@ impl Stop {
         let (survives, restarts) =
             negotiated.map_or((false, false), |it| (it.notification, !it.preserved.is_empty()));
         match self.routes {
-            RoutesAfter::Go if survives => Some(self.hard_reset()),
+            RoutesAfter::Go if survives => Some(notification::hard_reset(&self.cease())),
             // Without the N bit, any NOTIFICATION would end the graceful restart (RFC 4724 §4).
             RoutesAfter::Stay if restarts && !survives => None,
             RoutesAfter::Go | RoutesAfter::Stay => Some(self.cease()),
         }
     }
 
+    /// Only a shutdown and a reset have something to say besides (RFC 9003 §2).
     fn cease(&self) -> Notification {
-        Notification { code: CEASE, subcode: self.cease.subcode(), data: self.communication() }
-    }
-
-    fn hard_reset(&self) -> Notification {
-        let mut data = BytesMut::new();
-        data.put_slice(&[CEASE, self.cease.subcode()]);
-        data.put_slice(&self.communication());
-        Notification { code: CEASE, subcode: HARD_RESET, data: data.freeze() }
-    }
-
-    fn communication(&self) -> Bytes {
-        let text = self.communication.get(..self.communication.floor_char_boundary(LONGEST)).unwrap_or("");
         match self.cease {
-            Cease::AdministrativeShutdown | Cease::AdministrativeReset if !text.is_empty() => {
-                let length = u8::try_from(text.len()).unwrap_or(0);
-                [&[length], text.as_bytes()].concat().into()
+            Cease::AdministrativeShutdown | Cease::AdministrativeReset => {
+                notification::cease(self.cease.subcode(), &self.communication)
             }
-            Cease::AdministrativeShutdown
-            | Cease::AdministrativeReset
-            | Cease::PeerDeConfigured
-            | Cease::OtherConfigurationChange
-            | Cease::BfdDown => Bytes::new(),
+            Cease::PeerDeConfigured | Cease::OtherConfigurationChange | Cease::BfdDown => {
+                notification::cease(self.cease.subcode(), "")
+            }
         }
     }
 }
@@ -126,20 +108,33 @@ impl Stop {
 /// Message type as IANA assigns it.
 pub(super) fn kind(message: &Message) -> u8 {
     match message {
-        Message::Open(_) => 1,
-        Message::Update(_) => 2,
-        Message::Notification(_) => 3,
-        Message::Keepalive => 4,
-        Message::RouteRefresh(_) => 5,
+        Message::Open(_) => message_type::OPEN,
+        Message::Update(_) => message_type::UPDATE,
+        Message::Notification(_) => message_type::NOTIFICATION,
+        Message::Keepalive => message_type::KEEPALIVE,
+        Message::RouteRefresh(_) => message_type::ROUTE_REFRESH,
+    }
+}
+
+/// The type of the message that cannot be read; `None` where its header already cannot.
+pub(super) fn refused_kind(refused: &Refused) -> Option<u8> {
+    match refused {
+        Refused::Marker | Refused::Length(_) | Refused::Type(_) => None,
+        Refused::Version(_)
+        | Refused::OptionalParameter(_)
+        | Refused::OptionalParameters
+        | Refused::Capability { .. } => Some(message_type::OPEN),
+        Refused::AttributeList | Refused::Attribute { .. } | Refused::Network => Some(message_type::UPDATE),
+        Refused::RouteRefresh { .. } => Some(message_type::ROUTE_REFRESH),
     }
 }
 
 fn name(kind: u8) -> &'static str {
     match kind {
-        1 => "OPEN",
-        2 => "UPDATE",
-        3 => "NOTIFICATION",
-        4 => "KEEPALIVE",
+        message_type::OPEN => "OPEN",
+        message_type::UPDATE => "UPDATE",
+        message_type::NOTIFICATION => "NOTIFICATION",
+        message_type::KEEPALIVE => "KEEPALIVE",
         _ => "ROUTE-REFRESH",
     }
 }
@@ -147,18 +142,10 @@ fn name(kind: u8) -> &'static str {
 /// RFC 6608 §3 and §4: the subcode names the state, the data the message.
 fn unexpected(message: u8, state: State) -> Notification {
     let subcode = match state {
-        State::OpenSent => 1,
-        State::OpenConfirm => 2,
-        State::Established => 3,
+        State::OpenSent => fsm::UNEXPECTED_IN_OPEN_SENT,
+        State::OpenConfirm => fsm::UNEXPECTED_IN_OPEN_CONFIRM,
+        State::Established => fsm::UNEXPECTED_IN_ESTABLISHED,
         State::Idle | State::Connect | State::Active => 0,
     };
-    Notification { code: FSM_ERROR, subcode, data: Bytes::copy_from_slice(&[message]) }
+    Notification { code: error::FINITE_STATE_MACHINE, subcode, data: Bytes::copy_from_slice(&[message]) }
 }
-
-const HOLD_TIMER_EXPIRED: u8 = 4;
-const FSM_ERROR: u8 = 5;
-const SEND_HOLD_TIMER_EXPIRED: u8 = 8;
-
-/// Of a shutdown communication. RFC 9003 permits 255 octets, but speakers of RFC 8203 take only 128, and nothing
-/// tells the two apart.
-const LONGEST: usize = 128;

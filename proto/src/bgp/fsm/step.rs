@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::clocks::{Clocks, Due};
 use super::phase::{Live, Phase};
-use super::reason::kind;
+use super::reason::{kind, refused_kind};
 use super::{Action, Bfd, BfdState, DownReason, Outgoing, Session, State, Stop};
 use crate::bgp::negotiation::{negotiate, offer};
 use crate::bgp::types::{Message, Notification, Open, RouteRefresh};
+use crate::bgp::wire::Refused;
+use crate::bgp::wire::iana::{message_type, refresh};
 
 /// What TCP took.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -98,9 +100,21 @@ impl Session {
         }
     }
 
-    /// What the peer did cannot stand, if there still is a peer.
-    pub(super) fn complain(&mut self, now: Instant, reason: DownReason) -> Vec<Action> {
-        if self.phase.is_connected() { self.lose(now, reason) } else { vec![] }
+    /// A message that has no place in this state has none when it is malformed either (RFC 4271 §8.2.2, events 22
+    /// and 28); the header is judged in all of them.
+    pub(super) fn refused(&mut self, now: Instant, refused: Refused) -> Vec<Action> {
+        let state = self.state();
+        let reason = match (state, refused_kind(&refused)) {
+            (State::Idle | State::Connect | State::Active, _) => return vec![],
+            (State::OpenSent | State::OpenConfirm, Some(message)) if message != message_type::OPEN => {
+                DownReason::Unexpected { message, state }
+            }
+            (State::Established, Some(message @ message_type::OPEN)) => {
+                DownReason::Unexpected { message, state }
+            }
+            (State::OpenSent | State::OpenConfirm | State::Established, _) => DownReason::Refused(refused),
+        };
+        self.lose(now, reason)
     }
 
     pub(super) fn sent(&mut self, now: Instant, what: Sent) -> Vec<Action> {
@@ -253,15 +267,12 @@ impl Session {
 impl Live {
     /// What the peer wants again. BoRR and EoRR are about routes, and we keep none; a family that the OPENs did not
     /// agree on and a subtype that RFC 7313 does not know are ignored, as RFC 2918 §4 and RFC 7313 §5 demand.
-    fn resend(&self, refresh: RouteRefresh) -> Vec<Action> {
-        let wanted = refresh.subtype == REQUEST && self.negotiated.families.contains(&refresh.family);
+    fn resend(&self, RouteRefresh { family, subtype }: RouteRefresh) -> Vec<Action> {
+        let wanted = subtype == refresh::REQUEST && self.negotiated.families.contains(&family);
         let enhanced = self.negotiated.enhanced_route_refresh;
-        wanted.then_some(Action::Resend { family: refresh.family, enhanced }).into_iter().collect()
+        wanted.then_some(Action::Resend { family, enhanced }).into_iter().collect()
     }
 }
 
 /// "A HoldTimer value of 4 minutes is suggested as a 'large value'" (RFC 4271 §8.2.2).
 const OPEN_SENT_HOLD_TIME: Duration = Duration::from_secs(240);
-
-/// Message Subtype of RFC 7313 §3.2.
-const REQUEST: u8 = 0;

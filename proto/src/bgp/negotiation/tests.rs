@@ -17,7 +17,7 @@ fn what_both_offer_holds() {
             peering: Peering::External,
             hold_time: HoldTime::new(9).unwrap(),
             families: [Family::IPV4_UNICAST, Family::IPV6_UNICAST].into(),
-            four_octet_as: true,
+            as_numbers: AsNumbers::FourOctets,
             extended_next_hop: true,
             route_refresh: true,
             enhanced_route_refresh: true,
@@ -39,7 +39,7 @@ fn a_peer_without_capabilities_gets_ipv4_and_two_octets() {
             peering: Peering::External,
             hold_time: HoldTime::new(9).unwrap(),
             families: [Family::IPV4_UNICAST].into(),
-            four_octet_as: false,
+            as_numbers: AsNumbers::TwoOctets,
             extended_next_hop: false,
             route_refresh: false,
             enhanced_route_refresh: false,
@@ -117,7 +117,7 @@ fn our_identifier_in_another_autonomous_system_is_a_coincidence() {
 fn a_four_octet_number_counts_whatever_stands_in_two_octets() {
     let configured = Config { peer_as: Asn(4_200_000_000), ..config() };
     let judged = negotiate(&configured, &with_as(23456, 4_200_000_000)).unwrap();
-    assert_eq!((judged.peer_as, judged.four_octet_as), (Asn(4_200_000_000), true));
+    assert_eq!((judged.peer_as, judged.as_numbers), (Asn(4_200_000_000), AsNumbers::FourOctets));
 }
 
 #[test]
