@@ -285,7 +285,10 @@ impl Speaker {
             stop: None,
         });
         let watch = (self.bfd)(name, settings);
-        self.progress.send_modify(|progress| drop(progress.insert(name.to_owned(), self.origin.serial)));
+        let serial = self.origin.serial;
+        self.progress.send_modify(|progress| {
+            progress.insert(name.to_owned(), serial);
+        });
         let peer = Peer::new(
             name,
             orders,
@@ -309,7 +312,9 @@ impl Speaker {
     fn ended(&mut self, id: Id) {
         let Some(name) = self.names.remove(&id) else { return };
         self.peers.remove(&name);
-        self.progress.send_modify(|progress| drop(progress.remove(&name)));
+        self.progress.send_modify(|progress| {
+            progress.remove(&name);
+        });
         if let Some(settings) = self.settings.peers.get(&name).cloned() {
             self.begin(&name, &settings);
         }
