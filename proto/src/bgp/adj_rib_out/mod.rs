@@ -8,8 +8,6 @@ mod changes;
 mod export;
 mod routes;
 mod snapshot;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

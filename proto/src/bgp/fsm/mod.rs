@@ -8,8 +8,6 @@ mod jitter;
 mod phase;
 mod reason;
 mod step;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -12,7 +12,7 @@ pub mod update;
 
 use bytes::{Buf, BytesMut};
 
-pub use refused::Refused;
+pub use refused::{Fault, Refused};
 
 use self::header::Header;
 use super::types::Message;
