@@ -60,8 +60,14 @@ pub async fn run(config: Config, control_plane: ControlPlane, drain: Drain) -> a
         ports = interfaces::find(&layer2, &control_plane.vips, &board) => ports,
         () = drain.started() => return Ok(Ending::Orderly),
     };
-    let daemon =
-        Daemon { config: &config, layer2: &layer2, control_plane: &control_plane, witness, connections, drain: drain.clone() };
+    let daemon = Daemon {
+        config: &config,
+        layer2: &layer2,
+        control_plane: &control_plane,
+        witness,
+        connections,
+        drain: drain.clone(),
+    };
     let election = daemon.wire(ports, &mut tasks);
     supervise(tasks, election, &drain, &board, config.shutdown_wait).await
 }
@@ -113,8 +119,7 @@ impl Daemon<'_> {
             let (refused, refusal) = watch::channel(false);
             let (desired, reports) = (desired.clone(), reports.clone());
             let wires = layer2::Wires { name: name.clone(), desired, reports, refused };
-            let (driver, link) =
-                interfaces::Driver::new(self.layer2, vips, wires, self.witness.clone());
+            let (driver, link) = interfaces::Driver::new(self.layer2, vips, wires, self.witness.clone());
             tasks.spawn(format!("announcer {name}"), driver.run());
             conditions::Interface { link, refused: refusal }
         };

@@ -237,11 +237,7 @@ fn trimmed(spec: &Spec, text: &str) -> String {
 }
 
 /// The first; every other one has to say the same.
-fn agree(
-    spec: &Spec,
-    mut named: impl Iterator<Item = Given>,
-    problems: &mut Vec<Problem>,
-) -> Option<Given> {
+fn agree(spec: &Spec, mut named: impl Iterator<Item = Given>, problems: &mut Vec<Problem>) -> Option<Given> {
     let first = named.next()?;
     for other in named.filter(|other| other.text != first.text) {
         let (name, rival) =
@@ -265,7 +261,9 @@ impl fmt::Debug for Flags {
             spec.is_none_or(|spec| hides(spec))
         };
         let pairs = self.0.iter();
-        f.debug_list().entries(pairs.map(|(name, text)| (name, if hidden(name) { MASK } else { text }))).finish()
+        f.debug_list()
+            .entries(pairs.map(|(name, text)| (name, if hidden(name) { MASK } else { text })))
+            .finish()
     }
 }
 

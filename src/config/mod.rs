@@ -31,8 +31,8 @@ pub use problem::{Notice, Problem, Problems, Severity};
 pub use secret::{NoPassword, Password, Secret, SecretKey};
 pub use source::Source;
 pub use types::{
-    Admin, Announced, Config, ControlPlane, Election, Health, KubernetesAccess, Layer2, Listen, Log, LogFormat,
-    LogLevel, WireCheck,
+    Admin, Announced, Config, ControlPlane, Election, Health, KubernetesAccess, Layer2, Listen, Log,
+    LogFormat, LogLevel, WireCheck,
 };
 
 pub(crate) use value::{is_label, is_unset};
@@ -80,6 +80,14 @@ pub struct Effective {
     pub source: Source,
     /// As it was given, where that may not be shown.
     pub(super) secret: Option<Secret>,
+}
+
+impl Effective {
+    /// Whether there is something in it that may not be shown.
+    #[must_use]
+    pub fn holds_secret(&self) -> bool {
+        self.secret.is_some()
+    }
 }
 
 /// One validated configuration from flags, environment and file (path and text), in this precedence.

@@ -61,14 +61,21 @@ impl<'a> Reader<'a> {
         let structured = given.tree.clone().map(Tree::into_items).or_else(|| tree::parse_list(&given.text));
         let list = match structured {
             Some(items) => {
-                let json = |secrets| serde_json::Value::from_iter(items.iter().map(|item| item.json(fields, "", secrets)));
+                let json = |secrets| {
+                    serde_json::Value::from_iter(items.iter().map(|item| item.json(fields, "", secrets)))
+                };
                 let (plain, shown) = (json(Secrets::Shown).to_string(), json(Secrets::Masked).to_string());
                 self.note_secret(spec, shown, plain, given.source.clone());
                 items
             }
             None => match (setting.parse)(spec, &given.text) {
                 Ok(items) => {
-                    self.note_secret(spec, peers::masked(&given.text), given.text.clone(), given.source.clone());
+                    self.note_secret(
+                        spec,
+                        peers::masked(&given.text),
+                        given.text.clone(),
+                        given.source.clone(),
+                    );
                     items
                 }
                 Err(wrong) => {
@@ -79,7 +86,9 @@ impl<'a> Reader<'a> {
             },
         };
         let name = self.name(spec);
-        let record = |(number, tree): (usize, Tree)| Record::new(format!("{name}[{number}]"), fields, tree, &given.source);
+        let record = |(number, tree): (usize, Tree)| {
+            Record::new(format!("{name}[{number}]"), fields, tree, &given.source)
+        };
         Some(list.into_iter().enumerate().map(record).collect())
     }
 

@@ -277,7 +277,9 @@ impl Kind {
             Self::Texts(words) => format!("{words}, separated by commas; in the file also a list"),
             Self::Secret => "text, never shown".into(),
             Self::Records(fields) => match fields.text {
-                Some(text) => format!("a list of mappings, see [below](#{0}), as YAML or JSON; or {text}", fields.what),
+                Some(text) => {
+                    format!("a list of mappings, see [below](#{0}), as YAML or JSON; or {text}", fields.what)
+                }
                 None => format!("a list of mappings, see [below](#{0}), as YAML or JSON", fields.what),
             },
         }

@@ -75,7 +75,9 @@ impl Tree {
         let spec = fields.iter().find(|spec| spec.key == prefix);
         match &self.value {
             Value::Null => Json::Null,
-            Value::Text(_) if secrets == Secrets::Masked && spec.is_some_and(|spec| spec.is_secret()) => MASK.into(),
+            Value::Text(_) if secrets == Secrets::Masked && spec.is_some_and(|spec| spec.is_secret()) => {
+                MASK.into()
+            }
             Value::Text(text) => typed(spec.map(|spec| spec.kind), text),
             Value::List(items) => items.iter().map(|item| item.json(fields, prefix, secrets)).collect(),
             Value::Map(pairs) => {
@@ -134,10 +136,7 @@ impl Tree {
 impl Kind {
     /// The fields, where it is a list of mappings.
     pub(super) fn fields(&self) -> Option<&'static [&'static Spec]> {
-        match self {
-            Self::Records(fields) => Some(fields.all),
-            _ => None,
-        }
+        if let Self::Records(fields) = self { Some(fields.all) } else { None }
     }
 }
 

@@ -76,11 +76,18 @@ impl Walk {
             Value::List(items) if spec.is_list() => match joined(items) {
                 Some(text) => Entry { text: Some(text), tree: None, line: tree.line },
                 None if matches!(spec.kind, Kind::Addresses) => {
-                    return self.refuse(spec.key, tree, "not a list of addresses", "write one address per item");
+                    return self.refuse(
+                        spec.key,
+                        tree,
+                        "not a list of addresses",
+                        "write one address per item",
+                    );
                 }
                 None => return self.refuse(spec.key, tree, "not a list of texts", "write one per item"),
             },
-            Value::Map(_) if records => return self.refuse(spec.key, tree, "a mapping", "write a list of mappings"),
+            Value::Map(_) if records => {
+                return self.refuse(spec.key, tree, "a mapping", "write a list of mappings");
+            }
             Value::List(_) => return self.refuse(spec.key, tree, "a list", "write a single value"),
             Value::Map(_) => return self.refuse(spec.key, tree, "a mapping", "write a single value"),
         };

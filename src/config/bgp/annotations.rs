@@ -55,7 +55,9 @@ impl NodeAnnotations {
     pub fn read(&self, annotations: &BTreeMap<String, String>) -> Result<NodeBgp, Vec<Problem>> {
         let mut given = Given { prefix: &self.prefix, entries: BTreeMap::new(), problems: Vec::new() };
         for (name, text) in annotations {
-            let Some(key) = name.strip_prefix(&self.prefix).and_then(|rest| rest.strip_prefix('/')) else { continue };
+            let Some(key) = name.strip_prefix(&self.prefix).and_then(|rest| rest.strip_prefix('/')) else {
+                continue;
+            };
             if let Some((group, key)) = place(key) {
                 given.entries.insert((group, key), text.trim().to_owned());
             }
@@ -143,14 +145,16 @@ impl Given<'_> {
     fn peers(&mut self, place: Place) -> Vec<NodePeer> {
         let (group, _) = place;
         let order = [group, Some(0), None];
-        let remote_as = self.first(Key::PeerAsn, &order).and_then(|place| self.parse(place, value::as_number));
+        let remote_as =
+            self.first(Key::PeerAsn, &order).and_then(|place| self.parse(place, value::as_number));
         let password = self.first(Key::BgpPass, &order).and_then(|place| self.parse(place, password));
-        let multihop = self.first(Key::PeerMultiHop, &order).and_then(|place| self.parse(place, value::yes_or_no));
-        let addresses = self.parse(place, |text| {
+        let multihop =
+            self.first(Key::PeerMultiHop, &order).and_then(|place| self.parse(place, value::yes_or_no));
+        let addresses: Option<Vec<IpAddr>> = self.parse(place, |text| {
             text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(value::host).collect()
         });
         let peer = |address| NodePeer { address, remote_as, password: password.clone(), multihop };
-        addresses.unwrap_or_else(Vec::new).into_iter().map(peer).collect()
+        addresses.unwrap_or_default().into_iter().map(peer).collect()
     }
 
     /// The first place in order where something is said.
@@ -214,3 +218,119 @@ fn password(text: &str) -> Result<Secret, value::Wrong> {
 }
 
 const KEYS: [Key; 6] = [Key::NodeAsn, Key::SrcIp, Key::PeerAsn, Key::PeerIp, Key::BgpPass, Key::PeerMultiHop];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Flags, HostFacts, resolve};
+
+    const PREFIX: &str = "bgp.example.org";
+
+    fn speaker(more: &[(&str, &str)]) -> Bgp {
+        let minimum = [
+            ("address", "192.0.2.10"),
+            ("cp_enable", "true"),
+            ("bgp_enable", "true"),
+            ("annotation", PREFIX),
+        ];
+        let own = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
+        let env = minimum.iter().chain(more).map(own);
+        let host = HostFacts { hostname: "cp1".into(), service_account_namespace: None };
+        resolve(&Flags::default(), env, None, &host).unwrap().config.bgp.unwrap()
+    }
+
+    fn read(annotations: &[(&str, &str)]) -> Result<NodeBgp, Vec<String>> {
+        let own = |(key, text): &(&str, &str)| (format!("{PREFIX}/{key}"), (*text).to_owned());
+        let all = annotations.iter().map(own).collect();
+        let asked = NodeAnnotations { prefix: PREFIX.into(), remote_as: RemoteAs::External };
+        asked.read(&all).map_err(|wrong| wrong.iter().map(ToString::to_string).collect())
+    }
+
+    fn peer(address: &str, asn: Option<u32>) -> NodePeer {
+        let address = address.parse().unwrap();
+        NodePeer { address, remote_as: asn.map(Asn), password: None, multihop: None }
+    }
+
+    #[test]
+    fn annotations_are_read_with_a_number_and_without() {
+        let keys = [
+            ("node-asn", "65010"),
+            ("src-ip", "192.0.2.7"),
+            ("peer-asn", "65001"),
+            ("peer-ip", "192.0.2.1, 2001:db8::1"),
+        ];
+        let expected = NodeBgp {
+            local_as: Some(Asn(65010)),
+            source: Some([192, 0, 2, 7].into()),
+            peers: vec![peer("192.0.2.1", Some(65001)), peer("2001:db8::1", Some(65001))],
+        };
+        assert_eq!(read(&keys), Ok(expected.clone()));
+        let numbered = keys.map(|(key, text)| (format!("bgp-peers-0-{key}"), text));
+        let numbered: Vec<_> = numbered.iter().map(|(key, text)| (key.as_str(), *text)).collect();
+        assert_eq!(read(&numbered), Ok(expected));
+        let others = [("something-else", "x"), ("bgp-peers-x-peer-ip", "y"), ("bgp-peers-0", "z")];
+        assert_eq!(read(&others), Ok(NodeBgp::default()));
+    }
+
+    #[test]
+    fn a_number_has_what_is_its_own_and_else_that_of_number_0() {
+        let found = read(&[
+            ("bgp-peers-0-peer-ip", "192.0.2.1"),
+            ("bgp-peers-0-peer-asn", "65001"),
+            ("bgp-peers-0-bgp-pass", "aHVudGVyMg=="),
+            ("bgp-peers-1-peer-ip", "192.0.2.2"),
+            ("bgp-peers-1-peer-multi-hop", "true"),
+            ("bgp-peers-2-peer-ip", "192.0.2.3"),
+            ("bgp-peers-2-peer-asn", "65003"),
+            ("peer-asn", "65009"),
+        ])
+        .unwrap();
+        let password = Some(Secret::password("hunter2").unwrap());
+        let expected = [
+            NodePeer { password: password.clone(), ..peer("192.0.2.1", Some(65001)) },
+            NodePeer { password: password.clone(), multihop: Some(true), ..peer("192.0.2.2", Some(65001)) },
+            NodePeer { password, ..peer("192.0.2.3", Some(65003)) },
+        ];
+        assert_eq!(found.peers, expected);
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_said_once_and_no_password() {
+        let found = read(&[
+            ("node-asn", "0"),
+            ("bgp-peers-0-peer-ip", "router"),
+            ("bgp-peers-1-peer-ip", "192.0.2.1"),
+            ("bgp-peers-0-bgp-pass", "hunter2!"),
+            ("peer-multi-hop", "yes"),
+        ]);
+        assert_eq!(
+            found.unwrap_err(),
+            [
+                "bgp.example.org/node-asn=0: reserved by RFC 7607, nobody has it; write 1 to 4294967294, or as asdot 1.10",
+                "bgp.example.org/bgp-peers-0-bgp-pass: not base64; write the password in base64",
+                "bgp.example.org/peer-multi-hop=yes: neither true nor false; write true or false",
+                "bgp.example.org/bgp-peers-0-peer-ip=router: not an IP address; \
+                 write an address of a host, such as 192.0.2.1 or 2001:db8::1",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_node_says_what_is_different_and_keeps_what_is_configured() {
+        let configured = speaker(&[("bgp_peers", "192.0.2.1:65001,192.0.2.2:65001"), ("bgp_hold_time", "9")]);
+        assert_eq!(configured.with_node(&NodeBgp::default()), configured);
+        let node = NodeBgp {
+            local_as: Some(Asn(65010)),
+            source: Some([192, 0, 2, 7].into()),
+            peers: vec![peer("192.0.2.2", Some(65002)), peer("2001:db8::1", None)],
+        };
+        let bgp = configured.with_node(&node);
+        let expected = speaker(&[
+            ("bgp_as", "65010"),
+            ("bgp_sourceip", "192.0.2.7"),
+            ("bgp_peers", "192.0.2.1:65001,192.0.2.2:65002,[2001:db8::1]:65000"),
+            ("bgp_hold_time", "9"),
+        ]);
+        assert_eq!(bgp, expected);
+    }
+}

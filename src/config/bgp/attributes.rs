@@ -80,7 +80,7 @@ impl LinkBandwidth {
     #[must_use]
     pub fn community(self, local_as: Asn, internal: bool) -> [u8; 8] {
         let [high, low] = local_as.two_octets().to_be_bytes();
-        #[expect(clippy::cast_precision_loss, reason = "the community has no more digits")]
+        // The community has no more digits.
         let [a, b, c, d] = ((self.bits_per_second / 8) as f32).to_be_bytes();
         [if internal { NON_TRANSITIVE } else { TRANSITIVE }, LINK_BANDWIDTH, high, low, a, b, c, d]
     }
@@ -141,7 +141,10 @@ mod tests {
         let internal = types::Attributes {
             as_path: vec![],
             local_pref: Some(200),
-            extended_communities: vec![[0, 2, 0, 1, 0, 0, 0, 1], [0x40, 4, 0xfd, 0xe8, 0x4e, 0x95, 0x02, 0xf9]],
+            extended_communities: vec![
+                [0, 2, 0, 1, 0, 0, 0, 1],
+                [0x40, 4, 0xfd, 0xe8, 0x4e, 0x95, 0x02, 0xf9],
+            ],
             ..expected
         };
         assert_eq!(attributes().path(Asn(65000), true, next_hop), internal);
@@ -152,7 +155,8 @@ mod tests {
 
     #[test]
     fn communities_are_united_and_of_everything_else_the_later_counts() {
-        let more = Attributes { communities: [3].into(), med: Some(8), prepend: None, ..Attributes::default() };
+        let more =
+            Attributes { communities: [3].into(), med: Some(8), prepend: None, ..Attributes::default() };
         let mut both = attributes();
         both.add(&more);
         let expected = Attributes { communities: [1, 2, 3].into(), med: Some(8), ..attributes() };

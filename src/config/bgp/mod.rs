@@ -205,6 +205,12 @@ pub struct Drain {
 }
 
 impl Bgp {
+    /// Where passwords are: those of the peers, and that of peers which annotations may bring.
+    pub fn passwords(&self) -> impl Iterator<Item = &Password> {
+        let all = self.peers.iter().filter_map(|peer| peer.authentication.as_ref());
+        all.chain(self.defaults.authentication.as_ref()).map(Authentication::password)
+    }
+
     /// What a router is told of a VIP: what it is told of all, and what the most specific group that contains the VIP
     /// says. Communities of both are sent; of everything else the group's counts.
     #[must_use]
@@ -225,6 +231,16 @@ impl Bgp {
     /// The most specific group that contains a VIP.
     fn group(&self, vip: IpAddr) -> Option<&AddressGroup> {
         self.address_groups.iter().find(|group| group.prefix.contains(&vip))
+    }
+}
+
+impl Authentication {
+    /// Where its password is.
+    #[must_use]
+    pub fn password(&self) -> &Password {
+        match self {
+            Self::Md5(password) | Self::TcpAo { password, .. } => password,
+        }
     }
 }
 
@@ -333,7 +349,9 @@ mod tests {
     #[test]
     fn an_autonomous_system_is_known_or_has_to_be_another_or_may_be_any() {
         let (ours, other) = (Asn(65000), Asn(65001));
-        let is = |remote: RemoteAs| (remote.permits(ours, ours), remote.permits(ours, other), remote.is_internal(ours));
+        let is = |remote: RemoteAs| {
+            (remote.permits(ours, ours), remote.permits(ours, other), remote.is_internal(ours))
+        };
         assert_eq!(is(RemoteAs::Is(ours)), (true, false, Some(true)));
         assert_eq!(is(RemoteAs::Is(other)), (false, true, Some(false)));
         assert_eq!(is(RemoteAs::External), (false, true, Some(false)));

@@ -138,10 +138,7 @@ impl BfdOptions {
 
 impl GracefulRestartOptions {
     fn or(self, all: Self) -> Self {
-        Self {
-            enabled: self.enabled.or(all.enabled),
-            restart_time: self.restart_time.or(all.restart_time),
-        }
+        Self { enabled: self.enabled.or(all.enabled), restart_time: self.restart_time.or(all.restart_time) }
     }
 
     fn graceful_restart(self) -> Option<Option<GracefulRestart>> {

@@ -26,7 +26,9 @@ pub enum RouterId {
 #[must_use]
 pub fn stable_router_id(node_name: &str) -> Ipv4Addr {
     // FNV-1a. Not `std`'s hasher, whose result may change with the compiler.
-    let hash = node_name.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let hash = node_name
+        .bytes()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     let [first, rest @ ..] = hash.to_be_bytes();
     let [second, third, fourth] = rest;
     Ipv4Addr::new(1 + first % 126, second, third, fourth)

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::config::problem::{Notice, Problem};
 use super::Ways;
+use crate::config::problem::{Notice, Problem};
 use crate::config::reader::{Reader, Settings};
 use crate::config::table as t;
 use crate::config::types::{Announced, ControlPlane};
@@ -56,7 +56,11 @@ fn whole_addresses(r: &mut Reader<'_>, prefixes: Option<Prefixes>) {
         whole(prefixes.v4(), 32) && whole(prefixes.v6(), 128) || prefixes == Prefixes::One(Some(128))
     });
     if usual {
-        r.derived(&t::PREFIX_LENGTH.spec, "32,128", "where only BGP announces, whole addresses are bound to lo");
+        r.derived(
+            &t::PREFIX_LENGTH.spec,
+            "32,128",
+            "where only BGP announces, whole addresses are bound to lo",
+        );
     } else {
         let text = "without use: where only BGP announces, whole addresses are bound to lo, and announced";
         r.notices.push(Notice::warning(r.name(&t::PREFIX_LENGTH.spec), text));

@@ -71,8 +71,7 @@ fn mode(r: &mut Reader<'_>) -> Ways {
     let other_announcer = foreign.other_announcer;
     r.problems.extend(foreign.problems);
     r.notices.extend(foreign.notices);
-    let (control_plane, arp, bgp) =
-        (r.value(&t::CONTROL_PLANE), r.value(&t::LAYER2), r.value(&t::bgp::BGP));
+    let (control_plane, arp, bgp) = (r.value(&t::CONTROL_PLANE), r.value(&t::LAYER2), r.value(&t::bgp::BGP));
     let ways = Ways { arp: arp.unwrap_or(false), bgp: bgp.unwrap_or(false) };
     if arp.is_none() || bgp.is_none() || !r.layers.complete {
         return ways;

@@ -36,7 +36,11 @@ pub fn json(sources: &[Effective]) -> String {
 /// A configuration file of our own that says the same, with every source as a comment.
 #[must_use]
 pub fn yaml(sources: &[Effective]) -> String {
-    document(sources.iter(), |row| row.value.as_deref(), |row| format!("  # {}", shown(&row.source.to_string())))
+    document(
+        sources.iter(),
+        |row| row.value.as_deref(),
+        |row| format!("  # {}", shown(&row.source.to_string())),
+    )
 }
 
 /// A configuration file of our own with these settings and values, each followed by a remark.
@@ -69,7 +73,8 @@ fn by_key(key: &str, text: &str) -> Value {
 /// Booleans and numbers as such, and lists of mappings.
 pub(in crate::config) fn typed(kind: Option<Kind>, text: &str) -> Value {
     let plain = || serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
-    let whole = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) || matches!(text, "true" | "false");
+    let whole =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) || matches!(text, "true" | "false");
     match kind {
         Some(Kind::Switch | Kind::Port | Kind::Count(_) | Kind::Number(..) | Kind::Records(_)) => plain(),
         Some(Kind::NumberOr(_)) if whole(text) => plain(),

@@ -1,9 +1,9 @@
 //! What an operator said, and only that: as kube-vip's environment variables, and as a file of our own.
 
 use super::effective::document;
-use crate::config::{Effective, Secret};
 use crate::config::setting::{Kind, Spec, Unit};
 use crate::config::table::ALL;
+use crate::config::{Effective, Secret};
 
 /// Every setting that was given, under the name to recommend and as kube-vip would read it, in the order of the
 /// documentation. Secrets as they are.

@@ -33,7 +33,8 @@ pub(super) static SPEAKER: [&Spec; 10] = [
 pub(super) static OF_ALL_ALL: [&Spec; 35] = session::of_session(&OF_ALL);
 
 /// What comes after them.
-pub(super) static REST: [&Spec; 4] = [&GROUPS.spec, &DRAIN_WAIT.spec, &DRAIN_COMMUNICATION.spec, &COALESCE.spec];
+pub(super) static REST: [&Spec; 4] =
+    [&GROUPS.spec, &DRAIN_WAIT.spec, &DRAIN_COMMUNICATION.spec, &COALESCE.spec];
 
 pub(in crate::config) static BGP: Setting<bool> = switch("bgp.enabled")
     .env(&[name("bgp_enable")])
@@ -158,7 +159,9 @@ pub(in crate::config) static OF_ALL: SessionRows = SessionRows {
     families: session::families("bgp.families")
         .env(&[name("vipcast_bgp_families")])
         .flags(&[name("bgp-families")])
-        .otherwise("that of the peer's address; both where `bgp.nextHop.mode` says where the other's packets go"),
+        .otherwise(
+            "that of the peer's address; both where `bgp.nextHop.mode` says where the other's packets go",
+        ),
     bfd: BfdRows {
         enabled: session::bfd("bgp.bfd.enabled")
             .env(&[name("vipcast_bgp_bfd_enabled")])
@@ -248,12 +251,16 @@ pub(in crate::config) static DRAIN_WAIT: Setting<Duration> = span("bgp.drain.wai
     .flags(&[name("bgp-drain-wait")])
     .default("0s")
     .help("before routes are withdrawn in an ordered shutdown, how long they carry GRACEFUL_SHUTDOWN (RFC 8326)");
-pub(in crate::config) static DRAIN_COMMUNICATION: Setting<String> =
-    Setting::new("bgp.drain.communication", Kind::Text("at most 128 octets"), b::communication, String::clone)
-        .env(&[name("vipcast_bgp_drain_communication")])
-        .flags(&[name("bgp-drain-communication")])
-        .otherwise("why the session ends")
-        .help("what routers are told when it ends (RFC 9003)");
+pub(in crate::config) static DRAIN_COMMUNICATION: Setting<String> = Setting::new(
+    "bgp.drain.communication",
+    Kind::Text("at most 128 octets"),
+    b::communication,
+    String::clone,
+)
+.env(&[name("vipcast_bgp_drain_communication")])
+.flags(&[name("bgp-drain-communication")])
+.otherwise("why the session ends")
+.help("what routers are told when it ends (RFC 9003)");
 pub(in crate::config) static COALESCE: Setting<Duration> = span("bgp.coalesce", brief(0, 1_000))
     .env(&[name("vipcast_bgp_coalesce")])
     .flags(&[name("bgp-coalesce")])

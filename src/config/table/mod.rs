@@ -16,7 +16,8 @@ use super::value::{self, LeaseName, Prefixes};
 use crate::admin::DEFAULT_SOCKET;
 
 /// Every setting, in the order of the documentation.
-pub(super) static ALL: &[&Spec] = &joined::<85>(&[&FIRST, &bgp::SPEAKER, &bgp::OF_ALL_ALL, &bgp::REST, &REST]);
+pub(super) static ALL: &[&Spec] =
+    &joined::<85>(&[&FIRST, &bgp::SPEAKER, &bgp::OF_ALL_ALL, &bgp::REST, &REST]);
 
 static FIRST: [&Spec; 13] = [
     &CONTROL_PLANE.spec,
@@ -301,7 +302,8 @@ fn show<T: ToString>(value: &T) -> String {
     value.to_string()
 }
 
-/// Several lists as one, at compile time.
+/// Several lists as one.
+#[expect(clippy::indexing_slicing, reason = "it runs while this is compiled")]
 const fn joined<const N: usize>(parts: &[&[&'static Spec]]) -> [&'static Spec; N] {
     let mut all: [&'static Spec; N] = [&PORT.spec; N];
     let (mut part, mut at) = (0, 0);

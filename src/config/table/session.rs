@@ -263,7 +263,8 @@ pub(super) const fn keepalive(key: &'static str) -> Setting<Duration> {
 }
 
 pub(super) const fn connect_retry(key: &'static str) -> Setting<Duration> {
-    span(key, brief(1_000, 3_600_000)).help("longest wait between two attempts to connect; the first is a second")
+    span(key, brief(1_000, 3_600_000))
+        .help("longest wait between two attempts to connect; the first is a second")
 }
 
 pub(super) const fn send_hold(key: &'static str) -> Setting<Duration> {
@@ -321,12 +322,18 @@ pub(super) const fn next_hop_ipv6(key: &'static str) -> Setting<Ipv6Addr> {
 }
 
 pub(super) const fn communities(key: &'static str) -> Setting<BTreeSet<u32>> {
-    Setting::new(key, Kind::Texts("`65000:100` or names such as `no-export`"), c::communities, c::show_communities)
-        .help("communities (RFC 1997)")
+    Setting::new(
+        key,
+        Kind::Texts("`65000:100` or names such as `no-export`"),
+        c::communities,
+        c::show_communities,
+    )
+    .help("communities (RFC 1997)")
 }
 
 pub(super) const fn large_communities(key: &'static str) -> Setting<BTreeSet<[u32; 3]>> {
-    Setting::new(key, Kind::Texts("`4200000000:1:2`"), c::large, c::show_large).help("large communities (RFC 8092)")
+    Setting::new(key, Kind::Texts("`4200000000:1:2`"), c::large, c::show_large)
+        .help("large communities (RFC 8092)")
 }
 
 pub(super) const fn extended_communities(key: &'static str) -> Setting<BTreeSet<[u8; 8]>> {

@@ -23,7 +23,8 @@ pub(in crate::config) fn as_number(text: &str) -> Result<Asn, Wrong> {
         None => digits(text),
         Some((high, low)) => {
             let (high, low) = (digits(high), digits(low));
-            let (high, low) = (high.and_then(|n| u16::try_from(n).ok()), low.and_then(|n| u16::try_from(n).ok()));
+            let (high, low) =
+                (high.and_then(|n| u16::try_from(n).ok()), low.and_then(|n| u16::try_from(n).ok()));
             high.zip(low).map(|(high, low)| (u32::from(high) << 16) | u32::from(low))
         }
     };
@@ -105,8 +106,12 @@ pub(in crate::config) fn peer_address(_: &Spec, text: &str) -> Result<PeerAddres
         (Ok(IpAddr::V6(address)), Some(zone)) if address.is_unicast_link_local() => {
             Ok(PeerAddress::At(PeerAt::LinkLocal { address, interface: to_a_router(zone)? }))
         }
-        (Ok(IpAddr::V6(address)), None) if address.is_unicast_link_local() => Ok(PeerAddress::LinkLocal(address)),
-        (Ok(_), Some(_)) => Err(Wrong::new("only a link-local address has an interface", "leave out what follows %")),
+        (Ok(IpAddr::V6(address)), None) if address.is_unicast_link_local() => {
+            Ok(PeerAddress::LinkLocal(address))
+        }
+        (Ok(_), Some(_)) => {
+            Err(Wrong::new("only a link-local address has an interface", "leave out what follows %"))
+        }
         _ => host(bare).map(|address| PeerAddress::At(PeerAt::Address(address))),
     }
 }
@@ -147,7 +152,6 @@ pub(in crate::config) fn next_hop(_: &Spec, text: &str) -> Result<NextHopMode, W
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the table wants a function of a reference")]
 pub(in crate::config) fn show_next_hop(mode: &NextHopMode) -> String {
     match mode {
         NextHopMode::Own => "self",
@@ -162,10 +166,10 @@ pub(in crate::config) fn hold_time(_: &Spec, text: &str) -> Result<HoldTime, Wro
     let seconds = super::amount(text).filter(|span| span.subsec_millis() == 0).map(|span| span.as_secs());
     let seconds = seconds.ok_or_else(|| Wrong::new("not a whole number of seconds", fix))?;
     let seconds = u16::try_from(seconds).map_err(|_| Wrong::new("more than BGP can say", fix))?;
-    HoldTime::new(seconds).ok_or_else(|| Wrong::new("neither 0 nor at least 3, which BGP demands (RFC 4271)", fix))
+    HoldTime::new(seconds)
+        .ok_or_else(|| Wrong::new("neither 0 nor at least 3, which BGP demands (RFC 4271)", fix))
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the table wants a function of a reference")]
 pub(in crate::config) fn show_hold_time(time: &HoldTime) -> String {
     time.seconds().to_string()
 }
@@ -187,7 +191,6 @@ pub(in crate::config) fn multihop(_: &Spec, text: &str) -> Result<Multihop, Wron
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the table wants a function of a reference")]
 pub(in crate::config) fn show_multihop(multihop: &Multihop) -> String {
     match multihop {
         Multihop::No => "false".to_owned(),
@@ -217,9 +220,9 @@ pub(in crate::config) fn number(spec: &Spec, text: &str) -> Result<u32, Wrong> {
     let Kind::Number(min, max) = spec.kind else {
         return Err(Wrong::new("not a number", "report this"));
     };
-    digits(text).filter(|number| (min..=max).contains(number)).ok_or_else(|| {
-        Wrong::new("not a whole number in range", format!("write {min} to {max}"))
-    })
+    digits(text)
+        .filter(|number| (min..=max).contains(number))
+        .ok_or_else(|| Wrong::new("not a whole number in range", format!("write {min} to {max}")))
 }
 
 /// A rate with its unit: `10G`, `2.5G` is refused, `2500M` is not.
@@ -234,7 +237,8 @@ pub(in crate::config) fn bandwidth(_: &Spec, text: &str) -> Result<LinkBandwidth
         Some("T") => 1_000_000_000_000,
         Some(_) | None => return Err(wrong()),
     };
-    let number: u64 = number.parse().ok().filter(|_| number.bytes().all(|b| b.is_ascii_digit())).ok_or_else(wrong)?;
+    let number: u64 =
+        number.parse().ok().filter(|_| number.bytes().all(|b| b.is_ascii_digit())).ok_or_else(wrong)?;
     let bits_per_second = number.checked_mul(unit).ok_or_else(wrong)?;
     match bits_per_second {
         0..8 => Err(Wrong::new("so little that no traffic would come", "write at least 8, or leave it out")),
@@ -248,13 +252,16 @@ pub(in crate::config) fn prefixes_of_vips(_: &Spec, text: &str) -> Result<Vec<Ip
         let net: Result<IpNet, _> = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         match net {
             Ok(net) if net.trunc() == net => Ok(net),
-            Ok(net) => Err(Wrong::new(format!("{net} has bits beyond its length"), format!("write {}", net.trunc()))),
+            Ok(net) => {
+                Err(Wrong::new(format!("{net} has bits beyond its length"), format!("write {}", net.trunc())))
+            }
             Err(_) => Err(Wrong::new(format!("{text:?} is no prefix"), fix)),
         }
     };
     text.split(',').map(|text| prefix(text.trim())).collect()
 }
 
+#[expect(clippy::ptr_arg, reason = "the table wants a function of &Vec")]
 pub(in crate::config) fn show_prefixes(prefixes: &Vec<IpNet>) -> String {
     prefixes.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
@@ -278,7 +285,6 @@ pub(in crate::config) fn algorithm(_: &Spec, text: &str) -> Result<TcpAoAlgorith
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the table wants a function of a reference")]
 pub(in crate::config) fn show_algorithm(algorithm: &TcpAoAlgorithm) -> String {
     match algorithm {
         TcpAoAlgorithm::HmacSha1 => "hmac-sha-1-96",
@@ -320,7 +326,11 @@ pub(in crate::config) fn secret_key(_: &Spec, text: &str) -> Result<String, Wron
 }
 
 pub(in crate::config) fn secret_name(_: &Spec, text: &str) -> Result<String, Wrong> {
-    if super::is_subdomain(text) { Ok(text.to_owned()) } else { Err(super::not_a_name("the name of a Secret")) }
+    if super::is_subdomain(text) {
+        Ok(text.to_owned())
+    } else {
+        Err(super::not_a_name("the name of a Secret"))
+    }
 }
 
 /// Decimal digits and nothing else: no sign.
@@ -335,7 +345,8 @@ pub(in crate::config) const MULTIHOP: NonZeroU8 = match NonZeroU8::new(50) {
 };
 
 /// kube-vip's words among them.
-pub(in crate::config) const NEXT_HOPS: &[&str] = &["self", "found", "fixed", "auto_sourceip", "auto_sourceif"];
+pub(in crate::config) const NEXT_HOPS: &[&str] =
+    &["self", "found", "fixed", "auto_sourceip", "auto_sourceif"];
 
 pub(in crate::config) const ALGORITHMS: &[&str] = &["hmac-sha-1-96", "aes-128-cmac-96", "hmac-sha-256"];
 

@@ -63,7 +63,9 @@ pub(in crate::config) fn show_extended(communities: &BTreeSet<[u8; 8]>) -> Strin
             (0, Some(name)) if as_number(&u16::from_be_bytes([a, b]).to_string()).is_ok() => {
                 format!("{name}:{}:{}", u16::from_be_bytes([a, b]), u32::from_be_bytes([c, d, e, f]))
             }
-            (2, Some(name)) if wide > 0xffff && wide != u32::MAX => format!("{name}:{wide}:{}", u16::from_be_bytes([e, f])),
+            (2, Some(name)) if wide > 0xffff && wide != u32::MAX => {
+                format!("{name}:{wide}:{}", u16::from_be_bytes([e, f]))
+            }
             _ => format!("0x{:016x}", u64::from_be_bytes(*community)),
         }
     };
@@ -86,9 +88,8 @@ fn each<T: Ord>(text: &str, fix: &str, one: impl Fn(&str) -> Option<T>) -> Resul
     if text.split(',').nth(MOST).is_some() {
         return Err(Wrong::new(format!("more than {MOST} communities"), "write fewer"));
     }
-    let parse = |text: &str| {
-        one(text).ok_or_else(|| Wrong::new(format!("{text:?} is no such community"), fix))
-    };
+    let parse =
+        |text: &str| one(text).ok_or_else(|| Wrong::new(format!("{text:?} is no such community"), fix));
     text.split(',').map(|text| parse(text.trim())).collect()
 }
 

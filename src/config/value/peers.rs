@@ -56,7 +56,9 @@ fn peer(entry: &str) -> Result<Tree, Wrong> {
     if entry.is_empty() {
         return Err(Wrong::new("empty", "write peers separated by single commas"));
     }
-    if entry.parse::<std::net::Ipv6Addr>().is_ok() || entry.split(':').nth(MOST_FIELDS).is_some() && !entry.contains('[') {
+    if entry.parse::<std::net::Ipv6Addr>().is_ok()
+        || entry.split(':').nth(MOST_FIELDS).is_some() && !entry.contains('[')
+    {
         return Err(Wrong::new("too many colons", format!("put IPv6 addresses into brackets; {OTHER_WAY}")));
     }
     let mut fields = split(entry, ':').into_iter();
@@ -99,7 +101,10 @@ fn last_fields(field: &str) -> Result<(&'static str, Tree), Wrong> {
         return bfd(field).map(|tree| ("bfd", tree));
     }
     // It may be the end of a password: not a word of it.
-    Err(Wrong::new("what follows multihop is neither a port nor mpbgp_…=… nor BFD's true;300;300;3", OTHER_WAY))
+    Err(Wrong::new(
+        "what follows multihop is neither a port nor mpbgp_…=… nor BFD's true;300;300;3",
+        OTHER_WAY,
+    ))
 }
 
 /// `mpbgp_nexthop=fixed;mpbgp_ipv4=192.0.2.1;mpbgp_ipv6=[2001:db8::1]`.
@@ -132,9 +137,15 @@ fn bfd(field: &str) -> Result<Tree, Wrong> {
         return Err(Wrong::new("BFD has all four fields or one", "write for example true;300;300;3"));
     };
     let interval = |text: &str| {
-        let number: u64 = text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit())).ok_or_else(|| {
-            Wrong::new("an interval of BFD is no number of milliseconds", "write for example true;300;300;3")
-        })?;
+        let number: u64 =
+            text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit())).ok_or_else(
+                || {
+                    Wrong::new(
+                        "an interval of BFD is no number of milliseconds",
+                        "write for example true;300;300;3",
+                    )
+                },
+            )?;
         match number {
             MICROSECONDS.. => Err(Wrong::new(
                 format!("BFD's {number} would be milliseconds here, and looks like microseconds"),
@@ -173,6 +184,5 @@ const MOST_FIELDS: usize = 7;
 /// The longest interval that is taken is below it.
 const MICROSECONDS: u64 = 60_001;
 
-const OTHER_WAY: &str =
-    "write address:AS:password:multihop:port; a password with a colon or a comma goes into a file, a Secret or the list \
+const OTHER_WAY: &str = "write address:AS:password:multihop:port; a password with a colon or a comma goes into a file, a Secret or the list \
      of the configuration file";

@@ -9,8 +9,8 @@ use vipcast_proto::bgp::types::family_of;
 
 use self::peers::Speaker;
 use crate::config::HostFacts;
-use crate::config::bgp::{AddressGroup, Bgp, Drain, NextHop, NodeAnnotations, PeerOptions, RouterId, Source};
 use crate::config::bgp::stable_router_id;
+use crate::config::bgp::{AddressGroup, Bgp, Drain, NextHop, NodeAnnotations, PeerOptions, RouterId, Source};
 use crate::config::problem::{Notice, Problem};
 use crate::config::reader::{Reader, Settings};
 use crate::config::source::Source as From;
@@ -19,7 +19,12 @@ use crate::config::table::bgp as t;
 use crate::config::table::session::OF_GROUP;
 
 /// Reads everything, and where BGP is on checks what goes together.
-pub(super) fn bgp(r: &mut Reader<'_>, host: &HostFacts, node_name: Option<&str>, vips: &[IpAddr]) -> Option<Option<Bgp>> {
+pub(super) fn bgp(
+    r: &mut Reader<'_>,
+    host: &HostFacts,
+    node_name: Option<&str>,
+    vips: &[IpAddr],
+) -> Option<Option<Bgp>> {
     let enabled = r.value(&t::BGP);
     let before = r.problems.len();
     let local_as = r.value(&t::LOCAL_AS);
@@ -56,7 +61,8 @@ pub(super) fn bgp(r: &mut Reader<'_>, host: &HostFacts, node_name: Option<&str>,
 
 /// Which of the settings of BGP were given for nothing.
 fn idle(r: &mut Reader<'_>) {
-    let given = ALL.iter().filter(|spec| spec.section() == t::BGP.spec.section() && spec.key != t::BGP.spec.key);
+    let given =
+        ALL.iter().filter(|spec| spec.section() == t::BGP.spec.section() && spec.key != t::BGP.spec.key);
     let names: Vec<String> = given.filter(|spec| r.is_explicit(spec)).map(|spec| r.name(spec)).collect();
     if !names.is_empty() {
         let switch = r.name(&t::BGP.spec);
@@ -113,7 +119,11 @@ fn groups(r: &mut Reader<'_>) -> Option<Vec<AddressGroup>> {
             known.map(|group| group.prefix).find(|prefix| prefixes.contains(prefix))
         });
         if let Some(twice) = twice {
-            record.blame(&t::GROUP_PREFIXES.spec, format!("{twice} is in a group before"), "write every prefix once");
+            record.blame(
+                &t::GROUP_PREFIXES.spec,
+                format!("{twice} is in a group before"),
+                "write every prefix once",
+            );
         }
         r.problems.append(&mut record.problems);
         groups = groups.zip(group).map(|(mut groups, ((prefixes, attributes), next_hop))| {
@@ -134,7 +144,9 @@ fn whole(r: &mut Reader<'_>, bgp: &Bgp, vips: &[IpAddr]) {
         r.problems.push(Problem::plain("bgp_peers", "BGP is switched on without a router to talk to", fix));
     }
     if bgp.node_annotations.is_none() && !bgp.peers.is_empty() {
-        for vip in vips.iter().filter(|vip| !bgp.peers.iter().any(|peer| peer.families.contains(&family_of(**vip)))) {
+        for vip in
+            vips.iter().filter(|vip| !bgp.peers.iter().any(|peer| peer.families.contains(&family_of(**vip))))
+        {
             let family = if vip.is_ipv4() { "ipv4" } else { "ipv6" };
             let name = r.name(&crate::config::table::ADDRESS.spec);
             let text = format!(

@@ -46,7 +46,11 @@ impl Speaker<'_> {
         let (mut peers, single) = (peers?, single?);
         if let Some(single) = single {
             if peers.iter().any(|other| same(other, &single)) {
-                r.blame(&t::PEER_ADDRESS.spec, "there twice, once in the list of peers", "keep one of the two");
+                r.blame(
+                    &t::PEER_ADDRESS.spec,
+                    "there twice, once in the list of peers",
+                    "keep one of the two",
+                );
             }
             peers.insert(0, single);
         }
@@ -143,9 +147,12 @@ fn hops(record: &mut Record, own: &PeerOptions, peer: &Peer) {
     let Some(bfd) = peer.bfd else { return };
     let spec = &OF_ONE.bfd.multihop.spec;
     match peer.distance.hops {
-        _ if on_link && bfd.multihop => record.blame(spec, "a link-local address is on this link", "leave it out"),
+        _ if on_link && bfd.multihop => {
+            record.blame(spec, "a link-local address is on this link", "leave it out")
+        }
         Some(hops) if hops.get() > 1 && !bfd.multihop => {
-            let reason = format!("the router may be {hops} links away, and BFD over one link does not reach so far");
+            let reason =
+                format!("the router may be {hops} links away, and BFD over one link does not reach so far");
             record.blame(spec, reason, "leave it out, or leave multihop out");
         }
         Some(_) | None => {}
@@ -171,9 +178,13 @@ fn place(record: &mut Record, address: Option<PeerAddress>, interface: Option<St
         return None;
     }
     match (address, interface) {
-        (Some(PeerAddress::LinkLocal(address)), Some(interface)) => Some(PeerAt::LinkLocal { address, interface }),
+        (Some(PeerAddress::LinkLocal(address)), Some(interface)) => {
+            Some(PeerAt::LinkLocal { address, interface })
+        }
         (None, Some(interface)) => Some(PeerAt::Unnumbered { interface }),
-        (Some(PeerAddress::At(at)), Some(interface)) if at.interface() == Some(interface.as_str()) => Some(at),
+        (Some(PeerAddress::At(at)), Some(interface)) if at.interface() == Some(interface.as_str()) => {
+            Some(at)
+        }
         (Some(PeerAddress::At(at)), Some(_)) => {
             let reason = format!("{at} is no address of its link");
             record.blame(&t::OF_PEER.interface.spec, reason, "use sourceInterface, or leave it out");

@@ -116,17 +116,18 @@ fn authentication(
     let ways = [
         (&rows.given.spec, given.map(Password::Given)),
         (&rows.file.spec, file.map(Password::File)),
-        (
-            &rows.secret_name.spec,
-            name.map(|name| Password::Kubernetes(SecretKey { namespace, name, key })),
-        ),
+        (&rows.secret_name.spec, name.map(|name| Password::Kubernetes(SecretKey { namespace, name, key }))),
     ];
     let password = one_of(s, ways)?;
     let id = |id: u32| u8::try_from(id).ok();
     match (password, send_id.and_then(id)) {
         (None, None) if receive_id.is_none() => Some(None),
         (None, _) => {
-            s.blame(&rows.send_id.spec, "TCP-AO without a password", "give a file or a Secret with the password");
+            s.blame(
+                &rows.send_id.spec,
+                "TCP-AO without a password",
+                "give a file or a Secret with the password",
+            );
             None
         }
         (Some(_), None) if receive_id.is_some() => {
@@ -197,12 +198,18 @@ fn bfd(s: &mut impl Settings, rows: &'static SessionRows) -> Option<BfdOptions> 
 }
 
 /// A session that is silent for a third of the hold time survives the loss of a message or two.
-fn timers(s: &mut impl Settings, rows: &'static SessionRows, options: &PeerOptions, of_all: Option<HoldTime>) {
+fn timers(
+    s: &mut impl Settings,
+    rows: &'static SessionRows,
+    options: &PeerOptions,
+    of_all: Option<HoldTime>,
+) {
     let Some(hold) = options.hold_time.or(of_all).and_then(HoldTime::duration) else { return };
     let seconds = hold.as_secs();
     let name = s.name(&rows.hold_time.spec);
     if options.keepalive.is_some_and(|keepalive| keepalive.saturating_mul(3) > hold) {
-        let reason = format!("more than a third of {name}, {seconds}s: two lost messages would end the session");
+        let reason =
+            format!("more than a third of {name}, {seconds}s: two lost messages would end the session");
         s.blame(&rows.keepalive.spec, reason, format!("write at most {}, or leave it out", seconds / 3));
     }
     if options.send_hold.is_some_and(|send_hold| send_hold <= hold) {
