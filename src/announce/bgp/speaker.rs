@@ -16,7 +16,7 @@ use super::origin::Origin;
 use super::peer::{Orders, Peer, Progress};
 use super::settings::{Change, PeerSettings, Settings};
 use super::versions::Versions;
-use crate::admin::peers::BfdWord;
+use crate::bfd;
 use crate::change::publish;
 use crate::clock;
 use crate::witness::Witness;
@@ -59,9 +59,8 @@ pub enum Command {
     Reset(String, oneshot::Sender<bool>),
 }
 
-/// Watches a peer with BFD: what it says from now on.
-pub type Watch =
-    Box<dyn Fn(&str, &PeerSettings) -> Option<watch::Receiver<BfdWord>> + Send + Sync>;
+/// Watches a peer with BFD, where that is wanted.
+pub type Watch = Box<dyn Fn(&str, &PeerSettings) -> Option<bfd::Session> + Send + Sync>;
 
 /// The speaker's name in its reports.
 pub const NAME: &str = "bgp";
