@@ -16,7 +16,7 @@ cargo fuzz --version >/dev/null 2>&1 || (cd / && cargo install cargo-fuzz --lock
 host=$(rustc +nightly -vV | sed -n 's/^host: //p')
 export RUSTFLAGS="-C target-feature=-crt-static"
 
-for target in bgp frames mutations; do
+for target in bfd bfd_sessions bgp frames mutations; do
     mkdir -p "corpus/$target" "seeds/$target"
     echo "== $target, $seconds s"
     cargo +nightly fuzz run --fuzz-dir . --target "$host" "$target" "corpus/$target" "seeds/$target" -- \
