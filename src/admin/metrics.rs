@@ -15,9 +15,11 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::bgp_metrics::{BgpCounts, PeerCounts};
 use super::board::StatusReader;
 use super::gauges::Gauges;
 use super::process::Process;
+use crate::bfd;
 use crate::clock;
 
 /// Counts for `/metrics`. Cheap to clone; all clones count together.
@@ -84,12 +86,26 @@ impl Metrics {
     /// Metrics of one daemon; `revision` is the commit it was built from, where known.
     #[must_use]
     pub fn new(version: &str, revision: Option<&str>, status: StatusReader) -> Self {
+        Self::with_bfd(version, revision, status, None)
+    }
+
+    /// The same, with what BFD counts.
+    #[must_use]
+    pub fn with_bfd(
+        version: &str,
+        revision: Option<&str>,
+        status: StatusReader,
+        bfd: Option<bfd::Stats>,
+    ) -> Self {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Process { started: clock::wall() }));
         let counts = Counts::registered(registry.sub_registry_with_prefix("vipcast"));
         let build = BuildLabels { version: version.into(), revision: revision.map(Into::into) };
         counts.build.get_or_create(&build).set(1);
         registry.register_collector(Box::new(Gauges { status }));
+        if let Some(bfd) = bfd {
+            registry.register_collector(Box::new(bfd));
+        }
         Self { registry: Arc::new(registry), counts }
     }
 
@@ -151,6 +167,12 @@ impl Metrics {
         self.counts.events_dropped.inc();
     }
 
+    /// The counters of the session with a router.
+    #[must_use]
+    pub fn bgp_peer(&self, peer: &str) -> PeerCounts {
+        self.counts.bgp.peer(peer)
+    }
+
     /// Everything, as OpenMetrics text.
     #[must_use]
     pub fn render(&self) -> String {
@@ -174,6 +196,7 @@ struct Counts {
     frames_rejected: Counter,
     probe_failures: Counter,
     events_dropped: Counter,
+    bgp: BgpCounts,
 }
 
 impl Counts {
@@ -188,6 +211,7 @@ impl Counts {
             frames_rejected: Counter::default(),
             probe_failures: Counter::default(),
             events_dropped: Counter::default(),
+            bgp: BgpCounts::registered(to),
         };
         let all = new.clone();
         to.register("build_info", "Version of this daemon", all.build);

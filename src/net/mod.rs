@@ -11,7 +11,10 @@ pub mod datagram;
 pub mod frames;
 pub mod namespace;
 pub mod netlink;
+pub mod routers;
 pub mod socket;
+pub mod tcp;
+pub mod tcp_key;
 pub mod wiring;
 
 /// Whether this node has the address: the kernel then uses it to speak to itself. Nothing is sent.
