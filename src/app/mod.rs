@@ -118,6 +118,7 @@ struct Moving {
     /// The election, or what stands in its place.
     election: Tasks,
     speaker: Option<bgp::Speaker>,
+    vips: BTreeSet<IpAddr>,
 }
 
 impl Daemon<'_> {
@@ -166,7 +167,7 @@ impl Daemon<'_> {
         }
         interfaces.extend(self.announcers(ports, &desired, &reports, tasks));
         let conditions = self.conditions(interfaces, tasks);
-        Moving { election: self.elect(conditions, ruling_out, vacancy, tasks), speaker }
+        Moving { election: self.elect(conditions, ruling_out, vacancy, tasks), speaker, vips: self.vips() }
     }
 
     fn vips(&self) -> BTreeSet<IpAddr> {
@@ -258,7 +259,7 @@ async fn supervise(
     board: &StatusBoard,
     patience: Duration,
 ) -> anyhow::Result<Ending> {
-    let Moving { mut election, mut speaker } = moving;
+    let Moving { mut election, mut speaker, vips } = moving;
     let ending = tokio::select! {
         // What ends because of the signal may have ended before this is looked at.
         biased;
@@ -280,11 +281,15 @@ async fn supervise(
         }
     };
     // Nothing is announced any more, or there is no time left for more than a last word.
+    let spoke = speaker.is_some();
     if let Some(speaker) = speaker {
         speaker.stop().await;
     }
     election.abort().await;
     tasks.abort().await;
+    if spoke {
+        bgp::unbind(&vips, ending).await;
+    }
     Ok(ending)
 }
 

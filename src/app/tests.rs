@@ -147,7 +147,7 @@ async fn ending(
     let (mut tasks, mut elections) = (Tasks::default(), Tasks::default());
     tasks.spawn("core", task);
     elections.spawn("election", election);
-    let moving = Moving { election: elections, speaker: None };
+    let moving = Moving { election: elections, speaker: None, vips: BTreeSet::new() };
     let supervised = supervise(tasks, moving, &drain, &board, Duration::from_secs(3));
     let (ending, ()) = tokio::join!(supervised, signals(trigger));
     assert!(status.ready().is_err());
@@ -192,7 +192,7 @@ async fn what_ends_at_once_because_of_a_signal_is_an_orderly_end() {
         elections.spawn("election", signalled(drain.clone()));
         trigger.advance();
         tokio::task::yield_now().await;
-        let moving = Moving { election: elections, speaker: None };
+        let moving = Moving { election: elections, speaker: None, vips: BTreeSet::new() };
         let ending = supervise(tasks, moving, &drain, &board, Duration::from_secs(3)).await;
         assert_eq!(ending.unwrap(), Ending::Orderly);
     }

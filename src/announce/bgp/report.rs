@@ -104,6 +104,7 @@ impl Reporter {
         self.omitted.is_over();
         self.counts.established();
         self.fact.established = session.established_since();
+        self.fact.peer_as = negotiated.peer_as.0;
         self.fact.families = negotiated.families.clone();
         self.fact.negotiated = Some(NegotiatedFact { identifier, hold_time });
         self.fact.draining = draining;

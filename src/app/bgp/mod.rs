@@ -18,6 +18,7 @@ use vipcast_proto::l2::announcer::Link;
 
 use self::follow::Follower;
 pub use self::follow::Reload;
+use super::Ending;
 use super::kubernetes::Connections;
 use crate::announce::bgp::settings::{At, BfdSettings, PeerSettings, Settings};
 use crate::announce::bgp::{self, Stage, Surroundings, loopback};
@@ -137,6 +138,30 @@ pub(super) async fn make_room(
     }
     leaving.start();
     std::future::pending().await
+}
+
+/// Takes VIPs from the loopback interface, when what was on its way to them has been answered.
+pub(super) async fn unbind(vips: &BTreeSet<IpAddr>, ending: Ending) {
+    if ending == Ending::Orderly {
+        clock::pause(LINGER).await;
+    }
+    let drop_all = async {
+        let (netlink, _changes, driving) = Netlink::connect()?;
+        let mut driver = JoinSet::new();
+        driver.spawn(driving);
+        for (index, address) in netlink.marked().await? {
+            if vips.contains(&address.addr()) {
+                netlink.drop(index, address).await?;
+            }
+        }
+        Ok::<(), crate::net::NetError>(())
+    };
+    if let Err(error) = drop_all.await {
+        warn!(
+            error = &error as &dyn std::error::Error,
+            "VIPs stay on this node until the kernel removes them"
+        );
+    }
 }
 
 /// Passes on to the speaker what announcers tell the core.
@@ -283,6 +308,8 @@ fn first_address(interface: &Interface, vips: &BTreeSet<IpAddr>) -> Option<Ipv4A
 
 /// The longest that the kernel keeps a VIP by itself; the permission's end comes sooner.
 const LIFETIME: Duration = Duration::from_secs(60);
+/// Until routers have heard of a withdrawal.
+const LINGER: Duration = Duration::from_millis(300);
 /// Of BFD, so that the other side does not take the end for a failure.
 const FAREWELL: Duration = Duration::from_millis(300);
 const REPORTS: usize = 64;
