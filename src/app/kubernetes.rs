@@ -16,6 +16,7 @@ use crate::kube::events::{Events, publish};
 use crate::kube::health::{Probe, Target};
 use crate::kube::lease::{Holder, LeaseName, LeaseStore, Observed, watch_lease};
 use crate::kube::nodes::{Snapshot, watch_nodes};
+use crate::kube::servers::watch_servers;
 use crate::task::Tasks;
 use crate::witness::Witness;
 
@@ -96,7 +97,10 @@ pub(super) fn lease(
     tasks.spawn("lease watch", watch_lease(name.clone(), connections.clone(), out));
     let holder =
         Holder { identity: config.node_name.clone(), lease_duration: config.election.timing.lease_duration };
-    (LeaseStore::new(name, holder, BTreeMap::new(), connections.clone(), observed.clone()), observed)
+    let (servers_out, servers) = watch::channel(BTreeSet::new());
+    tasks.spawn("API server watch", watch_servers(connections.clone(), servers_out));
+    let store = LeaseStore::new(name, holder, BTreeMap::new(), connections.clone(), observed.clone());
+    (store.with_others(servers), observed)
 }
 
 /// The control-plane Nodes of the cluster.

@@ -5,6 +5,7 @@
 //! | [`access`] | finds credentials and a server that accepts them, and publishes a [`access::Connection`] |
 //! | [`lease`] | reads, writes and watches the one Lease of an election |
 //! | [`nodes`] | publishes who is in the control plane |
+//! | [`servers`] | publishes where the API servers of all nodes are |
 //! | [`events`] | tells operators through Kubernetes Events |
 //! | [`health`] | probes the local API server |
 //! | [`failure`] | says what became of a request that failed |
@@ -17,5 +18,6 @@ mod follow;
 pub mod health;
 pub mod lease;
 pub mod nodes;
+pub mod servers;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -1,6 +1,7 @@
 //! The kernel's side of the network: addresses, links and raw frames.
 
 use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use ipnet::IpNet;
 
@@ -10,6 +11,21 @@ pub mod namespace;
 pub mod netlink;
 pub mod socket;
 pub mod wiring;
+
+/// Whether this node has the address: the kernel then uses it to speak to itself. Nothing is sent.
+#[must_use]
+pub fn is_ours(address: IpAddr) -> bool {
+    let any: IpAddr = match address {
+        IpAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let source = || {
+        let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
+        socket.connect(SocketAddr::new(address, DISCARD))?;
+        socket.local_addr()
+    };
+    source().is_ok_and(|source: SocketAddr| source.ip() == address)
+}
 
 /// What the kernel refused.
 #[derive(Debug, thiserror::Error)]
@@ -67,4 +83,18 @@ pub enum NetError {
     /// The interface does not deliver solicitations for an address that it does not have yet.
     #[error("cannot join the solicited-node multicast group")]
     Join(#[source] io::Error),
+}
+
+/// A port to which nothing is sent.
+const DISCARD: u16 = 9;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_ours_and_a_documentation_address_is_not() {
+        assert!(is_ours("127.0.0.1".parse().unwrap()));
+        assert!(!is_ours("192.0.2.1".parse().unwrap()));
+    }
 }

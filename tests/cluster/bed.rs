@@ -353,7 +353,7 @@ impl Drop for Bed {
             }
         }
         if !self.left && !keeps() {
-            drop(self.script.try_run("down", &[]));
+            remove(&self.script);
         }
     }
 }
@@ -364,8 +364,18 @@ pub(crate) struct Cleanup(pub(crate) Script);
 
 impl Drop for Cleanup {
     fn drop(&mut self) {
-        drop(self.0.try_run("down", &[]));
+        remove(&self.0);
     }
+}
+
+/// A cluster that stays would take the machine's memory from what comes after it.
+fn remove(script: &Script) {
+    let output = script.try_run("down", &[]);
+    assert!(
+        output.status.success() || thread::panicking(),
+        "the cluster cannot be removed: {}",
+        output.status
+    );
 }
 
 /// What of us is in the nodes' kernels and in the API.

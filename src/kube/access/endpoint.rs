@@ -74,6 +74,21 @@ pub(super) fn local(server: &Uri, settings: &EndpointSettings) -> Option<(String
     (!already).then(|| own(server, settings))
 }
 
+/// Whether the same credentials are good for the API servers of other nodes: they are an administrator's, of whom the
+/// distribution says that they lead to this node's own.
+#[must_use]
+pub(super) fn is_one_of_many(source: &Source, dialled: &Endpoint) -> bool {
+    let host = dialled.url.parse::<Uri>().ok().and_then(|uri| host_ip(uri.host()?));
+    let distribution = match source {
+        Source::Admin(_) | Source::SuperAdmin(_) | Source::K3s(_) | Source::Rke2(_) => true,
+        Source::Configured(_) | Source::Environment(_) => {
+            matches!(dialled.why, Why::ControlPlaneNode | Why::VipInCredentials)
+        }
+        Source::InCluster(_) | Source::Home(_) => false,
+    };
+    distribution && host.is_some_and(|ip| ip.is_loopback())
+}
+
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -216,6 +231,23 @@ mod tests {
         for loopback in ["https://127.0.0.1:6443", "https://[::1]:6443", "https://localhost:6443"] {
             assert_eq!(beside(loopback), None);
         }
+    }
+
+    #[test]
+    fn an_administrators_file_on_a_control_plane_node_is_good_for_the_other_nodes_servers_too() {
+        let many = |source: Source, server: &str, settings: &EndpointSettings| {
+            let dialled = endpoint(&source, &server.parse().unwrap(), None, settings);
+            is_one_of_many(&source, &dialled)
+        };
+        let (settings, worker) = (settings(), EndpointSettings { control_plane: false, ..settings() });
+        let k3s = || Source::K3s("/etc/rancher/k3s/k3s.yaml".into());
+        let own = || Source::Configured("/etc/vipcast/kubeconfig".into());
+        assert!(many(admin(), "https://10.0.0.100:6443", &settings));
+        assert!(many(k3s(), "https://127.0.0.1:6443", &settings));
+        assert!(many(own(), "https://10.0.0.100:6443", &settings));
+        assert!(!many(own(), "https://127.0.0.1:6443", &settings));
+        assert!(!many(home(), "https://10.0.0.100:6443", &settings));
+        assert!(!many(admin(), "https://10.0.0.7:6443", &worker));
     }
 
     #[test]

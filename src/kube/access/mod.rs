@@ -1,5 +1,6 @@
 //! How this node reaches an API server: finds credentials, tries them, follows them, and never gives up.
 
+mod beside;
 mod choice;
 mod condition;
 mod credentials;
@@ -9,8 +10,10 @@ mod seek;
 mod tests;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use kube::Client;
@@ -22,6 +25,7 @@ pub use condition::{Condition, log};
 pub use credentials::InCluster;
 pub use endpoint::{Endpoint, EndpointSettings, Why, endpoint};
 
+use self::beside::Beside;
 use self::seek::{Found, seek, test};
 use super::lease::LeaseName;
 use crate::clock;
@@ -64,7 +68,16 @@ pub struct Connection {
     pub endpoint: String,
     /// Grows by one with every new set of clients.
     pub generation: u64,
-    trouble: Arc<Notify>,
+    beside: Option<Arc<Beside>>,
+    trouble: Arc<Trouble>,
+}
+
+/// What users of a [`Connection`] have to say about it.
+#[derive(Debug, Default)]
+struct Trouble {
+    told: Notify,
+    /// Since somebody said so, no test has succeeded.
+    lasting: AtomicBool,
 }
 
 impl Connection {
@@ -73,12 +86,46 @@ impl Connection {
     #[must_use]
     pub fn of(lease: Client, watch: Client, endpoint: &str, generation: u64) -> Self {
         let (source, endpoint, local) = ("given".to_owned(), endpoint.to_owned(), lease.clone());
-        Self { lease, watch, local, source, endpoint, generation, trouble: Arc::new(Notify::new()) }
+        Self { lease, watch, local, source, endpoint, generation, beside: None, trouble: Arc::default() }
+    }
+
+    /// One whose credentials are good for other servers too, except at `vips`.
+    #[cfg(test)]
+    pub(crate) fn of_many(config: kube::Config, vips: std::collections::BTreeSet<std::net::IpAddr>) -> Self {
+        let client = super::client::build(&config, RETRY_MAX).unwrap();
+        let beside = Some(Arc::new(Beside::new(config, RETRY_MAX, vips)));
+        Self { beside, ..Self::of(client.clone(), client, "many", 1) }
     }
 
     /// Something is wrong with it: it is tested at once, and replaced where the credentials are to blame.
     pub fn suspect(&self) {
-        self.trouble.notify_one();
+        self.trouble.lasting.store(true, Ordering::Relaxed);
+        self.trouble.told.notify_one();
+    }
+
+    /// As after a test that succeeded.
+    #[cfg(test)]
+    pub(crate) fn trust(&self) {
+        self.trouble.lasting.store(false, Ordering::Relaxed);
+    }
+
+    /// Somebody suspected it, and no test has shown since that it works.
+    #[must_use]
+    pub fn is_suspected(&self) -> bool {
+        self.trouble.lasting.load(Ordering::Relaxed)
+    }
+
+    /// Whether its server is this node's own, and the API servers of other nodes can be asked as well.
+    #[must_use]
+    pub fn is_one_of_many(&self) -> bool {
+        self.beside.is_some()
+    }
+
+    /// A client for the API server of another node, with the same credentials; `None` where they are not good for it, or
+    /// the address is one that we are to provide. No retries; every request needs a time-out.
+    #[must_use]
+    pub fn beside(&self, server: SocketAddr) -> Option<Client> {
+        self.beside.as_ref()?.client(server)
     }
 }
 
@@ -97,7 +144,7 @@ pub async fn run(
     out: watch::Sender<Option<Connection>>,
     mut on_change: impl FnMut(&Condition) + Send,
 ) {
-    let trouble = Arc::new(Notify::new());
+    let trouble = Arc::<Trouble>::default();
     let mut current: Option<Found> = None;
     let mut generation = 0;
     let mut told = None;
@@ -121,6 +168,9 @@ pub async fn run(
             on_change(condition);
             told = Some(condition.clone());
         }
+        if cause == Cause::Trouble {
+            trouble.lasting.store(failed.is_some(), Ordering::Relaxed);
+        }
         if failed.is_some() {
             clock::pause(retry).await;
             (cause, retry) = (Cause::Trouble, (retry * 2).min(RETRY_MAX));
@@ -130,7 +180,7 @@ pub async fn run(
             if cause == Cause::Trouble {
                 clock::pause(RETRY_MIN).await;
             }
-            let woken = timeout(poll, trouble.notified()).await;
+            let woken = timeout(poll, trouble.told.notified()).await;
             (cause, retry) = (if woken.is_ok() { Cause::Trouble } else { Cause::Poll }, RETRY_MIN);
         }
     }
@@ -173,7 +223,7 @@ fn stands_in(found: &Found) -> bool {
     matches!(found.source, Source::SuperAdmin(_))
 }
 
-fn connection(found: &Found, generation: u64, trouble: &Arc<Notify>) -> Connection {
+fn connection(found: &Found, generation: u64, trouble: &Arc<Trouble>) -> Connection {
     Connection {
         lease: found.lease.clone(),
         watch: found.watch.clone(),
@@ -181,6 +231,7 @@ fn connection(found: &Found, generation: u64, trouble: &Arc<Notify>) -> Connecti
         source: found.source.to_string(),
         endpoint: found.endpoint.url.clone(),
         generation,
+        beside: found.beside.clone(),
         trouble: Arc::clone(trouble),
     }
 }

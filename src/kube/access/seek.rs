@@ -1,14 +1,17 @@
 //! Tries the candidates, best first, until a server accepts one.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client, Config};
 use tokio::time::timeout;
 
 use super::AccessSettings;
+use super::beside::Beside;
 use super::choice::{Choice, Fact, File, Reason, Source, Standing, choose};
 use super::condition::Condition;
 use super::credentials::{Fingerprint, inspect, load};
-use super::endpoint::{Endpoint, endpoint, local};
+use super::endpoint::{Endpoint, endpoint, is_one_of_many, local};
 use crate::kube::client;
 use crate::kube::failure::{Failure, innermost};
 
@@ -20,6 +23,7 @@ pub(super) struct Found {
     pub(super) lease: Client,
     pub(super) watch: Client,
     pub(super) local: Client,
+    pub(super) beside: Option<Arc<Beside>>,
     pub(super) condition: Condition,
 }
 
@@ -82,7 +86,9 @@ async fn attempt(settings: &AccessSettings, source: &Source, reason: Reason) -> 
     match test(settings, &lease).await {
         Ok(()) => {
             let condition = Condition::connected(source, &endpoint.url, reason, endpoint.why);
-            Ok(Found { source: source.clone(), endpoint, fingerprint, lease, watch, local, condition })
+            let beside = is_one_of_many(source, &endpoint).then(|| beside(settings, config));
+            let source = source.clone();
+            Ok(Found { source, endpoint, fingerprint, lease, watch, local, beside, condition })
         }
         Err(failure) => {
             let condition = Condition::failed(source, &endpoint.url, &failure);
@@ -93,6 +99,10 @@ async fn attempt(settings: &AccessSettings, source: &Source, reason: Reason) -> 
             })
         }
     }
+}
+
+fn beside(settings: &AccessSettings, config: Config) -> Arc<Beside> {
+    Arc::new(Beside::new(config, settings.connect_timeout, settings.endpoint.vips.clone()))
 }
 
 fn redirect(settings: &AccessSettings, source: &Source, config: &mut Config) -> Result<Endpoint, String> {

@@ -1,12 +1,16 @@
 //! The one Lease of an election: conditional writes, each with an outcome that cannot be misread.
 
 mod record;
+mod route;
+#[cfg(test)]
+mod route_tests;
 #[cfg(test)]
 mod tests;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
@@ -19,9 +23,11 @@ use vipcast_proto::election::{Answer, Stamp, Write};
 pub use record::{Holder, VACATED, apply, blank, record};
 pub use watch::{Observed, watch_lease};
 
+use self::route::{Route, Routes};
 use super::access::Connection;
 use super::failure::Failure;
 use crate::clock;
+use crate::net::is_ours;
 
 /// Where the Lease is.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -51,6 +57,7 @@ pub struct LeaseStore {
     /// `metadata.annotations` of a Lease that we create.
     annotations: BTreeMap<String, String>,
     connections: channel::Receiver<Option<Connection>>,
+    routes: Routes,
     /// What the watch saw: a write may be based on it.
     observed: channel::Receiver<Option<Observed>>,
     /// The object as the last successful request returned it.
@@ -69,13 +76,22 @@ impl LeaseStore {
         connections: channel::Receiver<Option<Connection>>,
         observed: channel::Receiver<Option<Observed>>,
     ) -> Self {
-        Self { name, holder, annotations, connections, observed, base: None, last: Stamp(0) }
+        let routes = Routes::new(channel::channel(BTreeSet::new()).1, is_ours);
+        Self { name, holder, annotations, connections, routes, observed, base: None, last: Stamp(0) }
+    }
+
+    /// Asks the API server of another node while this node's own does not answer: without it, a node whose API server has
+    /// died could not hand over in order. `servers` is what [`watch_servers`](super::servers::watch_servers) publishes.
+    #[must_use]
+    pub fn with_others(mut self, servers: channel::Receiver<BTreeSet<SocketAddr>>) -> Self {
+        self.routes = Routes::new(servers, is_ours);
+        self
     }
 
     /// Reads the Lease from the server, not from a cache.
     pub async fn read(&mut self, limit: Duration) -> Outcome {
         let departed = clock::now();
-        let result = self.request(limit, async |api, name| api.get_opt(&name).await).await;
+        let result = self.request(limit, Request::Read).await;
         let answer = match &result {
             Ok(lease) => Answer::Read(lease.as_ref().map(record)),
             Err(failure) => match failure {
@@ -100,12 +116,14 @@ impl LeaseStore {
         let stamp = self.stamp(&base);
         let lease = apply(base, write.intent, &self.holder, stamp);
         let left = limit.saturating_sub(clock::now().saturating_duration_since(departed));
-        let result = self.request(left, async |api, name| send(&api, &name, &lease).await).await;
+        let result = self.request(left, Request::Write(&lease)).await;
         let exists = write.based_on.is_some();
         match result {
             Ok(written) => {
-                let answer = Answer::Written(record(&written));
-                self.base = Some(written);
+                let answer = written
+                    .as_ref()
+                    .map_or(Answer::Unknown(Some(stamp)), |written| Answer::Written(record(written)));
+                self.base = written;
                 outcome(answer, None, departed)
             }
             Err(failure) => outcome(refusal(&failure, exists, stamp), Some(failure), departed),
@@ -113,7 +131,7 @@ impl LeaseStore {
     }
 
     /// The object that has the version the write is based on; `None`: the server has another one by now.
-    async fn find_base(&self, write: &Write, limit: Duration) -> Result<Option<Lease>, Failure> {
+    async fn find_base(&mut self, write: &Write, limit: Duration) -> Result<Option<Lease>, Failure> {
         let Some(version) = &write.based_on else {
             return Ok(Some(blank(&self.name.namespace, &self.name.name, &self.annotations)));
         };
@@ -125,7 +143,7 @@ impl LeaseStore {
         if let Some(base) = seen.filter(|lease| fits(lease)) {
             return Ok(Some(Lease::clone(&base)));
         }
-        Ok(self.request(limit, async |api, name| api.get_opt(&name).await).await?.filter(fits))
+        Ok(self.request(limit, Request::Read).await?.filter(fits))
     }
 
     /// A name for the write that no other write of ours and not the record before it has.
@@ -137,21 +155,32 @@ impl LeaseStore {
         self.last
     }
 
-    async fn request<T>(
-        &self,
-        limit: Duration,
-        request: impl AsyncFnOnce(Api<Lease>, String) -> kube::Result<T>,
-    ) -> Result<T, Failure> {
+    /// Asks one server after the other, as long as a request has certainly not left; `limit` is for all of them.
+    async fn request(&mut self, limit: Duration, request: Request<'_>) -> Result<Option<Lease>, Failure> {
         let Some(connection) = self.connections.borrow().clone() else {
             return Err(Failure::NoServer);
         };
-        let api = Api::namespaced(connection.lease.clone(), &self.name.namespace);
-        let answer = timeout(limit, request(api, self.name.name.clone())).await;
-        let result = answer.map_err(|_| Failure::TimedOut).and_then(|result| result.map_err(Failure::from));
-        if result.as_ref().is_err_and(|failure| !matches!(failure.code(), Some(404 | 409))) {
-            connection.suspect();
+        let departed = clock::now();
+        let mut result = Err(Failure::NoServer);
+        for Route { client, server } in self.routes.of(&connection) {
+            let left = limit.saturating_sub(clock::now().saturating_duration_since(departed));
+            let api = Api::namespaced(client, &self.name.namespace);
+            let answer = timeout(left, request.send(&api, &self.name.name)).await;
+            result = answer.map_err(|_| Failure::TimedOut).and_then(|result| result.map_err(Failure::from));
+            self.judge(&connection, server, result.as_ref().err());
+            if !matches!(result, Err(Failure::NotSent(_))) {
+                break;
+            }
         }
         result
+    }
+
+    fn judge(&mut self, connection: &Connection, server: Option<SocketAddr>, failure: Option<&Failure>) {
+        match failure.map(Failure::code) {
+            None | Some(Some(404 | 409)) => self.routes.answered(server),
+            Some(_) if server.is_none() => connection.suspect(),
+            Some(_) => self.routes.failed(server),
+        }
     }
 }
 
@@ -161,11 +190,24 @@ impl fmt::Display for LeaseName {
     }
 }
 
-/// A PUT with the version it is based on; a POST where the Lease must not exist yet.
-async fn send(api: &Api<Lease>, name: &str, lease: &Lease) -> kube::Result<Lease> {
-    match lease.metadata.resource_version {
-        Some(_) => api.replace(name, &PostParams::default(), lease).await,
-        None => api.create(&PostParams::default(), lease).await,
+/// What a server is asked.
+#[derive(Clone, Copy)]
+enum Request<'a> {
+    Read,
+    /// A PUT with the version it is based on; a POST where the Lease must not exist yet.
+    Write(&'a Lease),
+}
+
+impl Request<'_> {
+    /// The Lease as it is then; `None` only of a read: there is no such Lease.
+    async fn send(self, api: &Api<Lease>, name: &str) -> kube::Result<Option<Lease>> {
+        match self {
+            Self::Read => api.get_opt(name).await,
+            Self::Write(lease) if lease.metadata.resource_version.is_some() => {
+                api.replace(name, &PostParams::default(), lease).await.map(Some)
+            }
+            Self::Write(lease) => api.create(&PostParams::default(), lease).await.map(Some),
+        }
     }
 }
 

@@ -90,7 +90,8 @@ groups_of_cluster() {
 remove_nodes() {
   local processes round
   for round in $(seq 200); do
-    processes=$(groups_of_cluster | sed 's|$|/cgroup.procs|' | xargs -r cat 2>/dev/null | sort -u)
+    # Groups end while they are looked at.
+    processes=$(groups_of_cluster | sed 's|$|/cgroup.procs|' | { xargs -r cat 2>/dev/null || true; } | sort -u)
     [ -n "$processes" ] || break
     # By then some have ended.
     xargs -r kill -KILL <<<"$processes" 2>/dev/null || true
