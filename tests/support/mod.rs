@@ -183,6 +183,8 @@ fn package(program: &str) -> &str {
         "dumpcap" => "wireshark-common",
         "nsenter" | "unshare" => "util-linux",
         "ping" => "iputils-ping",
+        "bird" => "bird2",
+        "/usr/lib/frr/bgpd" => "frr",
         "kubectl" => "kubernetes-client",
         other => other,
     }

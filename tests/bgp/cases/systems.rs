@@ -1,0 +1,37 @@
+//! Autonomous Systems: external and internal, of two and of four octets.
+
+use super::Case;
+use crate::bed::Bed;
+use crate::plan::{Plan, ROUTER_AS, SPEAKER_AS};
+use crate::router::Brand;
+use crate::setup::Family;
+
+pub(super) fn all() -> Vec<Case> {
+    vec![
+        Case::new("systems::external_with_four_octets", |brand| settles(brand, Plan::new().systems(FOUR, FOUR + 1))),
+        Case::new("systems::internal", |brand| settles(brand, Plan::new().systems(ROUTER_AS, ROUTER_AS))),
+        Case::new("systems::internal_with_four_octets", |brand| settles(brand, Plan::new().systems(FOUR, FOUR))),
+        Case::new("systems::a_router_that_knows_two_octets", |brand| settles(brand, old(SPEAKER_AS))).except(OLD),
+        Case::new("systems::four_octets_to_a_router_that_knows_two", |brand| settles(brand, old(FOUR))).except(OLD),
+    ]
+}
+
+fn settles(brand: Brand, plan: Plan) {
+    let bed = Bed::settled(brand, plan);
+    assert!(bed.session().established);
+}
+
+/// FRR then says no capability at all, and has IPv4 only.
+fn old(speaker: u32) -> Plan {
+    let mut plan = Plan::new().systems(speaker, ROUTER_AS).only(Family::V4);
+    plan.router.peer().two_octets = true;
+    if speaker == FOUR {
+        plan.router.peer().remote_as = TRANS;
+    }
+    plan
+}
+
+const FOUR: u32 = 4_200_000_001;
+/// As whom a router of two octets has to know who has four (RFC 6793 §9).
+const TRANS: u32 = 23456;
+const OLD: &[(Brand, &str)] = &[(Brand::GoBgp, "it always says the four-octet capability")];
