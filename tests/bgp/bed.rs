@@ -77,6 +77,11 @@ impl Bed {
         self.router.session(self.speaker_address())
     }
 
+    /// Something that is another for each session.
+    pub(crate) fn era(&self) -> String {
+        self.router.era(self.speaker_address())
+    }
+
     /// Waits until the speaker has ended it.
     pub(crate) fn wait_given_up(&self) -> Instant {
         let router = self.plan.speaker.peers.first().unwrap().address;

@@ -49,7 +49,7 @@ fn down(brand: Brand, deaf: End) {
 }
 
 fn admin_down(brand: Brand) {
-    let mut bed = up(brand, Plan::new());
+    let bed = up(brand, Plan::new());
     bed.router.bfd_admin_down(bed.speaker_address());
     wait("BFD is down", SOON, || (!bed.router.bfd_is_up(bed.speaker_address())).then_some(()));
     throughout(ms(2000), || {

@@ -4,7 +4,7 @@ use super::Case;
 use crate::bed::Bed;
 use crate::plan::Plan;
 use crate::router::Brand;
-use crate::wait::{ms, throughout};
+use crate::wait::{SOON, ms, throughout, wait};
 
 pub(super) fn all() -> Vec<Case> {
     vec![
@@ -65,8 +65,9 @@ fn router_killed(brand: Brand) {
 
 fn router_clears(brand: Brand) {
     let bed = Bed::settled(brand, Plan::new());
+    let before = bed.era();
     bed.router.clear(bed.speaker_address());
-    bed.wait_established(false);
+    wait("there is another session", SOON, || (bed.session().established && bed.era() != before).then_some(()));
     bed.settle();
 }
 

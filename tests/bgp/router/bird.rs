@@ -13,15 +13,18 @@ use super::super::wait::ms;
 use super::{Session, Site};
 
 pub(super) fn run(site: &mut Site, setup: &Setup) {
-    let config = site.write("bird.conf", &config(setup, true)).display().to_string();
+    let config = site.write("bird.conf", &config(setup)).display().to_string();
     let socket = site.file(SOCKET).display().to_string();
-    let _ = std::fs::remove_file(&socket);
-    site.spawn("bird", &["-f", "-c", &config, "-s", &socket], &[]);
+    let restarts = setup.peers.iter().any(|peer| peer.restart == Restart::Restarts);
+    // What is left of the last run says that there was one.
+    let again = std::fs::remove_file(&socket).is_ok() && restarts;
+    let recover: &[&str] = if again { &["-R"] } else { &[] };
+    site.spawn("bird", &[&["-f", "-c", &config, "-s", &socket], recover].concat(), &[]);
 }
 
-fn config(setup: &Setup, bfd: bool) -> String {
+fn config(setup: &Setup) -> String {
     let mut text = format!("log stderr all;\nrouter id {};\nprotocol device {{ }}\n", setup.router_id);
-    let interval = setup.peers.iter().find_map(|peer| peer.bfd).filter(|_| bfd);
+    let interval = setup.peers.iter().find_map(|peer| peer.bfd);
     if let Some(interval) = interval {
         let timers = format!("interval {interval} ms; idle tx interval 300 ms; multiplier 3;");
         let _ = writeln!(text, "protocol bfd bfd0 {{ interface \"*\" {{ {timers} }}; multihop {{ {timers} }}; }}");
@@ -37,14 +40,16 @@ fn config(setup: &Setup, bfd: bool) -> String {
         let _ = writeln!(text, "protocol static static_{name} {{ {name}; {routes} }}");
     }
     for (number, peer) in setup.peers.iter().enumerate() {
-        text += &protocol(setup, number, peer, bfd);
+        text += &protocol(setup, number, peer);
     }
     text
 }
 
-fn protocol(setup: &Setup, number: usize, peer: &Peer, bfd: bool) -> String {
+fn protocol(setup: &Setup, number: usize, peer: &Peer) -> String {
     let mut text = format!("protocol bgp p{number} {{ local {} as {};\n", peer.local, setup.local_as);
-    let _ = writeln!(text, "  neighbor {} as {}; hold time {};", peer.address, peer.remote_as, peer.hold);
+    // It takes two sessions with one address for the same unless their ports differ, though it dials neither.
+    let port = if peer.passive { 10_000 + number } else { 179 };
+    let _ = writeln!(text, "  neighbor {} port {port} as {}; hold time {};", peer.address, peer.remote_as, peer.hold);
     text += "  connect delay time 1; connect retry time 1; error wait time 1, 1;\n";
     let mut say = |condition: bool, line: &str| {
         if condition {
@@ -54,7 +59,7 @@ fn protocol(setup: &Setup, number: usize, peer: &Peer, bfd: bool) -> String {
     say(peer.passive, "passive on");
     say(peer.two_octets, "enable as4 off");
     say(peer.hops.is_none(), "direct");
-    say(bfd && peer.bfd.is_some(), "bfd graceful");
+    say(peer.bfd.is_some(), "bfd graceful");
     say(peer.gtsm, "ttl security on");
     say(peer.hops.is_some(), &format!("multihop {}", peer.hops.unwrap_or(0)));
     say(peer.restart == Restart::Helps, "graceful restart aware");
@@ -135,6 +140,11 @@ pub(super) fn session(site: &Site, setup: &Setup, peer: IpAddr) -> Session {
     Session { established: state == "Established", words: format!("{state} {}", field("Last error:")) }
 }
 
+pub(super) fn era(site: &Site, setup: &Setup, peer: IpAddr) -> String {
+    let text = ask(site, &format!("show protocols {}", name(setup, peer))).unwrap_or_default();
+    text.lines().last().and_then(|line| line.split_whitespace().nth(4)).unwrap_or_default().to_owned()
+}
+
 pub(super) fn updates(site: &Site, setup: &Setup, peer: IpAddr) -> u64 {
     let text = ask(site, &format!("show protocols all {}", name(setup, peer))).unwrap_or_default();
     let imports = text.lines().filter(|line| line.trim().starts_with("Import "));
@@ -149,9 +159,8 @@ pub(super) fn bfd_is_up(site: &Site, peer: IpAddr) -> bool {
     })
 }
 
-pub(super) fn bfd_admin_down(site: &mut Site, setup: &mut Setup) {
-    site.write("bird.conf", &config(setup, false));
-    ask(site, "configure").unwrap();
+pub(super) fn bfd_admin_down(site: &Site) {
+    ask(site, "disable bfd0").unwrap();
 }
 
 pub(super) fn refresh(site: &Site, setup: &Setup, peer: IpAddr) {

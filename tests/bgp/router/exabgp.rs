@@ -48,7 +48,10 @@ fn neighbour(setup: &Setup, peer: &Peer) -> String {
     let on = |condition: bool| if condition { "enable" } else { "disable" };
     let (four, extended) = (on(!peer.two_octets), on(peer.extended_next_hop));
     let _ = writeln!(text, " capability {{ asn4 {four}; route-refresh enable; nexthop {extended}; }}");
-    let families: String = peer.families.iter().map(|family| format!("{} unicast; ", family.name())).collect();
+    // It takes IPv6 next hops only beside IPv6 routes.
+    let all: &[Family] = &[Family::V4, Family::V6];
+    let families = all.iter().filter(|family| peer.has(**family) || peer.extended_next_hop);
+    let families: String = families.map(|family| format!("{} unicast; ", family.name())).collect();
     let _ = writeln!(text, " family {{ {families} }}");
     if peer.extended_next_hop {
         text += " nexthop { ipv4 unicast ipv6; }\n";
@@ -106,6 +109,12 @@ pub(super) fn session(site: &Site, peer: IpAddr) -> Session {
     let last = events.filter(|event| event["type"] == "state").last().unwrap_or_default();
     let state = &last["neighbor"]["state"];
     Session { established: state == "up", words: format!("{state} {}", last["neighbor"]["reason"]) }
+}
+
+pub(super) fn era(site: &Site, peer: IpAddr) -> String {
+    let peer = peer.to_string();
+    let up = |event: &Value| event["neighbor"]["address"]["peer"] == *peer && event["neighbor"]["state"] == "up";
+    events(site).iter().filter(|event| up(event)).count().to_string()
 }
 
 pub(super) fn updates(site: &Site) -> u64 {

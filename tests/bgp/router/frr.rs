@@ -128,20 +128,24 @@ pub(super) fn session(site: &Site, peer: IpAddr) -> Session {
     Session { established: state == "Established", words: format!("{state} {} {error}", said["lastResetDueTo"]) }
 }
 
+pub(super) fn era(site: &Site, peer: IpAddr) -> String {
+    show(site, &format!("show bgp neighbors {peer} json"))[peer.to_string()]["connectionsEstablished"].to_string()
+}
+
 pub(super) fn updates(site: &Site, peer: IpAddr) -> u64 {
     let said = &show(site, &format!("show bgp neighbors {peer} json"))[peer.to_string()];
     said["messageStats"]["updatesRecv"].as_u64().unwrap_or(0)
 }
 
 pub(super) fn bfd_is_up(site: &Site, peer: IpAddr) -> bool {
-    let said = ask(site, "bfdd", &["show bfd peers json"]).unwrap_or_default();
+    let said = ask(site, "bfdd", &["enable", "show bfd peers json"]).unwrap_or_default();
     let peers: Value = serde_json::from_str(&said).unwrap_or_default();
     let peer = peer.to_string();
     peers.as_array().into_iter().flatten().any(|one| one["peer"] == *peer && one["status"] == "up")
 }
 
 pub(super) fn bfd_admin_down(site: &Site, peer: IpAddr) {
-    let said = ask(site, "bfdd", &["show bfd peers json"]).unwrap_or_default();
+    let said = ask(site, "bfdd", &["enable", "show bfd peers json"]).unwrap_or_default();
     let peers: Value = serde_json::from_str(&said).unwrap_or_default();
     let one = peers.as_array().into_iter().flatten().find(|one| one["peer"] == *peer.to_string()).unwrap();
     let local = one["local"].as_str().map(|local| format!(" local-address {local}")).unwrap_or_default();

@@ -98,6 +98,10 @@ pub(super) fn session(site: &Site, peer: IpAddr) -> Session {
     Session { established: state["session_state"] == ESTABLISHED, words: state.to_string() }
 }
 
+pub(super) fn era(site: &Site, peer: IpAddr) -> String {
+    neighbor(site, peer)["timers"]["state"]["uptime"].to_string()
+}
+
 pub(super) fn updates(site: &Site, peer: IpAddr) -> u64 {
     neighbor(site, peer)["state"]["messages"]["received"]["update"].as_u64().unwrap_or(0)
 }
@@ -109,12 +113,11 @@ fn neighbor(site: &Site, peer: IpAddr) -> Value {
     all.cloned().find(|one| one["conf"]["neighbor_address"] == *peer).unwrap_or_default()
 }
 
-pub(super) fn refresh(site: &Site, peer: IpAddr) {
-    ask(site, &["neighbor", &peer.to_string(), "softresetin"]);
-}
-
 pub(super) fn clear(site: &Site, peer: IpAddr) {
-    ask(site, &["neighbor", &peer.to_string(), "reset"]);
+    // After a reset it would stay idle for half a minute.
+    for word in ["disable", "enable"] {
+        ask(site, &["neighbor", &peer.to_string(), word]);
+    }
 }
 
 fn ask(site: &Site, arguments: &[&str]) -> Value {

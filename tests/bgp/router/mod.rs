@@ -156,6 +156,16 @@ impl Router {
         }
     }
 
+    /// Something that is another for each session with `peer`.
+    pub(crate) fn era(&self, peer: IpAddr) -> String {
+        match self.brand {
+            Brand::Bird => bird::era(&self.site, &self.setup, peer),
+            Brand::Frr => frr::era(&self.site, peer),
+            Brand::GoBgp => gobgp::era(&self.site, peer),
+            Brand::ExaBgp => exabgp::era(&self.site, peer),
+        }
+    }
+
     /// UPDATEs, or routes in them, that it has had from `peer` since the session came up; only for comparison.
     pub(crate) fn updates(&self, peer: IpAddr) -> u64 {
         match self.brand {
@@ -176,9 +186,9 @@ impl Router {
     }
 
     /// Its operator takes BFD with `peer` down, and BGP not.
-    pub(crate) fn bfd_admin_down(&mut self, peer: IpAddr) {
+    pub(crate) fn bfd_admin_down(&self, peer: IpAddr) {
         match self.brand {
-            Brand::Bird => bird::bfd_admin_down(&mut self.site, &mut self.setup),
+            Brand::Bird => bird::bfd_admin_down(&self.site),
             Brand::Frr => frr::bfd_admin_down(&self.site, peer),
             Brand::GoBgp | Brand::ExaBgp => panic!("{} has no BFD", self.brand),
         }
@@ -189,7 +199,7 @@ impl Router {
         match self.brand {
             Brand::Bird => bird::refresh(&self.site, &self.setup, peer),
             Brand::Frr => frr::refresh(&self.site, peer, family),
-            Brand::GoBgp => gobgp::refresh(&self.site, peer),
+            Brand::GoBgp => panic!("it cannot ask"),
             Brand::ExaBgp => exabgp::refresh(&self.site, family),
         }
     }
