@@ -30,8 +30,31 @@ pub async fn pause(span: Duration) {
     tokio::time::sleep(span).await;
 }
 
+/// When something happened that the kernel says is `age` old, by the wall clock. That clock can be set; but what was not
+/// there at `earliest` happened later, and nothing happens in the future.
+#[must_use]
+pub fn ago(now: Instant, age: Duration, earliest: Instant) -> Instant {
+    now.checked_sub(age).map_or(earliest, |at| at.max(earliest)).min(now)
+}
+
 /// The wall clock: for what people read (status, logs, Kubernetes fields), never for a decision.
 #[must_use]
 pub fn wall() -> SystemTime {
     SystemTime::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wall_clock_that_is_set_moves_nothing_out_of_what_is_possible() {
+        let earliest = now();
+        let later = earliest + Duration::from_secs(2);
+        let second = Duration::from_secs(1);
+        assert_eq!(ago(later, second, earliest), earliest + second);
+        assert_eq!(ago(later, Duration::ZERO, earliest), later);
+        assert_eq!(ago(later, Duration::from_secs(3600), earliest), earliest);
+        assert_eq!(ago(later, Duration::MAX, earliest), earliest);
+    }
 }

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod advertiser;
 pub mod announce;
 pub mod app;
+pub mod bfd;
 pub mod change;
 pub mod cli;
 pub mod clock;

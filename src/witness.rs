@@ -1,6 +1,6 @@
 //! Where the drivers tell what happened: the status board, the metrics, and Kubernetes Events.
 
-use std::net::IpAddr;
+use std::fmt::Display;
 
 use crate::admin::board::StatusBoard;
 use crate::admin::metrics::Metrics;
@@ -18,9 +18,9 @@ pub struct Witness {
 }
 
 impl Witness {
-    /// Writes a Kubernetes Event about a VIP, and counts it where it had to be dropped.
-    pub fn event(&self, reason: Reason, vip: IpAddr, note: impl Into<String>) {
-        if !self.events.tell(reason, vip, note) {
+    /// Writes a Kubernetes Event about a VIP or a peer, and counts it where it had to be dropped.
+    pub fn event(&self, reason: Reason, subject: impl Display, note: impl Into<String>) {
+        if !self.events.tell(reason, subject, note) {
             self.metrics.event_dropped();
         }
     }

@@ -7,6 +7,7 @@
 //! | [`health`] | when a probed server counts as healthy |
 //! | [`advertiser`] | which VIPs this node may announce now, and when a scope is vacated |
 //! | [`l2`] | when to probe, hold, announce, defend and drop an address; what a frame says |
+//! | [`bfd`] | whether the other end of a path is alive |
 //!
 //! Time is an argument everywhere: nothing here reads a clock, sleeps, or performs an effect.
 
@@ -14,6 +15,7 @@
 #![warn(missing_docs)]
 
 pub mod advertiser;
+pub mod bfd;
 pub mod bgp;
 pub mod election;
 pub mod health;

@@ -3,12 +3,14 @@
 //! Each section has one writer; the newest fact replaces the last. `since` moves only when the
 //! state itself does, so that a repeated report of the same state costs nothing and loses nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime};
 
+use ipnet::IpNet;
 use tokio::sync::watch;
 
+use super::peers::{AbsentRoute, Now, PeerFact, Peers, Routes, VipWord};
 use super::status::{
     HealthStatus, HealthVerdict, KubernetesStatus, LinkState, LinkStatus, ScopeState, ScopeStatus, Status,
     VipState, VipStatus,
@@ -95,6 +97,7 @@ struct Facts {
     health: Dated<(HealthVerdict, String)>,
     kubernetes: Dated<KubernetesFact>,
     links: BTreeMap<String, Dated<(LinkState, Option<String>)>>,
+    peers: BTreeMap<String, Dated<PeerFact>>,
 }
 
 impl StatusBoard {
@@ -142,6 +145,19 @@ impl StatusBoard {
         });
     }
 
+    /// The session with a router. `None`: it is not wanted any more.
+    pub fn peer(&self, peer: &str, fact: Option<PeerFact>) {
+        self.write(|facts, wall| match fact {
+            Some(fact) => {
+                let same = |old: &PeerFact, new: &PeerFact| {
+                    old.established.is_some() == new.established.is_some()
+                };
+                renew(&mut facts.peers, peer.to_owned(), fact, wall, same);
+            }
+            None => drop(facts.peers.remove(peer)),
+        });
+    }
+
     /// Shutdown has begun: never ready again.
     pub fn leaving(&self) {
         self.write(|facts, _| facts.leaving = true);
@@ -164,6 +180,23 @@ impl StatusReader {
     #[must_use]
     pub fn status_at(&self, now: Instant, wall: SystemTime) -> Status {
         self.facts.borrow().status(Moment { now, wall })
+    }
+
+    /// The sessions with routers now.
+    #[must_use]
+    pub fn peers(&self) -> Peers {
+        self.facts.borrow().peers(Now { instant: clock::now(), wall: clock::wall() })
+    }
+
+    /// What `peer` knows of our routes, or every peer.
+    #[must_use]
+    pub fn routes(&self, peer: Option<&str>) -> Routes {
+        self.facts.borrow().routes(peer, Now { instant: clock::now(), wall: clock::wall() })
+    }
+
+    /// Looks at the facts about the sessions with routers.
+    pub(super) fn each_peer<T>(&self, mut look: impl FnMut(&str, &PeerFact) -> T) -> Vec<T> {
+        self.facts.borrow().peers.iter().map(|(name, peer)| look(name, &peer.fact)).collect()
     }
 
     /// Whether this node does its job; the text says why, or what it waits for.
@@ -190,6 +223,7 @@ impl Facts {
             health: Dated { since: started, fact: (HealthVerdict::Unknown, "not probed yet".into()) },
             kubernetes: Dated { since: started, fact: nothing },
             links: BTreeMap::new(),
+            peers: BTreeMap::new(),
         }
     }
 
@@ -211,6 +245,39 @@ impl Facts {
             None if self.scopes.is_empty() => Err("the election has not started yet".into()),
             None => Ok("the lease is being watched".into()),
         }
+    }
+
+    fn peers(&self, now: Now) -> Peers {
+        let peers = self.peers.iter().map(|(name, peer)| peer.fact.status(name, peer.since, now));
+        Peers { node: self.node.clone(), now: now.wall.into(), peers: peers.collect() }
+    }
+
+    fn routes(&self, only: Option<&str>, now: Now) -> Routes {
+        let wanted = |name: &&String| only.is_none_or(|only| only == name.as_str());
+        let words = self.vips.iter().map(|(address, vip)| {
+            (*address, VipWord { scope: vip.fact.scope.clone(), since: vip.since })
+        });
+        let words: BTreeMap<IpAddr, VipWord> = words.collect();
+        let peers = self.peers.iter().filter(|(name, _)| wanted(name));
+        let routes: Vec<_> =
+            peers.flat_map(|(name, peer)| peer.fact.routes(name, now, &words)).collect();
+        let known: BTreeSet<IpAddr> = routes.iter().map(|route| route.prefix.addr()).collect();
+        let absent = self.vips.iter().filter(|(address, _)| !known.contains(address));
+        let absent = absent
+            .map(|(address, vip)| AbsentRoute {
+                prefix: IpNet::from(*address),
+                why: self.why_absent(vip),
+            })
+            .collect();
+        Routes { node: self.node.clone(), now: now.wall.into(), routes, absent }
+    }
+
+    fn why_absent(&self, vip: &Dated<VipFact>) -> String {
+        let up = self.peers.values().any(|peer| peer.fact.established.is_some());
+        if vip.fact.state == VipState::Held && !up {
+            return "no session with a peer is established".into();
+        }
+        vip.fact.why.clone()
     }
 
     fn status(&self, at: Moment) -> Status {

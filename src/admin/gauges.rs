@@ -7,6 +7,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
 use prometheus_client::metrics::MetricType;
 
+use super::bgp_metrics;
 use super::board::StatusReader;
 use super::status::{HealthVerdict, ScopeState, ScopeStatus, Status, VipState, VipStatus};
 
@@ -18,7 +19,8 @@ pub struct Gauges {
 }
 
 impl Collector for Gauges {
-    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        bgp_metrics::write(&mut encoder, &self.status)?;
         write(encoder, &self.status.status())
     }
 }
@@ -42,7 +44,7 @@ fn write(mut to: DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
 }
 
 /// A family without series has no descriptor either.
-fn family<L: EncodeLabelSet>(
+pub(super) fn family<L: EncodeLabelSet>(
     to: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
@@ -107,7 +109,7 @@ fn grant_seconds(scope: &ScopeStatus) -> f64 {
     f64::from(u32::try_from(left).unwrap_or(u32::MAX)) / 1000.0
 }
 
-const fn truth(fact: bool) -> f64 {
+pub(super) const fn truth(fact: bool) -> f64 {
     if fact { 1.0 } else { 0.0 }
 }
 

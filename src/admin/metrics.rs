@@ -15,6 +15,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::bgp_metrics::{BgpCounts, PeerCounts};
 use super::board::StatusReader;
 use super::gauges::Gauges;
 use super::process::Process;
@@ -151,6 +152,12 @@ impl Metrics {
         self.counts.events_dropped.inc();
     }
 
+    /// The counters of the session with a router.
+    #[must_use]
+    pub fn bgp_peer(&self, peer: &str) -> PeerCounts {
+        self.counts.bgp.peer(peer)
+    }
+
     /// Everything, as OpenMetrics text.
     #[must_use]
     pub fn render(&self) -> String {
@@ -174,6 +181,7 @@ struct Counts {
     frames_rejected: Counter,
     probe_failures: Counter,
     events_dropped: Counter,
+    bgp: BgpCounts,
 }
 
 impl Counts {
@@ -188,6 +196,7 @@ impl Counts {
             frames_rejected: Counter::default(),
             probe_failures: Counter::default(),
             events_dropped: Counter::default(),
+            bgp: BgpCounts::registered(to),
         };
         let all = new.clone();
         to.register("build_info", "Version of this daemon", all.build);

@@ -3,12 +3,14 @@
 //! The parts of the daemon write what they know to one [`board::StatusBoard`]; status, readiness and
 //! every gauge are computed from it when somebody asks, so they cannot contradict each other.
 
+pub mod bgp_metrics;
 pub mod board;
 pub mod client;
 pub mod exposition;
 pub mod gauges;
 pub mod listen;
 pub mod metrics;
+pub mod peers;
 pub mod process;
 pub mod server;
 pub mod socket;

@@ -1,7 +1,8 @@
 //! Drivers of the announcers.
 
+pub mod bgp;
 pub mod layer2;
 pub mod port;
 mod report;
 
-pub use report::Reporter;
+pub use report::{Announcing, Reporter};

@@ -33,6 +33,16 @@ pub struct Reporter {
     /// Addresses whose frames do not leave, so that each trouble is one line.
     mute: BTreeSet<IpAddr>,
     trouble: BTreeMap<IpAddr, String>,
+    announcing: Announcing,
+}
+
+/// How what is held is made known.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Announcing {
+    /// By frames on the interface.
+    Frames,
+    /// By routes, elsewhere.
+    Routes,
 }
 
 impl Reporter {
@@ -49,9 +59,16 @@ impl Reporter {
             owners: Stations::default(),
             mute: BTreeSet::new(),
             trouble: BTreeMap::new(),
+            announcing: Announcing::Frames,
         };
         reporter.presence(&BTreeMap::new(), &Desired::default());
         reporter
+    }
+
+    /// The same for addresses that are made known in this way.
+    #[must_use]
+    pub fn announcing(self, announcing: Announcing) -> Self {
+        Self { announcing, ..self }
     }
 
     pub(super) fn presence(&mut self, presence: &BTreeMap<IpAddr, Presence>, desired: &Desired) {
@@ -117,7 +134,10 @@ impl Reporter {
             (Some(Presence::Checking), _) => "asking the wire whether somebody else has it".into(),
             (Some(Presence::Blocked(by)), _) => format!("{by} answers for it"),
             (Some(Presence::Held), Some(by)) => format!("held and announced; {by} claims it too"),
-            (Some(Presence::Held), None) => "held and announced".into(),
+            (Some(Presence::Held), None) => match self.announcing {
+                Announcing::Frames => "held and announced".into(),
+                Announcing::Routes => "held, and announced to the peers of `vipcast peers`".into(),
+            },
             (Some(Presence::Refused | Presence::Stuck), _) => trouble(),
         }
     }
@@ -127,7 +147,7 @@ impl Reporter {
     }
 
     pub(super) fn announced(&mut self, vip: IpAddr, result: Result<(), NetError>) {
-        if result.is_ok() {
+        if result.is_ok() && self.announcing == Announcing::Frames {
             let kind = if vip.is_ipv4() { Kind::Arp } else { Kind::Ndp };
             self.witness.metrics.announced(vip, kind);
         }

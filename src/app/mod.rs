@@ -21,7 +21,7 @@ use crate::admin::metrics::Metrics;
 use crate::admin::server::Admin;
 use crate::announce::layer2;
 use crate::cli::version::{REVISION, VERSION};
-use crate::config::{Config, ControlPlane};
+use crate::config::{Config, ControlPlane, Layer2};
 use crate::drain::Drain;
 use crate::election::{self, Conditions, Inputs, Ruling, Vacancy};
 use crate::task::Tasks;
@@ -41,6 +41,9 @@ pub enum Ending {
 
 /// Runs the daemon until it is told to stop.
 pub async fn run(config: Config, control_plane: ControlPlane, drain: Drain) -> anyhow::Result<Ending> {
+    let (Some(layer2), None) = (config.layer2.clone(), &config.bgp) else {
+        anyhow::bail!("the BGP speaker is configured, and not wired into the daemon yet");
+    };
     let (board, status) = StatusBoard::new(VERSION, &config.node_name);
     let metrics = Metrics::new(VERSION, REVISION, status.clone());
     let (heart, heartbeat) = watch::channel(clock::now());
@@ -54,11 +57,17 @@ pub async fn run(config: Config, control_plane: ControlPlane, drain: Drain) -> a
     let (events, connections) = kubernetes::start(&config, &control_plane, &board, &mut tasks);
     let witness = Witness { board: board.clone(), metrics, events };
     let ports = tokio::select! {
-        ports = interfaces::find(&config.layer2, &control_plane.vips, &board) => ports,
+        ports = interfaces::find(&layer2, &control_plane.vips, &board) => ports,
         () = drain.started() => return Ok(Ending::Orderly),
     };
-    let daemon =
-        Daemon { config: &config, control_plane: &control_plane, witness, connections, drain: drain.clone() };
+    let daemon = Daemon {
+        config: &config,
+        layer2: &layer2,
+        control_plane: &control_plane,
+        witness,
+        connections,
+        drain: drain.clone(),
+    };
     let election = daemon.wire(ports, &mut tasks);
     supervise(tasks, election, &drain, &board, config.shutdown_wait).await
 }
@@ -73,6 +82,7 @@ async fn beat(heart: watch::Sender<Instant>) -> Infallible {
 
 struct Daemon<'a> {
     config: &'a Config,
+    layer2: &'a Layer2,
     control_plane: &'a ControlPlane,
     witness: Witness,
     connections: kubernetes::Connections,
@@ -109,8 +119,7 @@ impl Daemon<'_> {
             let (refused, refusal) = watch::channel(false);
             let (desired, reports) = (desired.clone(), reports.clone());
             let wires = layer2::Wires { name: name.clone(), desired, reports, refused };
-            let (driver, link) =
-                interfaces::Driver::new(&self.config.layer2, vips, wires, self.witness.clone());
+            let (driver, link) = interfaces::Driver::new(self.layer2, vips, wires, self.witness.clone());
             tasks.spawn(format!("announcer {name}"), driver.run());
             conditions::Interface { link, refused: refusal }
         };

@@ -1,19 +1,23 @@
 //! Flags, environment and file side by side: who says what about a setting, and who speaks of unknown ones.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use super::file::{self, Entries};
+use super::file;
 use super::foreign::{self, Foreign, Verdict};
 use super::hint;
 use super::problem::{Notice, Problem};
-use super::setting::{Blank, Name, Spec, Status, Unit};
+use super::secret::MASK;
+use super::setting::{Blank, Kind, Name, Spec, Status, Unit};
 use super::source::Source;
 use super::table;
+use super::tree::Tree;
 use super::value::is_unset;
+use super::walk::Entries;
 use crate::kubespray;
 
 /// The flags as given: long names without dashes, and their values.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Default, Eq, PartialEq)]
 pub struct Flags(pub Vec<(String, String)>);
 
 impl Flags {
@@ -24,7 +28,6 @@ impl Flags {
 }
 
 /// Our own file.
-#[derive(Debug)]
 pub(super) enum Document {
     /// None was named.
     None,
@@ -44,15 +47,16 @@ pub(super) struct Inventory {
 }
 
 /// What one layer says about a setting.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub(super) struct Given {
     pub(super) text: String,
+    /// In place of the text, where our own file has a list of mappings.
+    pub(super) tree: Option<Tree>,
     pub(super) source: Source,
     pub(super) bare: Unit,
 }
 
 /// Everything that was given.
-#[derive(Debug)]
 pub(super) struct Layers {
     flags: BTreeMap<String, String>,
     env: BTreeMap<String, String>,
@@ -116,12 +120,16 @@ impl Layers {
     /// that contradict each other are a problem.
     pub(super) fn given(&self, spec: &'static Spec) -> (Option<Given>, Vec<Problem>) {
         let mut problems = Vec::new();
-        let flag = agree(self.named_flags(spec), &mut problems);
-        let env = agree(self.named_env(spec), &mut problems);
+        let flag = agree(spec, self.named_flags(spec), &mut problems);
+        let env = agree(spec, self.named_env(spec), &mut problems);
         let kubespray = self.of_kubespray(spec);
         let file = self.file.get(spec.key).and_then(|entry| {
             let source = Source::File { path: self.path.clone(), key: spec.key.to_owned(), line: entry.line };
-            text_of(spec, entry.text.as_deref()?).map(|text| Given { text, source, bare: Unit::Seconds })
+            let text = match &entry.tree {
+                Some(_) => String::new(),
+                None => text_of(spec, entry.text.as_deref()?)?,
+            };
+            Some(Given { text, tree: entry.tree.clone(), source, bare: Unit::Seconds })
         });
         (flag.or(env).or(kubespray).or(file), problems)
     }
@@ -170,7 +178,8 @@ impl Layers {
     fn of_kubespray(&self, spec: &Spec) -> Option<Given> {
         let named = |setting: &&kubespray::Setting| spec.env.iter().any(|name| name.text == setting.env);
         let setting = self.kubespray.iter().find(named)?;
-        Some(Given { text: setting.text.clone(), source: setting.source.clone(), bare: Unit::Seconds })
+        let (text, source) = (setting.text.clone(), setting.source.clone());
+        Some(Given { text, tree: None, source, bare: Unit::Seconds })
     }
 
     fn named_flags<'a>(&'a self, spec: &'static Spec) -> impl Iterator<Item = Given> + use<'a> {
@@ -180,6 +189,7 @@ impl Layers {
             let instead = instead.clone().filter(|_| name.status == Status::Deprecated);
             Some(Given {
                 text,
+                tree: None,
                 source: Source::Flag { name: format!("--{}", name.text), instead },
                 bare: name.bare,
             })
@@ -189,10 +199,11 @@ impl Layers {
     fn named_env<'a>(&'a self, spec: &'static Spec) -> impl Iterator<Item = Given> + use<'a> {
         let instead = first(spec.env).map(str::to_owned);
         spec.env.iter().filter_map(move |name| {
-            let text = self.env.get(name.text).filter(|text| !is_unset(text))?.trim().to_owned();
+            let text = trimmed(spec, self.env.get(name.text).filter(|text| !is_unset(text))?);
             let instead = instead.clone().filter(|_| name.status == Status::Deprecated);
             Some(Given {
                 text,
+                tree: None,
                 source: Source::Environment { name: name.text.to_owned(), instead },
                 bare: name.bare,
             })
@@ -216,20 +227,58 @@ fn text_of(spec: &Spec, text: &str) -> Option<String> {
     match spec.blank {
         Blank::Off if text.trim().is_empty() => Some("off".to_owned()),
         Blank::Off | Blank::Unset if is_unset(text) => None,
-        Blank::Off | Blank::Unset => Some(text.trim().to_owned()),
+        Blank::Off | Blank::Unset => Some(trimmed(spec, text)),
     }
 }
 
+/// A password may begin or end with a space.
+fn trimmed(spec: &Spec, text: &str) -> String {
+    if spec.is_secret() { text.to_owned() } else { text.trim().to_owned() }
+}
+
 /// The first; every other one has to say the same.
-fn agree(mut named: impl Iterator<Item = Given>, problems: &mut Vec<Problem>) -> Option<Given> {
+fn agree(spec: &Spec, mut named: impl Iterator<Item = Given>, problems: &mut Vec<Problem>) -> Option<Given> {
     let first = named.next()?;
     for other in named.filter(|other| other.text != first.text) {
         let (name, rival) =
             (other.source.name().unwrap_or_default(), first.source.name().unwrap_or_default());
         let problem = Problem::plain(name, format!("contradicts {rival}"), format!("keep only {rival}"));
-        problems.push(Problem { value: Some(other.text), source: Some(other.source.clone()), ..problem });
+        let value = Some(if hides(spec) { MASK.to_owned() } else { other.text });
+        problems.push(Problem { value, source: Some(other.source.clone()), ..problem });
     }
     Some(first)
+}
+
+/// Whether there may be a secret in its text.
+fn hides(spec: &Spec) -> bool {
+    spec.is_secret() || matches!(spec.kind, Kind::Records(_))
+}
+
+impl fmt::Debug for Flags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hidden = |name: &str| {
+            let spec = table::ALL.iter().find(|spec| spec.flags.iter().any(|flag| flag.text == name));
+            spec.is_none_or(|spec| hides(spec))
+        };
+        let pairs = self.0.iter();
+        f.debug_list()
+            .entries(pairs.map(|(name, text)| (name, if hidden(name) { MASK } else { text })))
+            .finish()
+    }
+}
+
+/// Passwords may be in the texts of a layer.
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.fmt(f)
+    }
+}
+
+/// Passwords may be in every layer.
+impl fmt::Debug for Layers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Layers").finish_non_exhaustive()
+    }
 }
 
 fn first(names: &'static [Name]) -> Option<&'static str> {

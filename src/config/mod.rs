@@ -3,6 +3,7 @@
 //! [`resolve`] is pure; [`load`] reads the environment, the file and the host for it. A wrong value is
 //! never corrected: everything that is wrong is reported at once, see [`Problems`].
 
+pub mod bgp;
 mod build;
 mod file;
 mod flags;
@@ -13,20 +14,25 @@ mod load;
 pub mod print;
 mod problem;
 mod reader;
+mod record;
+mod secret;
 mod setting;
 mod source;
 mod table;
+mod tree;
 mod types;
 mod value;
+mod walk;
 
 pub use flags::RunArgs;
 pub use layers::Flags;
 pub use load::{load, load_for};
 pub use problem::{Notice, Problem, Problems, Severity};
+pub use secret::{NoPassword, Password, Secret, SecretKey};
 pub use source::Source;
 pub use types::{
-    Admin, Config, ControlPlane, Election, Health, KubernetesAccess, Layer2, Listen, Log, LogFormat,
-    LogLevel, WireCheck,
+    Admin, Announced, Config, ControlPlane, Election, Health, KubernetesAccess, Layer2, Listen, Log,
+    LogFormat, LogLevel, WireCheck,
 };
 
 pub(crate) use value::{is_label, is_unset};
@@ -72,6 +78,16 @@ pub struct Effective {
     pub value: Option<String>,
     /// Where it came from.
     pub source: Source,
+    /// As it was given, where that may not be shown.
+    pub(super) secret: Option<Secret>,
+}
+
+impl Effective {
+    /// Whether there is something in it that may not be shown.
+    #[must_use]
+    pub fn holds_secret(&self) -> bool {
+        self.secret.is_some()
+    }
 }
 
 /// One validated configuration from flags, environment and file (path and text), in this precedence.

@@ -4,9 +4,29 @@ use std::collections::BTreeMap;
 
 use super::layers::{Given, Layers};
 use super::problem::{Notice, Problem};
+use super::record::Record;
+use super::secret::{MASK, Secret};
 use super::setting::{Setting, Spec};
 use super::source::Source;
+use super::tree::{self, Secrets, Tree};
+use super::value::peers;
 use super::{Effective, Purpose};
+
+/// Where settings are read: everywhere, or in one mapping of a list. `None` from a method means: a problem was noted, go
+/// on reading the others.
+pub(super) trait Settings {
+    /// A setting that may be absent, which is `Some(None)`.
+    fn optional<T>(&mut self, setting: &'static Setting<T>) -> Option<Option<T>>;
+
+    /// Says that the value of a setting, which was read before, does not go with the others.
+    fn blame(&mut self, spec: &'static Spec, reason: impl Into<String>, fix: impl Into<String>);
+
+    /// The name under which a setting was given, else the one to recommend.
+    fn name(&self, spec: &'static Spec) -> String;
+
+    /// Whether somebody asked for this setting by name.
+    fn says(&self, spec: &'static Spec) -> bool;
+}
 
 /// Reads settings one by one. `None` from a method means: a problem was noted, go on reading the others.
 #[derive(Debug)]
@@ -28,48 +48,59 @@ impl<'a> Reader<'a> {
         self.optional(setting)?
     }
 
-    /// A setting that may be absent, which is `Some(None)`.
-    pub(super) fn optional<T>(&mut self, setting: &'static Setting<T>) -> Option<Option<T>> {
+    /// A list of mappings; empty where there is none.
+    pub(super) fn records(&mut self, setting: &'static Setting<Vec<Tree>>) -> Option<Vec<Record>> {
         let spec = &setting.spec;
         let (given, contradictions) = self.layers.given(spec);
         self.problems.extend(contradictions);
-        let given = given.or_else(|| default(spec));
         let Some(given) = given else {
             self.note(spec, None, Source::Derived(spec.otherwise.to_owned()));
-            return Some(None);
+            return Some(Vec::new());
         };
-        self.deprecation(&given);
-        match (setting.parse)(spec, &given.with_unit()) {
-            Ok(value) => {
-                self.note(spec, Some((setting.show)(&value)), given.source);
-                Some(Some(value))
+        let fields = spec.kind.fields().unwrap_or_default();
+        let structured = given.tree.clone().map(Tree::into_items).or_else(|| tree::parse_list(&given.text));
+        let list = match structured {
+            Some(items) => {
+                let json = |secrets| {
+                    serde_json::Value::from_iter(items.iter().map(|item| item.json(fields, "", secrets)))
+                };
+                let (plain, shown) = (json(Secrets::Shown).to_string(), json(Secrets::Masked).to_string());
+                self.note_secret(spec, shown, plain, given.source.clone());
+                items
             }
-            Err(wrong) => {
-                self.note(spec, Some(given.text.clone()), given.source);
-                self.blame(spec, wrong.reason, wrong.fix);
-                None
-            }
-        }
-    }
-
-    /// Says that the value of a setting, which was read before, does not go with the others.
-    pub(super) fn blame(&mut self, spec: &Spec, reason: impl Into<String>, fix: impl Into<String>) {
-        let noted = self.effective.get(spec.key);
-        let source = noted.map(|noted| noted.source.clone());
-        let setting = source.as_ref().and_then(Source::name).unwrap_or_else(|| spec.preferred()).to_owned();
-        let value = noted.and_then(|noted| noted.value.clone());
-        self.problems.push(Problem { setting, value, source, reason: reason.into(), fix: fix.into() });
-    }
-
-    /// The name under which a setting was given, else the one to recommend.
-    pub(super) fn name(&self, spec: &Spec) -> String {
-        let noted = self.effective.get(spec.key).and_then(|noted| noted.source.name());
-        noted.unwrap_or_else(|| spec.preferred()).to_owned()
+            None => match (setting.parse)(spec, &given.text) {
+                Ok(items) => {
+                    self.note_secret(
+                        spec,
+                        peers::masked(&given.text),
+                        given.text.clone(),
+                        given.source.clone(),
+                    );
+                    items
+                }
+                Err(wrong) => {
+                    self.note(spec, None, given.source);
+                    self.blame(spec, wrong.reason, wrong.fix);
+                    return None;
+                }
+            },
+        };
+        let name = self.name(spec);
+        let record = |(number, tree): (usize, Tree)| {
+            Record::new(format!("{name}[{number}]"), fields, tree, &given.source)
+        };
+        Some(list.into_iter().enumerate().map(record).collect())
     }
 
     /// Whether somebody asked for this setting by name.
     pub(super) fn is_explicit(&self, spec: &Spec) -> bool {
         self.effective.get(spec.key).is_some_and(|noted| noted.source.name().is_some())
+    }
+
+    /// Where a secret was written, if there is one in this setting.
+    pub(super) fn secret_from(&self, spec: &Spec) -> Option<&Source> {
+        let noted = self.effective.get(spec.key)?;
+        noted.secret.as_ref().map(|_| &noted.source)
     }
 
     /// Replaces what `vipcast config` shows for a setting that follows from something else.
@@ -82,6 +113,11 @@ impl<'a> Reader<'a> {
         super::table::ALL.iter().filter_map(|spec| self.effective.remove(spec.key)).collect()
     }
 
+    fn note_secret(&mut self, spec: &'static Spec, shown: String, text: String, source: Source) {
+        let secret = (shown != text).then(|| Secret::of(text));
+        self.effective.insert(spec.key, Effective { key: spec.key, value: Some(shown), source, secret });
+    }
+
     fn deprecation(&mut self, given: &Given) {
         if let Source::Flag { name, instead: Some(instead) }
         | Source::Environment { name, instead: Some(instead) } = &given.source
@@ -91,11 +127,58 @@ impl<'a> Reader<'a> {
     }
 
     fn note(&mut self, spec: &'static Spec, value: Option<String>, source: Source) {
-        self.effective.insert(spec.key, Effective { key: spec.key, value, source });
+        self.effective.insert(spec.key, Effective { key: spec.key, value, source, secret: None });
+    }
+}
+
+impl Settings for Reader<'_> {
+    fn optional<T>(&mut self, setting: &'static Setting<T>) -> Option<Option<T>> {
+        let spec = &setting.spec;
+        let (given, contradictions) = self.layers.given(spec);
+        self.problems.extend(contradictions);
+        let given = given.or_else(|| default(spec));
+        let Some(given) = given else {
+            self.note(spec, None, Source::Derived(spec.otherwise.to_owned()));
+            return Some(None);
+        };
+        self.deprecation(&given);
+        match (setting.parse)(spec, &given.with_unit()) {
+            Ok(value) if spec.is_secret() => {
+                self.note_secret(spec, (setting.show)(&value), given.text, given.source);
+                Some(Some(value))
+            }
+            Ok(value) => {
+                self.note(spec, Some((setting.show)(&value)), given.source);
+                Some(Some(value))
+            }
+            Err(wrong) => {
+                let shown = if spec.is_secret() { MASK.to_owned() } else { given.text.clone() };
+                self.note(spec, Some(shown), given.source);
+                self.blame(spec, wrong.reason, wrong.fix);
+                None
+            }
+        }
+    }
+
+    fn blame(&mut self, spec: &'static Spec, reason: impl Into<String>, fix: impl Into<String>) {
+        let noted = self.effective.get(spec.key);
+        let source = noted.map(|noted| noted.source.clone());
+        let setting = source.as_ref().and_then(Source::name).unwrap_or_else(|| spec.preferred()).to_owned();
+        let value = noted.and_then(|noted| noted.value.clone());
+        self.problems.push(Problem { setting, value, source, reason: reason.into(), fix: fix.into() });
+    }
+
+    fn name(&self, spec: &'static Spec) -> String {
+        let noted = self.effective.get(spec.key).and_then(|noted| noted.source.name());
+        noted.unwrap_or_else(|| spec.preferred()).to_owned()
+    }
+
+    fn says(&self, spec: &'static Spec) -> bool {
+        self.is_explicit(spec)
     }
 }
 
 fn default(spec: &Spec) -> Option<Given> {
     let text = spec.default?.to_owned();
-    Some(Given { text, source: Source::Default, bare: super::setting::Unit::Seconds })
+    Some(Given { text, tree: None, source: Source::Default, bare: super::setting::Unit::Seconds })
 }

@@ -113,6 +113,29 @@ pub(super) enum Kind {
     Namespace,
     /// A Lease, `name` or `namespace/name`.
     LeaseName,
+    /// Any whole number of a range.
+    Number(u32, u32),
+    /// Text, as these words describe it.
+    Text(&'static str),
+    /// A number or a word, as these words describe it.
+    NumberOr(&'static str),
+    /// Comma list, or YAML list, of what these words describe.
+    Texts(&'static str),
+    /// Text that is shown nowhere.
+    Secret,
+    /// A list of mappings, each with these fields.
+    Records(Fields),
+}
+
+/// The fields of a mapping in a list.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fields {
+    /// Every field; their keys begin in the mapping.
+    pub all: &'static [&'static Spec],
+    /// What such a mapping describes.
+    pub what: &'static str,
+    /// What a text in its place may be, in the environment and in flags.
+    pub text: Option<&'static str>,
 }
 
 /// Permitted whole numbers.
@@ -208,6 +231,18 @@ impl Spec {
         self.env.first().map_or(self.key, |name| name.text)
     }
 
+    /// Whether a list of plain values may be written for it.
+    #[must_use]
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self.kind, Kind::Addresses | Kind::Texts(_))
+    }
+
+    /// Whether its value is shown nowhere.
+    #[must_use]
+    pub(super) fn is_secret(&self) -> bool {
+        matches!(self.kind, Kind::Secret)
+    }
+
     /// The first part of the key.
     #[must_use]
     pub(super) fn section(&self) -> &'static str {
@@ -237,6 +272,16 @@ impl Kind {
             Self::NodeName => "name of a Node".into(),
             Self::Namespace => "namespace".into(),
             Self::LeaseName => "`name` or `namespace/name`".into(),
+            Self::Number(min, max) => format!("{min} to {max}"),
+            Self::Text(words) | Self::NumberOr(words) => (*words).into(),
+            Self::Texts(words) => format!("{words}, separated by commas; in the file also a list"),
+            Self::Secret => "text, never shown".into(),
+            Self::Records(fields) => match fields.text {
+                Some(text) => {
+                    format!("a list of mappings, see [below](#{0}), as YAML or JSON; or {text}", fields.what)
+                }
+                None => format!("a list of mappings, see [below](#{0}), as YAML or JSON", fields.what),
+            },
         }
     }
 }

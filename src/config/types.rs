@@ -10,13 +10,17 @@ use hyper::Uri;
 use ipnet::IpNet;
 use vipcast_proto::election::Timing;
 
+use super::bgp::Bgp;
+
 /// Everything that the daemon was told.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Config {
     /// The control-plane VIP, where it is switched on.
     pub control_plane: Option<ControlPlane>,
-    /// The layer 2 announcer.
-    pub layer2: Layer2,
+    /// The layer 2 announcer; `None`: switched off.
+    pub layer2: Option<Layer2>,
+    /// The BGP speaker; `None`: switched off.
+    pub bgp: Option<Bgp>,
     /// The Lease of the control-plane VIP.
     pub election: Election,
     /// How to reach an API server.
@@ -38,10 +42,22 @@ pub struct Config {
 /// The control-plane VIP.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ControlPlane {
-    /// At least one, no address twice; each with the prefix length it gets on the interface.
+    /// At least one, no address twice; each with the prefix length it gets on the interface of the layer 2 announcer.
+    /// Where there is none they are bound to `lo`, whole addresses.
     pub vips: Vec<IpNet>,
     /// Port of the API server.
     pub port: NonZeroU16,
+    /// By which nodes it is announced.
+    pub announced: Announced,
+}
+
+/// By which nodes a VIP is announced.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Announced {
+    /// By the holder of the Lease. Always so where the layer 2 announcer is on.
+    ByTheHolder,
+    /// By every node whose API server is healthy: routers choose (ECMP).
+    ByEveryHealthyNode,
 }
 
 /// The layer 2 announcer.

@@ -14,6 +14,7 @@ use std::fmt;
 
 use crate::config::{Notice, Problem, Source};
 use render::Facts;
+pub(crate) use render::is_torn;
 use scope::Scope;
 
 /// A file of variables.

@@ -70,7 +70,7 @@ impl<'a> Facts<'a> {
             // A default follows from a variable that is blamed itself.
             Err(_) if !found.explicit => None,
             Err((reason, fix)) => {
-                let value = found.value.text();
+                let value = found.value.text().filter(|_| !is_secret(row));
                 self.note(Problem { value, ..Problem::of(found.source, name, reason, fix) });
                 None
             }
@@ -219,6 +219,11 @@ fn plain(form: Form, value: &Value) -> Result<String, (String, String)> {
             }
         }
     }
+}
+
+/// Whether there may be a password in it.
+fn is_secret(row: &Row) -> bool {
+    matches!(row.becomes, Becomes::EnvUnder("bgp_peerpass" | "bgp_peers", ..))
 }
 
 fn in_range(text: &str, min: u32, max: u32) -> bool {

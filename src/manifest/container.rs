@@ -12,7 +12,8 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::Options;
 use super::mounts::Mount;
-use crate::config::{Listen, Resolved, print};
+use crate::config::bgp::{Bgp, Source};
+use crate::config::{Config, Listen, Resolved, print};
 
 /// Where the container reads its settings.
 #[derive(Clone, Debug)]
@@ -44,7 +45,7 @@ pub(super) fn container(
         liveness_probe: metrics.map(|listen| liveness(host(listen))),
         readiness_probe: metrics.map(|listen| readiness(host(listen))),
         resources: Some(resources()),
-        security_context: Some(security()),
+        security_context: Some(security(&resolved.config)),
         volume_mounts: Some(mounts.iter().map(Mount::volume_mount).collect()),
         ..Container::default()
     }
@@ -136,16 +137,32 @@ fn resources() -> ResourceRequirements {
 
 /// User 0, because Kubernetes gives added capabilities to no other user, and the credentials are root's; without the
 /// capabilities that would let it do anything else with that.
-fn security() -> SecurityContext {
+fn security(config: &Config) -> SecurityContext {
     let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
     SecurityContext {
         allow_privilege_escalation: Some(false),
-        capabilities: Some(Capabilities { add: words(&["NET_ADMIN", "NET_RAW"]), drop: words(&["ALL"]) }),
+        capabilities: Some(Capabilities { add: words(&capabilities(config)), drop: words(&["ALL"]) }),
         read_only_root_filesystem: Some(true),
         run_as_group: Some(0),
         run_as_user: Some(0),
         ..SecurityContext::default()
     }
+}
+
+/// Addresses and TCP's keys need the first. Frames, router advertisements and sockets of an interface need the second.
+/// BFD must not wait for its turn on the processor, which the third permits.
+fn capabilities(config: &Config) -> Vec<&'static str> {
+    let raw = config.layer2.is_some() || config.bgp.as_ref().is_some_and(on_an_interface);
+    let punctual = config.bgp.as_ref().is_some_and(|bgp| bgp.peers.iter().any(|peer| peer.bfd.is_some()));
+    let more = [("NET_RAW", raw), ("SYS_NICE", punctual)];
+    ["NET_ADMIN"]
+        .into_iter()
+        .chain(more.iter().filter(|(_, needed)| *needed).map(|(name, _)| *name))
+        .collect()
+}
+
+fn on_an_interface(bgp: &Bgp) -> bool {
+    bgp.peers.iter().any(|peer| peer.at.interface().is_some() || matches!(peer.source, Source::Interface(_)))
 }
 
 /// The name of the port.

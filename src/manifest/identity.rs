@@ -45,6 +45,10 @@ impl Names {
         self.either("vipcast-events", "kube-vip-events")
     }
 
+    pub(super) fn secrets_role(self) -> &'static str {
+        self.either("vipcast-secrets", "kube-vip-secrets")
+    }
+
     fn either(self, own: &'static str, kube_vip: &'static str) -> &'static str {
         match self {
             Self::Own => own,

@@ -5,12 +5,13 @@ use std::path::{Component, Path, PathBuf};
 use k8s_openapi::api::core::v1::{HostPathVolumeSource, Volume, VolumeMount};
 
 use super::{Credentials, Options, blame, is_given};
-use crate::config::{Problem, Resolved};
+use crate::config::bgp::Bgp;
+use crate::config::{Password, Problem, Resolved};
 
 /// A directory of the host.
 #[derive(Debug)]
 pub(super) struct Mount {
-    name: &'static str,
+    name: String,
     directory: PathBuf,
     access: Access,
 }
@@ -32,12 +33,12 @@ impl Mount {
         };
         let path = self.directory.display().to_string();
         let host_path = Some(HostPathVolumeSource { path, type_: Some(type_.to_owned()) });
-        Volume { name: self.name.to_owned(), host_path, ..Volume::default() }
+        Volume { name: self.name.clone(), host_path, ..Volume::default() }
     }
 
     pub(super) fn volume_mount(&self) -> VolumeMount {
         VolumeMount {
-            name: self.name.to_owned(),
+            name: self.name.clone(),
             mount_path: self.directory.display().to_string(),
             read_only: (self.access == Access::Read).then_some(true),
             ..VolumeMount::default()
@@ -45,7 +46,7 @@ impl Mount {
     }
 }
 
-/// The directories of the credentials, of the probed server's authority and of the status socket.
+/// The directories of the credentials, of the probed server's authority, of passwords and of the status socket.
 pub(super) fn mounts(resolved: &Resolved, options: &Options) -> Result<Vec<Mount>, Vec<Problem>> {
     let mut plan = Plan { resolved, mounts: Vec::new(), problems: Vec::new() };
     let kubeconfig = resolved.config.kubernetes.kubeconfig.as_deref();
@@ -62,6 +63,14 @@ pub(super) fn mounts(resolved: &Resolved, options: &Options) -> Result<Vec<Mount
     if let Some(ca) = resolved.config.health.as_ref().and_then(|health| health.ca_path.as_deref()) {
         plan.read("health-ca", HEALTH_CA, ca);
     }
+    let passwords = resolved.config.bgp.iter().flat_map(Bgp::passwords);
+    let files = passwords.filter_map(|password| match password {
+        Password::File(path) => Some(path.as_path()),
+        Password::Given(_) | Password::Kubernetes(_) => None,
+    });
+    for (number, file) in files.enumerate() {
+        plan.read(&format!("passwords-{number}"), PASSWORD_FILE, file);
+    }
     plan.write("run", SOCKET, &resolved.config.admin.socket);
     if plan.problems.is_empty() { Ok(plan.mounts) } else { Err(plan.problems) }
 }
@@ -74,20 +83,24 @@ struct Plan<'a> {
 
 impl Plan<'_> {
     /// The whole directory, so that a file is found that comes later, or is replaced.
-    fn read(&mut self, name: &'static str, key: &str, file: &Path) {
+    fn read(&mut self, name: &str, key: &str, file: &Path) {
         match directory(file, Access::Read) {
             Ok(directory) if self.is_mounted(&directory) => {}
-            Ok(directory) => self.mounts.push(Mount { name, directory, access: Access::Read }),
+            Ok(directory) => {
+                self.mounts.push(Mount { name: name.to_owned(), directory, access: Access::Read })
+            }
             Err(reason) => self.refuse(key, reason),
         }
     }
 
-    fn write(&mut self, name: &'static str, key: &str, file: &Path) {
+    fn write(&mut self, name: &str, key: &str, file: &Path) {
         match directory(file, Access::Write) {
             Ok(directory) if self.is_mounted(&directory) => {
                 self.refuse(key, "lies where the container may only read")
             }
-            Ok(directory) => self.mounts.push(Mount { name, directory, access: Access::Write }),
+            Ok(directory) => {
+                self.mounts.push(Mount { name: name.to_owned(), directory, access: Access::Write })
+            }
             Err(reason) => self.refuse(key, reason),
         }
     }
@@ -133,6 +146,7 @@ impl Access {
 
 const KUBECONFIG: &str = "kubernetes.kubeconfig";
 const HEALTH_CA: &str = "health.caPath";
+const PASSWORD_FILE: &str = "bgp.passwordFile";
 const SOCKET: &str = "admin.socket";
 /// Where nothing is named the daemon looks for this file and the super-admin's beside it.
 const ADMIN: &str = "/etc/kubernetes/admin.conf";

@@ -36,7 +36,7 @@ pub(super) fn spec(resolved: &Resolved, options: &Options, input: &Input) -> Res
         automount_service_account_token: Some(in_cluster),
         service_account_name: in_cluster.then(|| options.names.service_account().to_owned()),
         priority_class_name: Some("system-node-critical".to_owned()),
-        termination_grace_period_seconds: Some(GRACE),
+        termination_grace_period_seconds: Some(grace(resolved)),
         security_context: Some(PodSecurityContext {
             seccomp_profile: Some(SeccompProfile {
                 type_: "RuntimeDefault".to_owned(),
@@ -66,5 +66,12 @@ fn any_taint(effect: &str) -> Toleration {
     }
 }
 
-/// An ordered shutdown takes at most a second (`shutdown.wait`); the kubelet kills what is still there after this.
+/// Routers are told before they are left, and are given time.
+fn grace(resolved: &Resolved) -> i64 {
+    let drain = resolved.config.bgp.as_ref().map(|bgp| bgp.drain.wait).unwrap_or_default();
+    GRACE + i64::try_from(drain.as_millis().div_ceil(1_000)).unwrap_or_default()
+}
+
+/// An ordered shutdown takes at most a second (`shutdown.wait`) beside that; the kubelet kills what is still there after
+/// this.
 const GRACE: i64 = 5;

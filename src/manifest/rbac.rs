@@ -1,5 +1,7 @@
 //! What the daemon may do, and nothing beyond: the verbs that `src/kube` uses, on the objects that it uses them on.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{
     ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject,
@@ -8,7 +10,8 @@ use k8s_openapi::api::rbac::v1::{
 use super::Options;
 use super::identity::metadata;
 use super::object::Object;
-use crate::config::{Config, Resolved};
+use crate::config::bgp::Bgp;
+use crate::config::{Config, Password, Resolved};
 
 /// How far the permissions reach.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,6 +45,12 @@ pub fn rbac(resolved: &Resolved, options: &Options, reach: Reach) -> Vec<Object>
     };
     let lease = Grant { name: options.names.lease_role(), namespace: &config.election.lease_namespace };
     objects.extend(lease.objects(lease_rules(&config.election.lease_name), roles, options));
+    for (namespace, names) in secrets(config) {
+        let secrets = Grant { name: options.names.secrets_role(), namespace };
+        let mut read = rule("", "secrets", &["get", "list", "watch"]);
+        read.resource_names = Some(names.into_iter().map(str::to_owned).collect());
+        objects.extend(secrets.objects(vec![read], roles, options));
+    }
     if config.events {
         let events = Grant { name: options.names.events_role(), namespace: EVENTS_NAMESPACE };
         objects.extend(events.objects(
@@ -114,6 +123,17 @@ fn cluster_wide(config: &Config, options: &Options) -> [Object; 2] {
 fn probed_path(config: &Config) -> Option<String> {
     let health = config.health.as_ref().filter(|health| health.address.is_none())?;
     health.path.split('?').next().map(str::to_owned)
+}
+
+/// The Secrets with passwords, by namespace.
+fn secrets(config: &Config) -> BTreeMap<&str, BTreeSet<&str>> {
+    let mut secrets: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for password in config.bgp.iter().flat_map(Bgp::passwords) {
+        if let Password::Kubernetes(secret) = password {
+            secrets.entry(&secret.namespace).or_default().insert(&secret.name);
+        }
+    }
+    secrets
 }
 
 /// Only `create` cannot be limited to a name, because the name is not known when it is judged.

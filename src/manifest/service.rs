@@ -15,7 +15,7 @@ use crate::config::{Problem, Problems, Resolved, print};
 ///
 /// # Errors
 ///
-/// Settings that cannot be those of several nodes.
+/// Settings that cannot be those of several nodes, and passwords.
 pub fn config_map(resolved: &Resolved, options: &Options) -> Result<Vec<Object>, Problems> {
     let file = print::file(&resolved.sources);
     let config_map = ConfigMap {
@@ -23,7 +23,9 @@ pub fn config_map(resolved: &Resolved, options: &Options) -> Result<Vec<Object>,
         data: Some(BTreeMap::from([(CONFIG_FILE.to_owned(), file)])),
         ..ConfigMap::default()
     };
-    checked(vec![Object::ConfigMap(Box::new(config_map))], refuse_one_node(resolved).into_iter().collect())
+    let mut problems = refuse_one_node(resolved);
+    problems.extend(refuse_secrets(resolved));
+    checked(vec![Object::ConfigMap(Box::new(config_map))], problems)
 }
 
 /// A PodMonitor of the Prometheus operator.
@@ -44,13 +46,21 @@ pub fn pod_monitor(resolved: &Resolved, options: &Options) -> Result<Vec<Object>
     checked(vec![Object::PodMonitor(Box::new(monitor))], unreadable(resolved).into_iter().collect())
 }
 
-/// A problem where the settings name a node, and are for several.
-pub(super) fn refuse_one_node(resolved: &Resolved) -> Option<Problem> {
-    let refusal = || {
-        let reason = "the pods run on several nodes, and each has a name of its own";
-        blame(resolved, NODE_NAME, reason, "leave it out: each pod is told the name of its node")
+/// A problem for each setting that is one node's, where the settings are for several.
+pub(super) fn refuse_one_node(resolved: &Resolved) -> Vec<Problem> {
+    let refusal = |(key, what, fix): &(&str, &str, &str)| {
+        let reason = format!("the pods run on several nodes, and each has {what} of its own");
+        is_given(resolved, key).then(|| blame(resolved, key, reason, *fix))
     };
-    is_given(resolved, NODE_NAME).then(refusal)
+    OF_ONE_NODE.iter().filter_map(refusal).collect()
+}
+
+/// Everybody reads ConfigMaps.
+fn refuse_secrets(resolved: &Resolved) -> impl Iterator<Item = Problem> {
+    resolved.sources.iter().filter(|row| row.holds_secret()).map(|row| {
+        let fix = "name a Secret in bgp.passwordSecret, or a file in bgp.passwordFile";
+        blame(resolved, row.key, "a password, and a ConfigMap is no place for it", fix)
+    })
 }
 
 fn unreadable(resolved: &Resolved) -> Option<Problem> {
@@ -69,5 +79,10 @@ fn unreadable(resolved: &Resolved) -> Option<Problem> {
 pub(super) const CONFIG_FILE: &str = "vipcast.yaml";
 /// Where a pod sees it.
 pub(super) const CONFIG_PATH: &str = "/etc/vipcast/vipcast.yaml";
-const NODE_NAME: &str = "node.name";
+/// Settings, what of a node they are, and what to do without them.
+const OF_ONE_NODE: &[(&str, &str, &str)] = &[
+    ("node.name", "a name", "leave it out: each pod is told the name of its node"),
+    ("bgp.routerId", "a router ID", "leave it out: each pod finds the one of its node"),
+    ("bgp.sourceAddress", "an address", "leave it out, or name an interface in bgp.sourceInterface"),
+];
 const METRICS_LISTENER: &str = "admin.metrics";

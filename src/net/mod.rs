@@ -6,10 +6,14 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use ipnet::IpNet;
 
 pub mod choice;
+mod control;
+pub mod datagram;
 pub mod frames;
 pub mod namespace;
 pub mod netlink;
 pub mod socket;
+pub mod tcp;
+pub mod tcp_key;
 pub mod wiring;
 
 /// Whether this node has the address: the kernel then uses it to speak to itself. Nothing is sent.
@@ -83,6 +87,15 @@ pub enum NetError {
     /// The interface does not deliver solicitations for an address that it does not have yet.
     #[error("cannot join the solicited-node multicast group")]
     Join(#[source] io::Error),
+}
+
+/// The kernel's number for the interface of this name, in the network namespace of the calling thread.
+#[must_use]
+#[expect(unsafe_code, reason = "the standard library has no interfaces")]
+pub fn interface_index(name: &str) -> Option<u32> {
+    let name = std::ffi::CString::new(name).ok()?;
+    // SAFETY: the name is NUL-terminated and outlives the call.
+    Some(unsafe { libc::if_nametoindex(name.as_ptr()) }).filter(|&index| index != 0)
 }
 
 /// A port to which nothing is sent.

@@ -181,11 +181,13 @@ fn package(program: &str) -> &str {
         "ip" | "bridge" | "ss" => "iproute2",
         "nft" => "nftables",
         "dumpcap" => "wireshark-common",
-        "nsenter" | "unshare" => "util-linux",
+        "nsenter" | "unshare" | "chrt" => "util-linux",
         "ping" => "iputils-ping",
         "bird" => "bird2",
         "/usr/lib/frr/bgpd" => "frr",
         "kubectl" => "kubernetes-client",
+        "bird" | "birdc" => "bird2",
+        "vtysh" | "/usr/lib/frr/bfdd" => "frr",
         other => other,
     }
 }

@@ -4,17 +4,19 @@ use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use super::Ways;
 use crate::config::problem::{Notice, Problem};
-use crate::config::reader::Reader;
+use crate::config::reader::{Reader, Settings};
 use crate::config::table as t;
-use crate::config::types::ControlPlane;
+use crate::config::types::{Announced, ControlPlane};
 use crate::config::value::Prefixes;
 
-pub(super) fn control_plane(r: &mut Reader<'_>) -> Option<Option<ControlPlane>> {
+pub(super) fn control_plane(r: &mut Reader<'_>, ways: Ways) -> Option<Option<ControlPlane>> {
     let enabled = r.value(&t::CONTROL_PLANE);
     let addresses = r.optional(&t::ADDRESS);
     let prefixes = r.optional(&t::PREFIX_LENGTH);
     let port = r.value(&t::PORT);
+    let announced = announced(r, ways);
     let (enabled, addresses, prefixes) = (enabled?, addresses?, prefixes?);
     let Some(addresses) = addresses else {
         if enabled && r.layers.complete {
@@ -23,10 +25,46 @@ pub(super) fn control_plane(r: &mut Reader<'_>) -> Option<Option<ControlPlane>> 
         }
         return (!enabled).then_some(None);
     };
-    let vips: Option<Vec<IpNet>> = addresses.iter().map(|address| vip(r, *address, prefixes)).collect();
-    prefix_notices(r, &addresses, prefixes);
-    let control_plane = ControlPlane { vips: vips?, port: port? };
+    let vips: Option<Vec<IpNet>> = if ways.arp || !ways.bgp {
+        prefix_notices(r, &addresses, prefixes);
+        addresses.iter().map(|address| vip(r, *address, prefixes)).collect()
+    } else {
+        whole_addresses(r, prefixes);
+        Some(addresses.into_iter().map(IpNet::from).collect())
+    };
+    let control_plane = ControlPlane { vips: vips?, port: port?, announced: announced? };
     Some(enabled.then_some(control_plane))
+}
+
+/// As in kube-vip: ARP always elects, BGP where that is asked for.
+fn announced(r: &mut Reader<'_>, ways: Ways) -> Option<Announced> {
+    let election = r.value(&t::ELECTION)?;
+    if ways.arp && !r.is_explicit(&t::ELECTION.spec) {
+        r.derived(&t::ELECTION.spec, "true", "ARP always elects");
+    } else if ways.arp && !election {
+        let text = "no effect: announcing by ARP always elects, as in kube-vip";
+        r.notices.push(Notice::info(r.name(&t::ELECTION.spec), text));
+    }
+    let by_all = ways.bgp && !ways.arp && !election;
+    Some(if by_all { Announced::ByEveryHealthyNode } else { Announced::ByTheHolder })
+}
+
+/// A prefix on `lo` would make the node take everybody's packets in it.
+fn whole_addresses(r: &mut Reader<'_>, prefixes: Option<Prefixes>) {
+    let whole = |length: Option<u8>, all| length.is_none_or(|length| length == all);
+    let usual = prefixes.is_none_or(|prefixes| {
+        whole(prefixes.v4(), 32) && whole(prefixes.v6(), 128) || prefixes == Prefixes::One(Some(128))
+    });
+    if usual {
+        r.derived(
+            &t::PREFIX_LENGTH.spec,
+            "32,128",
+            "where only BGP announces, whole addresses are bound to lo",
+        );
+    } else {
+        let text = "without use: where only BGP announces, whole addresses are bound to lo, and announced";
+        r.notices.push(Notice::warning(r.name(&t::PREFIX_LENGTH.spec), text));
+    }
 }
 
 fn vip(r: &mut Reader<'_>, address: IpAddr, prefixes: Option<Prefixes>) -> Option<IpNet> {

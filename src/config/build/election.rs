@@ -4,7 +4,7 @@ use vipcast_proto::election::Timing;
 
 use crate::config::HostFacts;
 use crate::config::problem::Notice;
-use crate::config::reader::Reader;
+use crate::config::reader::{Reader, Settings};
 use crate::config::table as t;
 use crate::config::types::Election;
 

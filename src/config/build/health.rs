@@ -3,7 +3,7 @@
 use hyper::Uri;
 
 use super::rebuilt;
-use crate::config::reader::Reader;
+use crate::config::reader::{Reader, Settings};
 use crate::config::table as t;
 use crate::config::types::Health;
 

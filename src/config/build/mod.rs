@@ -1,5 +1,6 @@
 //! From settings to subsystems: what follows from what, and which values do not go together.
 
+mod bgp;
 mod control_plane;
 mod election;
 mod health;
@@ -8,12 +9,14 @@ mod layer2;
 use std::path::PathBuf;
 
 use hyper::Uri;
+use ipnet::IpNet;
 
-use super::problem::Problem;
-use super::reader::Reader;
+use super::problem::{Notice, Problem};
+use super::reader::{Reader, Settings};
 use super::table as t;
-use super::types::{Admin, Config, Election, KubernetesAccess, Layer2, Log};
+use super::types::{Admin, Announced, Config, ControlPlane, Election, KubernetesAccess, Layer2, Log};
 use super::{HostFacts, Purpose};
+use bgp::bgp;
 use control_plane::control_plane;
 use election::election;
 use health::health;
@@ -21,16 +24,21 @@ use layer2::layer2;
 
 /// Reads everything, so that everything that is wrong is noted; `None` where something is.
 pub(super) fn config(r: &mut Reader<'_>, host: &HostFacts) -> Option<Config> {
-    mode(r);
-    let control_plane = control_plane(r);
-    let layer2 = layer2(r);
+    let ways = mode(r);
+    let control_plane = control_plane(r, ways);
+    let layer2 = layer2(r, ways);
     let election = election(r, host);
-    if let (Some(layer2), Some(election)) = (&layer2, &election) {
+    if let (Some(Some(layer2)), Some(election)) = (&layer2, &election) {
         lifetime_within_lease(r, layer2, election);
     }
     let kubernetes = kubernetes(r);
     let health = health(r);
     let node_name = node_name(r, host);
+    let vips: Vec<_> = control_plane.iter().flatten().flat_map(|one| &one.vips).map(IpNet::addr).collect();
+    let bgp = bgp(r, host, node_name.as_deref(), &vips);
+    if let (Some(Some(control_plane)), Some(None)) = (&control_plane, &health) {
+        ungated(r, control_plane);
+    }
     let admin = admin(r);
     let events = r.value(&t::EVENTS);
     let log = log(r);
@@ -38,6 +46,7 @@ pub(super) fn config(r: &mut Reader<'_>, host: &HostFacts) -> Option<Config> {
     Some(Config {
         control_plane: control_plane?,
         layer2: layer2?,
+        bgp: bgp?,
         election: election?,
         kubernetes: kubernetes?,
         health: health?,
@@ -49,33 +58,53 @@ pub(super) fn config(r: &mut Reader<'_>, host: &HostFacts) -> Option<Config> {
     })
 }
 
+/// By which ways VIPs are announced.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Ways {
+    arp: bool,
+    bgp: bool,
+}
+
 /// Something has to be announced, and some way to announce it has to be on.
-fn mode(r: &mut Reader<'_>) {
+fn mode(r: &mut Reader<'_>) -> Ways {
     let foreign = r.layers.foreign();
     let other_announcer = foreign.other_announcer;
     r.problems.extend(foreign.problems);
     r.notices.extend(foreign.notices);
-    let (Some(control_plane), Some(arp)) = (r.value(&t::CONTROL_PLANE), r.value(&t::LAYER2)) else {
-        return;
-    };
-    if !r.layers.complete {
-        return;
+    let (control_plane, arp, bgp) = (r.value(&t::CONTROL_PLANE), r.value(&t::LAYER2), r.value(&t::bgp::BGP));
+    let ways = Ways { arp: arp.unwrap_or(false), bgp: bgp.unwrap_or(false) };
+    if arp.is_none() || bgp.is_none() || !r.layers.complete {
+        return ways;
     }
-    match (control_plane, arp) {
-        (true, true) => {}
-        (false, _) if r.purpose == Purpose::Surroundings => {}
-        (false, false) if !other_announcer => r.problems.push(Problem::plain(
+    match (control_plane, ways.arp || ways.bgp) {
+        (None, _) | (Some(true), true) => {}
+        (Some(false), _) if r.purpose == Purpose::Surroundings => {}
+        (Some(false), false) if !other_announcer => r.problems.push(Problem::plain(
             "cp_enable and vip_arp",
             "nothing is switched on",
-            "set cp_enable=true and vip_arp=true, and the VIP in address",
+            "set cp_enable=true and vip_arp=true (or bgp_enable=true), and the VIP in address",
         )),
-        (false, _) => {
+        (Some(false), _) => {
             r.blame(&t::CONTROL_PLANE.spec, "nothing to announce is switched on", "set cp_enable=true")
         }
-        (true, false) if other_announcer => {}
-        (true, false) => {
-            r.blame(&t::LAYER2.spec, "ARP is the only announcer in this version", "set vip_arp=true");
+        (Some(true), false) if other_announcer => {}
+        (Some(true), false) => {
+            let fix = "set vip_arp=true or bgp_enable=true";
+            r.blame(&t::LAYER2.spec, "nothing that announces the VIP is switched on", fix);
         }
+    }
+    ways
+}
+
+/// Routers that choose among nodes send traffic to an API server that does not work.
+fn ungated(r: &mut Reader<'_>, control_plane: &ControlPlane) {
+    if control_plane.announced == Announced::ByEveryHealthyNode {
+        let (health, election) = (r.name(&t::HEALTH.spec), r.name(&t::ELECTION.spec));
+        let text = format!(
+            "switched off, and every node announces the VIP: routers send requests also to nodes whose API server does \
+             not answer. Leave it on, or set {election}=true"
+        );
+        r.notices.push(Notice::warning(health, text));
     }
 }
 

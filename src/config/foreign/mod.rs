@@ -135,4 +135,4 @@ fn go_bool(text: &str) -> Option<bool> {
 }
 
 /// Switches that stand for another way of announcing.
-const ANNOUNCERS: &[&str] = &["bgp_enable", "vip_routingtable", "vip_wireguard"];
+const ANNOUNCERS: &[&str] = &["vip_routingtable", "vip_wireguard"];

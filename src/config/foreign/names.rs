@@ -5,9 +5,9 @@ use crate::config::problem::Severity;
 
 /// Every foreign name.
 pub(in crate::config) static ALL: &[Foreign] = &[
-    unbuilt(&["bgp_enable"], &["bgp"], "BGP", "leave it out and set vip_arp=true"),
-    unbuilt(&["vip_routingtable"], &["table"], "the routing table mode", "leave it out and set vip_arp=true"),
-    unbuilt(&["vip_wireguard"], &["wireguard"], "WireGuard", "leave it out and set vip_arp=true"),
+    unbuilt(&["vip_routingtable"], &["table"], "the routing table mode", OTHER_ANNOUNCERS),
+    unbuilt(&["vip_wireguard"], &["wireguard"], "WireGuard", OTHER_ANNOUNCERS),
+    unbuilt(&["zebra_enable"], &["zebra"], "talking to FRR's zebra", "leave it out: routers are told by BGP"),
     unbuilt(&["svc_enable"], &["services"], "announcing Services of type LoadBalancer", "leave it out"),
     unbuilt(&["lb_enable"], &["enableLoadBalancer"], "the IPVS load balancer", "leave it out"),
     unbuilt(&["vip_ddns"], &["ddns"], "DHCP with dynamic DNS", "leave it out and give the address"),
@@ -33,13 +33,6 @@ pub(in crate::config) static ALL: &[Foreign] = &[
             fix: "leave it out and probe /livez at the address of prometheus_server",
         },
     },
-    moot(
-        &["vip_leaderelection"],
-        &["leaderElection"],
-        Said::Off,
-        Severity::Info,
-        "no effect: announcing by ARP always elects, as in kube-vip",
-    ),
     moot(
         &["vip_skipdad"],
         &[],
@@ -102,11 +95,14 @@ pub(in crate::config) static ALL: &[Foreign] = &[
         &["enable_endpoints", "enable_endpointslices", "enable_service_security", "enable_upnp"],
         &["enableEndpoints", "enableEndpointSlices", "onlyAllowTrafficServicePorts"],
     ),
-    riders(
-        Form::Switch,
-        &["bgp_attach_ip_to_interface", "bgp_multihop", "zebra_enable"],
-        &["bgpAttachIPToInterface", "multihop", "zebra", "addPeersToLB", "inCluster"],
+    moot(
+        &["bgp_attach_ip_to_interface"],
+        &["bgpAttachIPToInterface"],
+        Said::Off,
+        Severity::Info,
+        "no effect: a VIP that is announced is always bound, to lo where only BGP announces it",
     ),
+    riders(Form::Switch, &[], &["addPeersToLB", "inCluster"]),
     riders(
         Form::Switch,
         &["egress_withnftables", "egress_enableinternalsnat", "egress_clean", "EGRESS_CLEAN"],
@@ -114,32 +110,7 @@ pub(in crate::config) static ALL: &[Foreign] = &[
     ),
     riders(
         Form::Text,
-        &[
-            "bgp_routerid",
-            "bgp_routerinterface",
-            "bgp_as",
-            "bgp_peeraddress",
-            "bgp_peeras",
-            "bgp_peerpass",
-            "bgp_peers",
-        ],
-        &["bgpRouterID", "localAS", "peerAddress", "peerAS", "peerPass", "bgppeers"],
-    ),
-    riders(
-        Form::Text,
-        &[
-            "bgp_sourceif",
-            "bgp_sourceip",
-            "bgp_hold_time",
-            "bgp_keepalive_interval",
-            "annotation",
-            "annotations",
-        ],
-        &["sourceIF", "sourceIP", "bgpHoldTimer", "bgpKeepAliveInterval", "annotations"],
-    ),
-    riders(
-        Form::Text,
-        &["mpbgp_nexthop", "mpbgp_ipv4", "mpbgp_ipv6", "zebra_url", "zebra_version", "zebra_software_name"],
+        &["zebra_url", "zebra_version", "zebra_software_name"],
         &["zebraUrl", "zebraVersion", "zebraSoftwareName"],
     ),
     riders(
@@ -215,6 +186,8 @@ pub(in crate::config) static ALL: &[Foreign] = &[
         ],
     ),
 ];
+
+const OTHER_ANNOUNCERS: &str = "leave it out and set vip_arp=true or bgp_enable=true";
 
 const fn unbuilt(
     env: &'static [&'static str],

@@ -27,7 +27,7 @@ pub fn table(sources: &[Effective]) -> String {
 #[must_use]
 pub fn json(sources: &[Effective]) -> String {
     let rows = sources.iter().map(|row| {
-        let value = row.value.as_deref().map_or(Value::Null, |text| typed(row.key, text));
+        let value = row.value.as_deref().map_or(Value::Null, |text| by_key(row.key, text));
         (row.key.to_owned(), json!({ "value": value, "source": row.source.to_string() }))
     });
     format!("{:#}", Value::Object(rows.collect::<Map<_, _>>()))
@@ -36,12 +36,17 @@ pub fn json(sources: &[Effective]) -> String {
 /// A configuration file of our own that says the same, with every source as a comment.
 #[must_use]
 pub fn yaml(sources: &[Effective]) -> String {
-    document(sources.iter(), |row| format!("  # {}", shown(&row.source.to_string())))
+    document(
+        sources.iter(),
+        |row| row.value.as_deref(),
+        |row| format!("  # {}", shown(&row.source.to_string())),
+    )
 }
 
-/// A configuration file of our own with these settings, each followed by a remark.
+/// A configuration file of our own with these settings and values, each followed by a remark.
 pub(super) fn document<'a>(
     rows: impl Iterator<Item = &'a Effective>,
+    value: impl Fn(&'a Effective) -> Option<&'a str>,
     remark: impl Fn(&Effective) -> String,
 ) -> String {
     let mut lines = Vec::new();
@@ -53,7 +58,7 @@ pub(super) fn document<'a>(
         for (depth, part) in parts.iter().enumerate().skip(common) {
             lines.push(format!("{}{part}:", "  ".repeat(depth)));
         }
-        let value = row.value.as_deref().map_or(Value::Null, |text| typed(row.key, text));
+        let value = value(row).map_or(Value::Null, |text| by_key(row.key, text));
         let indent = "  ".repeat(parts.len());
         lines.push(format!("{indent}{leaf}: {value}{}", remark(row)));
         open = parts;
@@ -61,12 +66,18 @@ pub(super) fn document<'a>(
     lines.join("\n") + "\n"
 }
 
-/// Booleans and numbers as such.
-fn typed(key: &str, text: &str) -> Value {
-    let kind = ALL.iter().find(|spec| spec.key == key).map(|spec| spec.kind);
+fn by_key(key: &str, text: &str) -> Value {
+    typed(ALL.iter().find(|spec| spec.key == key).map(|spec| spec.kind), text)
+}
+
+/// Booleans and numbers as such, and lists of mappings.
+pub(in crate::config) fn typed(kind: Option<Kind>, text: &str) -> Value {
     let plain = || serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
+    let whole =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) || matches!(text, "true" | "false");
     match kind {
-        Some(Kind::Switch | Kind::Port | Kind::Count(_)) => plain(),
+        Some(Kind::Switch | Kind::Port | Kind::Count(_) | Kind::Number(..) | Kind::Records(_)) => plain(),
+        Some(Kind::NumberOr(_)) if whole(text) => plain(),
         _ => Value::from(text),
     }
 }

@@ -1,25 +1,30 @@
 //! What an operator said, and only that: as kube-vip's environment variables, and as a file of our own.
 
 use super::effective::document;
-use crate::config::Effective;
 use crate::config::setting::{Kind, Spec, Unit};
 use crate::config::table::ALL;
+use crate::config::{Effective, Secret};
 
 /// Every setting that was given, under the name to recommend and as kube-vip would read it, in the order of the
-/// documentation.
+/// documentation. Secrets as they are.
 #[must_use]
 pub fn environment(sources: &[Effective]) -> Vec<(&'static str, String)> {
     let variable = |row: &Effective| {
         let spec = ALL.iter().find(|spec| spec.key == row.key)?;
-        Some((spec.env.first()?.text, bare(spec, row.value.as_deref()?)))
+        Some((spec.env.first()?.text, bare(spec, as_given(row)?)))
     };
     given(sources).filter_map(variable).collect()
 }
 
-/// A file of our own with every setting that was given.
+/// A file of our own with every setting that was given. Secrets as they are.
 #[must_use]
 pub fn file(sources: &[Effective]) -> String {
-    document(given(sources), |_| String::new())
+    document(given(sources), as_given, |_| String::new())
+}
+
+/// The value, also where it may not be shown.
+fn as_given(row: &Effective) -> Option<&str> {
+    row.secret.as_ref().map(Secret::expose).or(row.value.as_deref())
 }
 
 fn given(sources: &[Effective]) -> impl Iterator<Item = &Effective> {

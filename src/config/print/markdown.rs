@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::config::foreign::{self, Fate, Said};
-use crate::config::setting::{Name, Spec, Status};
+use crate::config::setting::{Kind, Name, Spec, Status};
 use crate::config::table::{ALL, CONFIG_FILE};
 
 /// `docs/configuration.md`.
@@ -13,6 +13,7 @@ pub fn markdown() -> String {
     let mut section = "";
     for spec in ALL {
         if spec.section() != section {
+            page.push_str(&lists(section));
             section = spec.section();
             let _ = write!(page, "\n### {section}\n\n{COLUMNS}");
         }
@@ -29,17 +30,41 @@ pub fn markdown() -> String {
     page
 }
 
+/// The fields of the mappings in a section's lists.
+fn lists(section: &str) -> String {
+    let mut text = String::new();
+    for spec in ALL.iter().filter(|spec| spec.section() == section) {
+        if let Kind::Records(fields) = spec.kind {
+            let heading = capitalised(&fields.what.replace('-', " "));
+            let _ = write!(text, "\n#### {heading}\n\nA mapping in `{}`.\n\n{FIELD_COLUMNS}", spec.key);
+            fields.all.iter().for_each(|field| text.push_str(&field_row(field)));
+        }
+    }
+    text
+}
+
+fn field_row(spec: &Spec) -> String {
+    let (default, meaning) = (unset(spec), meaning(spec));
+    format!("| `{}` | {default} | {meaning} |\n", spec.key)
+}
+
 fn row(spec: &Spec) -> String {
-    let default = spec.default.map_or_else(|| spec.otherwise.to_owned(), |default| format!("`{default}`"));
+    let (default, meaning) = (unset(spec), meaning(spec));
     let short = spec.short.map(|letter| format!(", `-{letter}`")).unwrap_or_default();
     format!(
-        "| `{}` | {} | {}{short} | {default} | {}. {} |\n",
+        "| `{}` | {} | {}{short} | {default} | {meaning} |\n",
         spec.key,
         listed(spec.env, ""),
         listed(spec.flags, "--"),
-        capitalised(spec.help),
-        capitalised(&spec.kind.describe()),
     )
+}
+
+fn unset(spec: &Spec) -> String {
+    spec.default.map_or_else(|| spec.otherwise.to_owned(), |default| format!("`{default}`"))
+}
+
+fn meaning(spec: &Spec) -> String {
+    format!("{}. {}", capitalised(spec.help), capitalised(&spec.kind.describe()))
 }
 
 fn listed(names: &[Name], dashes: &str) -> String {
@@ -136,6 +161,10 @@ otherwise ignored; an unknown flag, and an unknown key in the file, is an error.
 - **Log levels**: by name, or kube-vip's numbers (-8 trace, -4 debug, 0 info, 4 warn, 8 error). 5 and 6 were debug and
   trace in kube-vip before it changed its scale, and still are here. 4, info on that old scale, is warn.
 - **Names for addresses** are not supported yet: give the address.
+- **AS numbers**: asplain (`4200000000`) or asdot (`64086.59904`).
+- **Lists**: with commas; in the file also as a YAML list. Lists of mappings, such as `bgp.peers`, are YAML or JSON in every
+  place: `bgp_peers='[{address: 192.0.2.1, as: 65001}]'`.
+- **Passwords** are shown nowhere: not by `vipcast config`, and not in a message about them.
 
 `$KUBECONFIG` and `$HOME` have their usual meaning where no kubeconfig is named. A Lease name `namespace/name` stands
 before `cp_namespace`.
@@ -145,10 +174,54 @@ before `cp_namespace`.
 `vip_leaseduration` > `vip_renewdeadline` ≥ 2 × `vip_retryperiod`, all in whole seconds, and `layer2.addressLifetime` at most
 `vip_leaseduration`. A crash is noticed after the lease duration; 5, 3 and 1 are sensible on a LAN with a quick etcd.
 
+## BGP
+
+A VIP that routers lead to needs, in place of `vip_arp`, the routers and their AS numbers:
+
+```sh
+address=192.0.2.10 cp_enable=true bgp_enable=true bgp_as=65000 bgp_peers=198.51.100.1:65001,198.51.100.2:65001 vipcast run
+```
+
+- **Who announces**: every node whose API server is healthy, and routers choose (ECMP); with `vip_leaderelection=true` only the holder of the
+  Lease. With `vip_arp=true` as well it is always the holder. The VIP is bound to `lo`, unless ARP puts it on an interface.
+- **`bgp_peers`** is kube-vip's `address:AS:password:multihop:port:mpbgp:bfd`, where everything after the AS number may be absent: the last fields are told
+  apart by what they look like, with a port as its code has it and without as its pages do. IPv6 addresses stand in brackets. The port counts (kube-vip always
+  takes 179). BFD's intervals are milliseconds, as kube-vip says; numbers that look like the microseconds that it takes them for are refused.
+  What this cannot say (passwords with colons, communities, passwords from elsewhere) is said by a list of mappings.
+- **Router ID**: the node's, found, and never the same on two nodes; `None`, as Kubespray renders it, is not set. A node without IPv4 has one made of its name.
+- **Hold time and keepalive**: a keepalive that is more than a third of the hold time is refused; without one it is a third of what is agreed on.
+- **Passwords** (TCP MD5, or TCP-AO with `tcpAo.sendId`) are better in a file or in a Kubernetes Secret than in the environment, where
+  everybody sees them who may read the manifest. A change of the file or the Secret counts without a restart.
+- **Node annotations**: with `annotation=bgp.kube-vip.io` the Node's annotations `bgp.kube-vip.io/node-asn`, `/src-ip`, `/peer-ip`, `/peer-asn`,
+  `/bgp-pass` (base64) and `/peer-multi-hop`, also as `/bgp-peers-0-peer-ip` and so on, say what is different on this node, and are followed while they
+  change. A number has an AS number, a password and a distance of its own, where it has one; else those of number 0, then those without a number.
+- **What is said of VIPs** comes from all peers, then from the peer, then from the group of addresses with the longest prefix: communities of all three
+  are sent, of everything else the last one counts.
+- **GTSM** together with `multihop: N` takes packets from routers at most N links away (TTL 256 - N and more).
+
+```yaml
+bgp:
+  enabled: true
+  localAs: 4200000001
+  bfd: {enabled: true}
+  passwordSecret: {name: routers}
+  communities: [65000:100]
+  peers:
+    - {address: 198.51.100.1, as: 65001}
+    - {address: '2001:db8:1::1', as: 65001, families: [ipv4, ipv6], med: 50}
+    - {interface: eth1, as: external}           # found by its router advertisements
+  addressGroups:
+    - prefixes: 192.0.2.10
+      largeCommunities: 4200000001:1:1
+  drain: {wait: 2s, communication: node is drained}
+```
+
 ## Settings
 ";
 
 const COLUMNS: &str = "| key in the file | environment | flag | default | meaning |\n|---|---|---|---|---|\n";
+
+const FIELD_COLUMNS: &str = "| key | default | meaning |\n|---|---|---|\n";
 
 const FOREIGN: &str = "
 ## Names of kube-vip's that are not settings

@@ -5,6 +5,7 @@ mod given;
 mod markdown;
 mod schema;
 
+pub(super) use effective::typed;
 pub use effective::{json, table, yaml};
 pub use given::{environment, file};
 pub use markdown::markdown;

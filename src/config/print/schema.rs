@@ -8,10 +8,7 @@ use crate::config::table::ALL;
 /// The JSON schema (draft 2020-12) of our own file.
 #[must_use]
 pub fn schema() -> String {
-    let mut root = group();
-    for spec in ALL {
-        insert(&mut root, spec.key, spec);
-    }
+    let root = object(ALL);
     let mut document = Map::new();
     document.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
     document.insert("title".into(), "vipcast configuration".into());
@@ -20,6 +17,15 @@ pub fn schema() -> String {
         document.extend(root);
     }
     format!("{:#}\n", Value::Object(document))
+}
+
+/// An object with these keys.
+fn object(specs: &[&Spec]) -> Value {
+    let mut root = group();
+    for spec in specs {
+        insert(&mut root, spec.key, spec);
+    }
+    root
 }
 
 fn group() -> Value {
@@ -69,7 +75,15 @@ fn shape(kind: &Kind) -> Value {
         Kind::Level => json!({ "type": ["string", "integer", "null"] }),
         Kind::Listen => json!({ "type": ["string", "boolean", "null"] }),
         Kind::Path | Kind::Url | Kind::Server | Kind::UrlPath | Kind::Interface | Kind::NodeName => text(),
-        Kind::Namespace | Kind::LeaseName => text(),
+        Kind::Namespace | Kind::LeaseName | Kind::Text(_) | Kind::Secret => text(),
+        Kind::Number(min, max) => json!({ "type": ["integer", "null"], "minimum": min, "maximum": max }),
+        Kind::NumberOr(_) => json!({ "type": ["string", "number", "boolean", "null"] }),
+        Kind::Texts(_) => {
+            json!({ "type": ["string", "array", "null"], "items": { "type": ["string", "number"] } })
+        }
+        Kind::Records(fields) => {
+            json!({ "type": ["string", "array", "null"], "items": object(fields.all) })
+        }
     }
 }
 

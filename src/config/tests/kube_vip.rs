@@ -56,7 +56,16 @@ fn what_a_template_leaves_empty_is_not_set() {
 #[test]
 fn a_feature_that_is_not_built_is_refused_by_name() {
     let table = [
-        ("bgp_enable", "true", "BGP is not built into this version; leave it out and set vip_arp=true"),
+        (
+            "vip_routingtable",
+            "true",
+            "the routing table mode is not built into this version; leave it out and set vip_arp=true or bgp_enable=true",
+        ),
+        (
+            "zebra_enable",
+            "true",
+            "talking to FRR's zebra is not built into this version; leave it out: routers are told by BGP",
+        ),
         (
             "svc_enable",
             "1",
@@ -85,7 +94,7 @@ fn a_feature_that_is_not_built_is_refused_by_name() {
 
 #[test]
 fn foreign_flags_are_judged_like_variables() {
-    let flags = Flags(pairs(&[("services", "true"), ("leaderElectionType", "etcd"), ("localAS", "65000")]));
+    let flags = Flags(pairs(&[("services", "true"), ("leaderElectionType", "etcd"), ("zebraVersion", "6")]));
     let wrong = resolve(&flags, pairs(&MINIMUM).into_iter(), None, &HostFacts::default()).unwrap_err();
     let lines: Vec<_> = wrong.problems.iter().map(ToString::to_string).collect();
     assert_eq!(
@@ -121,12 +130,14 @@ fn something_has_to_be_announced_and_some_way_to_do_it_has_to_be_on() {
     assert_eq!(
         complaints(&[("vip_arp", ""), ("cp_enable", "")]),
         [
-            "cp_enable and vip_arp: nothing is switched on; set cp_enable=true and vip_arp=true, and the VIP in address"
+            "cp_enable and vip_arp: nothing is switched on; set cp_enable=true and vip_arp=true (or bgp_enable=true), \
+          and the VIP in address"
         ]
     );
     assert_eq!(
         complaints(&[("vip_arp", "false")]),
-        ["vip_arp=false (environment): ARP is the only announcer in this version; set vip_arp=true"]
+        ["vip_arp=false (environment): nothing that announces the VIP is switched on; \
+          set vip_arp=true or bgp_enable=true"]
     );
     assert_eq!(
         complaints(&[("cp_enable", "")]),
@@ -139,8 +150,9 @@ fn something_has_to_be_announced_and_some_way_to_do_it_has_to_be_on() {
         ]
     );
     assert_eq!(
-        complaints(&[("vip_arp", ""), ("bgp_enable", "true")]),
-        ["bgp_enable (environment): BGP is not built into this version; leave it out and set vip_arp=true"]
+        complaints(&[("vip_arp", ""), ("vip_wireguard", "true")]),
+        ["vip_wireguard (environment): WireGuard is not built into this version; \
+          leave it out and set vip_arp=true or bgp_enable=true"]
     );
 }
 

@@ -92,11 +92,6 @@ fn a_wrong_value_is_refused_by_the_name_of_the_variable() {
 fn a_feature_that_is_not_built_is_refused_by_the_name_of_its_variable() {
     let table = [
         (
-            "kube_vip_arp_enabled: false\nkube_vip_bgp_enabled: true\nkube_vip_bgp_routerid: ''",
-            "kube_vip_bgp_enabled (more.yml line 2): BGP is not built into this version; \
-             leave it out and set kube_vip_arp_enabled: true",
-        ),
-        (
             "kube_vip_services_enabled: true",
             "kube_vip_services_enabled (more.yml line 1): announcing Services of type LoadBalancer is not \
              built into this version; leave it out",
@@ -188,6 +183,7 @@ fn what_to_write_is_said_in_kubesprays_names() {
     assert_eq!(
         complaints("kube_vip_arp_enabled: false\nkube_vip_controlplane_enabled: false"),
         ["kube_vip_controlplane_enabled and kube_vip_arp_enabled: nothing is switched on; \
-          set kube_vip_controlplane_enabled: true and kube_vip_arp_enabled: true, and the VIP in kube_vip_address"]
+          set kube_vip_controlplane_enabled: true and kube_vip_arp_enabled: true (or kube_vip_bgp_enabled: true), \
+          and the VIP in kube_vip_address"]
     );
 }

@@ -1,8 +1,10 @@
 //! The configuration as a whole.
 
+mod bgp;
 mod documents;
 mod kube_vip;
 mod kubespray;
+mod peers;
 mod sources;
 mod values;
 

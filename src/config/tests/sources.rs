@@ -31,8 +31,9 @@ fn every_setting_can_be_given_by_flag_environment_and_file_in_this_precedence() 
 
 #[test]
 fn every_setting_changes_the_configuration() {
-    let unchanged = with(&[]).unwrap().config;
     for spec in table::ALL {
+        let around = companions(spec);
+        let unchanged = config(&around);
         let name = spec.env.first().unwrap().text;
         if matches!(spec.key, "controlPlane.enabled" | "layer2.enabled") {
             assert!(with(&[(name, "false")]).is_err(), "{}", spec.key);
@@ -42,7 +43,8 @@ fn every_setting_changes_the_configuration() {
             } else {
                 samples(spec)[1]
             };
-            assert_ne!(config(&[(name, other)]), unchanged, "{}", spec.key);
+            let changed = config(&[around, vec![(name, other)]].concat());
+            assert_ne!(changed, unchanged, "{}", spec.key);
         }
     }
 }
@@ -100,9 +102,9 @@ fn flags_are_written_as_kube_vip_reads_them() {
             ("controlplane", "True"),
             ("address", "192.0.2.10"),
             ("arp", "true"),
+            ("leaderElection", "true"),
             ("namespace", "vips"),
             ("log", "-4"),
-            ("leaderElection", "true"),
         ]))
     );
     assert_eq!(parse(&["--arp=false"]).unwrap(), Flags(pairs(&[("arp", "false")])));
@@ -122,21 +124,23 @@ fn an_empty_flag_switches_metrics_off_and_nothing_else() {
     let flags = Flags(pairs(&[("prometheusHTTPServer", ""), ("interface", ""), ("nodeName", "None")]));
     let resolved = resolve(&flags, pairs(&MINIMUM).into_iter(), None, &host()).unwrap().config;
     assert_eq!(
-        (resolved.admin.metrics, resolved.layer2.interface, resolved.node_name.as_str()),
+        (resolved.admin.metrics, resolved.layer2.unwrap().interface, resolved.node_name.as_str()),
         (None, None, "cp1")
     );
 }
 
 #[test]
 fn every_way_of_writing_nothing_means_nothing() {
-    let unchanged = config(&[]);
     for spec in table::ALL
         .iter()
         .filter(|spec| !matches!(spec.section(), "controlPlane") && spec.key != "layer2.enabled")
     {
+        let around = companions(spec);
+        let unchanged = config(&around);
         for nothing in ["", " ", "None", "null", "~"] {
             for name in spec.env {
-                assert_eq!(config(&[(name.text, nothing)]), unchanged, "{}", name.text);
+                let nothing = vec![(name.text, nothing)];
+                assert_eq!(config(&[around.clone(), nothing].concat()), unchanged, "{}", name.text);
             }
         }
     }
@@ -275,6 +279,7 @@ fn given(spec: &'static Spec, mask: u8) -> Resolved {
     let arg = format!("--{}={flag}", spec.flags.first().unwrap().text);
     let flags = if mask & FLAG == 0 { Flags::default() } else { parse(&[&arg]).unwrap() };
     let minimum = pairs(&MINIMUM).into_iter().filter(|(minimum, _)| minimum != name);
+    let minimum = minimum.chain(pairs(&companions(spec)));
     let env = if mask & ENV == 0 { vec![] } else { pairs(&[(name, env)]) };
     let file = (mask & FILE != 0).then(|| ("vipcast.yaml".to_owned(), yaml(spec.key, file)));
     resolve(&flags, minimum.chain(env), file, &host()).unwrap()
@@ -289,6 +294,10 @@ fn canonical(spec: &Spec, text: &str) -> String {
     let bare = text.bytes().all(|b| b.is_ascii_digit());
     if matches!(spec.kind, Kind::Switch) {
         "true".into()
+    } else if matches!(spec.kind, Kind::Secret) {
+        "***".into()
+    } else if spec.key == "bgp.addressGroups" {
+        text.replace("[{prefixes: ", "[{\"prefixes\":\"").replace("}]", "\"}]")
     } else if matches!(spec.kind, Kind::Server) {
         format!("https://{text}/")
     } else if matches!(spec.kind, Kind::Span(_)) && bare {
@@ -306,7 +315,7 @@ fn samples(spec: &Spec) -> [&'static str; 3] {
         Kind::Prefixes => ["24", "25", "26,64"],
         Kind::Port => ["1", "2", "3"],
         Kind::Count(_) => ["4", "5", "6"],
-        Kind::Choice(_) => ["json", "json", "json"],
+        Kind::Choice(words) => [words[1]; 3],
         Kind::Level => ["warn", "debug", "trace"],
         Kind::Listen => [":1", "off", "127.0.0.1:3"],
         Kind::Path => ["/a", "/b", "/c"],
@@ -315,14 +324,69 @@ fn samples(spec: &Spec) -> [&'static str; 3] {
         Kind::UrlPath => ["/a", "/b", "/c"],
         Kind::Interface => ["eth1", "eth2", "eth3"],
         Kind::NodeName | Kind::Namespace | Kind::LeaseName => ["a", "b", "c"],
+        Kind::Number(..) => ["7", "8", "9"],
+        Kind::Secret => ["a", "b", "c"],
+        Kind::Text(_) | Kind::NumberOr(_) | Kind::Texts(_) | Kind::Records(_) => samples_of_bgp(spec.key),
         Kind::Span(_) => match spec.key {
             "election.leaseDuration" => ["16", "17", "18s"],
             "election.renewDeadline" => ["7", "8", "9s"],
             "election.retryPeriod" | "layer2.addressLifetime" => ["1", "3", "4s"],
+            "bgp.keepalive" => ["1", "2", "3s"],
+            "bgp.sendHold" => ["40", "50", "60s"],
+            "bgp.connectRetry" | "bgp.gracefulRestart.restartTime" => ["5", "7", "9s"],
+            "bgp.bfd.transmitInterval" | "bgp.bfd.receiveInterval" => ["100ms", "200ms", "400ms"],
             "layer2.refresh" => ["5s", "7s", "9s"],
             _ => ["100ms", "300ms", "400ms"],
         },
     }
+}
+
+fn samples_of_bgp(key: &str) -> [&'static str; 3] {
+    match key.rsplit('.').next().unwrap() {
+        "localAs" => ["65010", "65020", "65030"],
+        "as" => ["65001", "external", "any"],
+        "routerId" | "sourceAddress" | "ipv4" => ["192.0.2.1", "192.0.2.2", "192.0.2.3"],
+        "ipv6" => ["2001:db8::1", "2001:db8::2", "2001:db8::3"],
+        "peers" => ["198.51.100.7:65007", "198.51.100.8:65008", "198.51.100.9:65009"],
+        "address" => ["198.51.100.2", "2001:db8::2", "fe80::1%eth0"],
+        "multihop" => ["2", "3", "4"],
+        "holdTime" => ["9", "12", "15"],
+        "families" => ["ipv6", "ipv4,ipv6", "ipv6"],
+        "communities" => ["65000:1", "65000:2", "no-export"],
+        "largeCommunities" => ["1:2:3", "4:5:6", "7:8:9"],
+        "extendedCommunities" => ["rt:65000:1", "soo:65000:2", "0x4304000000000001"],
+        "linkBandwidth" => ["10G", "20G", "40G"],
+        "addressGroups" => {
+            ["[{prefixes: 192.0.2.0/24}]", "[{prefixes: 192.0.2.0/25}]", "[{prefixes: 192.0.2.0/26}]"]
+        }
+        "nodeAnnotations" | "name" | "key" | "communication" => ["a", "b", "c"],
+        _ => panic!("{key}"),
+    }
+}
+
+/// What has to be there so that a setting of BGP counts, without itself.
+fn companions(spec: &Spec) -> Vec<(&'static str, &'static str)> {
+    let mut all = vec![];
+    if spec.key == "election.enabled" || spec.section() == "bgp" {
+        all.extend([("bgp_enable", "true"), ("bgp_peeraddress", "198.51.100.1")]);
+    }
+    all.extend(match spec.key {
+        "election.enabled" => vec![("vip_arp", "false")],
+        _ if spec.key.starts_with("bgp.bfd.") => vec![("vipcast_bgp_bfd_enabled", "true")],
+        "bgp.gracefulRestart.restartTime" => vec![("vipcast_bgp_graceful_restart_enabled", "true")],
+        "bgp.nextHop.ipv4" => vec![("mpbgp_nexthop", "fixed"), ("mpbgp_ipv6", "2001:db8::9")],
+        "bgp.nextHop.ipv6" => vec![("mpbgp_nexthop", "fixed"), ("mpbgp_ipv4", "192.0.2.9")],
+        _ if spec.key.starts_with("bgp.passwordSecret.") => vec![("vipcast_bgp_password_secret_name", "s")],
+        _ if spec.key.starts_with("bgp.tcpAo.") => {
+            vec![("vipcast_bgp_password", "s"), ("vipcast_bgp_tcp_ao_send_id", "1")]
+        }
+        _ => vec![],
+    });
+    all.retain(|(name, _)| !spec.env.iter().any(|own| own.text == *name));
+    if spec.key == "bgp.peer.address" {
+        all.push(("bgp_peers", "198.51.100.9:65001"));
+    }
+    all
 }
 
 fn parse(args: &[&str]) -> Result<Flags, String> {

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use vipcast_proto::election::Timing;
 
 use super::super::{
-    Admin, Config, ControlPlane, Election, Health, KubernetesAccess, Layer2, Listen, Log, LogFormat,
-    LogLevel, WireCheck, resolve, table,
+    Admin, Announced, Config, ControlPlane, Election, Health, KubernetesAccess, Layer2, Listen, Log,
+    LogFormat, LogLevel, WireCheck, resolve, table,
 };
 use super::{complaints, config, notices, with};
 
@@ -20,8 +20,10 @@ fn an_address_and_two_switches_are_enough() {
         control_plane: Some(ControlPlane {
             vips: vec!["192.0.2.10/32".parse().unwrap()],
             port: NonZeroU16::new(6443).unwrap(),
+            announced: Announced::ByTheHolder,
         }),
-        layer2: Layer2 {
+        bgp: None,
+        layer2: Some(Layer2 {
             interface: None,
             address_lifetime: Duration::from_secs(2),
             refresh: Duration::from_secs(60),
@@ -31,7 +33,7 @@ fn an_address_and_two_switches_are_enough() {
                 wait: Duration::from_millis(10),
                 retry: Duration::from_secs(1),
             }),
-        },
+        }),
         election: Election {
             lease_namespace: "kube-system".into(),
             lease_name: "plndr-cp-lock".into(),
@@ -196,14 +198,15 @@ fn everything_that_is_wrong_is_said_at_once() {
         ("address", "vip.example.org"),
         ("vip_leaseduration", "5x"),
         ("vip_retryperiod", "0"),
-        ("bgp_enable", "true"),
+        ("vip_wireguard", "true"),
         ("port", "http"),
         ("vip_adress", "192.0.2.1"),
     ])
     .unwrap_err();
     assert_eq!(
         wrong.to_string(),
-        "bgp_enable (environment): BGP is not built into this version; leave it out and set vip_arp=true\n\
+        "vip_wireguard (environment): WireGuard is not built into this version; leave it out and set vip_arp=true or \
+         bgp_enable=true\n\
          address=vip.example.org (environment): names are not supported yet; give the address\n\
          port=http (environment): not a port; write a number from 1 to 65535\n\
          vip_leaseduration=5x (environment): not a whole number of seconds; write for example 15\n\
@@ -309,11 +312,15 @@ fn a_value_from_outside_stays_on_its_line() {
 #[test]
 fn every_default_is_a_value_that_could_be_written() {
     for spec in table::ALL {
-        if let (Some(default), Some(name)) = (spec.default, spec.env.first()) {
-            let expected = with(&[]).unwrap().config;
-            if !matches!(spec.key, "controlPlane.enabled" | "layer2.enabled") {
-                assert_eq!(config(&[(name.text, default)]), expected, "{}", spec.key);
-            }
+        if let (Some(default), Some(name)) = (spec.default, spec.env.first())
+            && !matches!(spec.key, "controlPlane.enabled" | "layer2.enabled")
+        {
+            let on = ("bgp_enable", "true");
+            let around = vec![on, ("bgp_peeraddress", "198.51.100.1")];
+            let around = if spec.section() == "bgp" && name.text != on.0 { around } else { vec![] };
+            let expected = config(&around);
+            let written = config(&[around, vec![(name.text, default)]].concat());
+            assert_eq!(written, expected, "{}", spec.key);
         }
     }
 }

@@ -41,7 +41,7 @@ fn naming(element: &str, wrong: Wrong) -> Wrong {
 }
 
 /// Every element of a list that is wrong, as one: a setting is reported once.
-fn all_of(wrong: Vec<Wrong>) -> Option<Wrong> {
+pub(super) fn all_of(wrong: Vec<Wrong>) -> Option<Wrong> {
     let mut fixes: Vec<&str> = Vec::new();
     for one in &wrong {
         if !fixes.contains(&one.fix.as_str()) {
@@ -113,13 +113,17 @@ fn address(text: &str) -> Result<IpAddr, Wrong> {
     let Ok(address) = text.parse() else {
         return Err(not_an_address(text));
     };
-    let what = match address {
-        IpAddr::V4(v4) => unfit_v4(v4),
-        IpAddr::V6(v6) => unfit_v6(v6),
-    };
-    match what {
+    match unfit(address) {
         Some(what) => Err(Wrong::new(format!("{address} is {what}"), "write a free address of the LAN")),
         None => Ok(address),
+    }
+}
+
+/// What keeps an address from being that of a host.
+pub(super) fn unfit(address: IpAddr) -> Option<&'static str> {
+    match address {
+        IpAddr::V4(v4) => unfit_v4(v4),
+        IpAddr::V6(v6) => unfit_v6(v6),
     }
 }
 

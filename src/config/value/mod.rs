@@ -1,6 +1,9 @@
 //! From what an operator writes to values that cannot be wrong.
 
 mod address;
+pub(super) mod bgp;
+pub(super) mod communities;
+pub(super) mod peers;
 mod server;
 
 use std::fmt;
@@ -9,6 +12,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub(super) use address::{Prefixes, addresses, prefixes, show_addresses};
+pub(super) use bgp::{
+    MULTIHOP, NEXT_HOPS, NextHopMode, PeerAddress, as_number, host, next_hop, show_next_hop, to_a_router,
+    yes_or_no,
+};
 pub(super) use server::{listen, server, show_listen, show_uri, socket, url, url_path};
 
 use super::setting::{Grain, Kind, Spans, Spec};
@@ -36,10 +43,15 @@ pub(crate) fn is_unset(text: &str) -> bool {
 }
 
 pub(super) fn switch(_: &Spec, text: &str) -> Result<bool, Wrong> {
+    yes_or_no(text)
+}
+
+/// Go's booleans.
+fn switch_text(text: &str) -> Option<bool> {
     match text {
-        "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
-        "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
-        _ => Err(Wrong::new("neither true nor false", "write true or false")),
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
+        _ => None,
     }
 }
 
@@ -106,21 +118,21 @@ pub(super) fn show_path(path: &PathBuf) -> String {
     path.display().to_string()
 }
 
-/// What `dev_valid_name` in the kernel permits.
 pub(super) fn interface(_: &Spec, text: &str) -> Result<String, Wrong> {
-    let valid = (1..=15).contains(&text.len())
-        && !matches!(text, "." | "..")
-        && text.chars().all(|c| c.is_ascii_graphic() && c != '/' && c != ':');
-    match text {
-        "lo" => {
-            Err(Wrong::new("nobody asks for addresses on the loopback interface", "name a LAN interface"))
-        }
-        _ if valid => Ok(text.to_owned()),
-        _ => Err(Wrong::new(
-            "not an interface name",
-            "write a name of at most 15 characters, such as eth0, or nothing to have it found",
-        )),
+    if is_interface(text) {
+        return Ok(text.to_owned());
     }
+    Err(Wrong::new(
+        "not an interface name",
+        "write a name of at most 15 characters, such as eth0, or nothing to have it found",
+    ))
+}
+
+/// What `dev_valid_name` in the kernel permits.
+fn is_interface(text: &str) -> bool {
+    (1..=15).contains(&text.len())
+        && !matches!(text, "." | "..")
+        && text.chars().all(|c| c.is_ascii_graphic() && c != '/' && c != ':')
 }
 
 pub(super) fn node_name(_: &Spec, text: &str) -> Result<String, Wrong> {

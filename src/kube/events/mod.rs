@@ -30,6 +30,10 @@ pub enum Reason {
     VipLost,
     /// Somebody else claims the VIP on the wire.
     VipConflict,
+    /// A BGP session was established.
+    PeerUp,
+    /// It was lost.
+    PeerDown,
 }
 
 /// Something that operators should be able to read with `kubectl get events`.
@@ -66,8 +70,8 @@ impl Events {
 impl Reason {
     fn warns(self) -> bool {
         match self {
-            Self::VipAcquired => false,
-            Self::VipLost | Self::VipConflict => true,
+            Self::VipAcquired | Self::PeerUp => false,
+            Self::VipLost | Self::VipConflict | Self::PeerDown => true,
         }
     }
 
@@ -77,6 +81,7 @@ impl Reason {
             Self::VipAcquired => "Announce",
             Self::VipLost => "Withdraw",
             Self::VipConflict => "Defend",
+            Self::PeerUp | Self::PeerDown => "Peer",
         }
     }
 }
@@ -87,6 +92,8 @@ impl fmt::Display for Reason {
             Self::VipAcquired => "VIPAcquired",
             Self::VipLost => "VIPLost",
             Self::VipConflict => "VIPConflict",
+            Self::PeerUp => "BGPPeerUp",
+            Self::PeerDown => "BGPPeerDown",
         })
     }
 }

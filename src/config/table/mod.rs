@@ -1,5 +1,8 @@
 //! The settings: the one place that names them. Parser, flags, schema and documentation follow from it.
 
+pub(super) mod bgp;
+pub(super) mod session;
+
 use std::net::IpAddr;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
@@ -13,7 +16,10 @@ use super::value::{self, LeaseName, Prefixes};
 use crate::admin::DEFAULT_SOCKET;
 
 /// Every setting, in the order of the documentation.
-pub(super) static ALL: &[&Spec] = &[
+pub(super) static ALL: &[&Spec] =
+    &joined::<85>(&[&FIRST, &bgp::SPEAKER, &bgp::OF_ALL_ALL, &bgp::REST, &REST]);
+
+static FIRST: [&Spec; 13] = [
     &CONTROL_PLANE.spec,
     &ADDRESS.spec,
     &PORT.spec,
@@ -27,6 +33,10 @@ pub(super) static ALL: &[&Spec] = &[
     &WIRE_INTERVAL.spec,
     &WIRE_WAIT.spec,
     &WIRE_RETRY.spec,
+];
+
+static REST: [&Spec; 23] = [
+    &ELECTION.spec,
     &LEASE_NAME.spec,
     &LEASE_NAMESPACE.spec,
     &LEASE_DURATION.spec,
@@ -130,6 +140,11 @@ pub(super) static WIRE_RETRY: Setting<Duration> = span("layer2.wireCheck.retry",
     .default("1s")
     .help("after somebody answered: until the LAN is asked again");
 
+pub(super) static ELECTION: Setting<bool> = switch("election.enabled")
+    .env(&[name("vip_leaderelection")])
+    .flags(&[name("leaderElection")])
+    .default("false")
+    .help("with BGP: only the holder of the Lease announces, and not every healthy node; ARP always elects");
 pub(super) static LEASE_NAME: Setting<LeaseName> =
     Setting::new("election.leaseName", Kind::LeaseName, value::lease_name, show)
         .env(&[name("vip_leasename")])
@@ -285,6 +300,23 @@ const fn ms(span: u64) -> Duration {
 
 fn show<T: ToString>(value: &T) -> String {
     value.to_string()
+}
+
+/// Several lists as one.
+#[expect(clippy::indexing_slicing, reason = "it runs while this is compiled")]
+const fn joined<const N: usize>(parts: &[&[&'static Spec]]) -> [&'static Spec; N] {
+    let mut all: [&'static Spec; N] = [&PORT.spec; N];
+    let (mut part, mut at) = (0, 0);
+    while part < parts.len() {
+        let mut next = 0;
+        while next < parts[part].len() {
+            all[at] = parts[part][next];
+            (next, at) = (next + 1, at + 1);
+        }
+        part += 1;
+    }
+    assert!(at == N, "the length is that of the parts");
+    all
 }
 
 /// Whether a flag or variable of this name belongs to a setting.

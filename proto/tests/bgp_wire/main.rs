@@ -1,0 +1,20 @@
+//! BGP messages, octet by octet: both ways, every error, and what others read in them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test fails by panicking"
+)]
+
+mod attributes;
+mod headers;
+mod notifications;
+mod opens;
+mod packing;
+mod properties;
+mod refreshes;
+mod support;
+mod updates;
+mod vectors;

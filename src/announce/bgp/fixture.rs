@@ -1,0 +1,46 @@
+//! Settings for tests.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use vipcast_proto::bgp::adj_rib_out::Policy;
+use vipcast_proto::bgp::fsm::{Bfd, Config, ConnectRetry, SendHold};
+use vipcast_proto::bgp::types::{Asn, Family, HoldTime};
+
+use super::settings::{At, NextHop, PeerSettings, Reach};
+
+/// AS 65001 at a port of this host.
+pub(super) fn peer(port: u16) -> PeerSettings {
+    PeerSettings {
+        session: Config {
+            local_as: Asn(65000),
+            peer_as: Asn(65001),
+            identifier: Ipv4Addr::new(192, 0, 2, 1),
+            hold_time: HoldTime::new(9).unwrap(),
+            families: [Family::IPV4_UNICAST].into(),
+            extended_next_hop: false,
+            graceful_restart: None,
+            connect_retry: ConnectRetry {
+                first: Duration::from_millis(100),
+                cap: Duration::from_secs(1),
+                attempt: Duration::from_millis(500),
+            },
+            send_hold: SendHold::Default,
+            bfd: Bfd::Ignored,
+        },
+        reach: Reach {
+            at: At::Address(Ipv4Addr::LOCALHOST.into()),
+            port,
+            source: None,
+            interface: None,
+            ttl: None,
+            minimum_ttl: None,
+            authentication: None,
+        },
+        policy: Policy::default(),
+        link_bandwidth: None,
+        next_hop: NextHop::Own,
+        coalesce: Duration::from_millis(20),
+        bfd: None,
+    }
+}

@@ -1,0 +1,20 @@
+//! The BGP speaker: drives the sessions with routers, and tells each what this node originates.
+
+mod connection;
+mod dial;
+#[cfg(test)]
+mod fixture;
+pub mod loopback;
+mod origin;
+mod outbox;
+mod peer;
+mod report;
+pub mod settings;
+mod speaker;
+mod table;
+#[cfg(test)]
+mod tests;
+mod versions;
+
+pub use dial::Surroundings;
+pub use speaker::{Command, NAME, Stage, Watch, Wires, run};

@@ -1,0 +1,232 @@
+//! What operators get to know of a session: one line for each change, the board, counters and Events.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tracing::{debug, info, warn};
+use vipcast_proto::bgp::adj_rib_out::Snapshot;
+use vipcast_proto::bgp::fsm::{DownReason, Negotiated, Outgoing, Session, State};
+use vipcast_proto::bgp::types::{Message, Notification};
+
+use super::settings::{At, PeerSettings, Reach};
+use crate::admin::bgp_metrics::{Direction, PeerCounts};
+use crate::admin::peers::{BfdWord, NegotiatedFact, PeerFact};
+use crate::change::Told;
+use crate::clock;
+use crate::kube::events::Reason;
+use crate::witness::Witness;
+
+/// Tells the witnesses of one session.
+#[derive(Debug)]
+pub(super) struct Reporter {
+    name: String,
+    witness: Witness,
+    counts: PeerCounts,
+    fact: PeerFact,
+    /// Why there is no session; said once for each reason.
+    trouble: Told<String>,
+    seen_error: Option<Instant>,
+    omitted: Told<String>,
+    dirty: bool,
+}
+
+impl Reporter {
+    pub(super) fn new(name: &str, settings: &PeerSettings, witness: Witness) -> Self {
+        let counts = witness.metrics.bgp_peer(name);
+        let fact = PeerFact {
+            local_as: settings.session.local_as.0,
+            peer_as: settings.session.peer_as.0,
+            at: place(&settings.reach),
+            port: settings.reach.port,
+            local: None,
+            state: State::Idle,
+            established: None,
+            families: settings.session.families.clone(),
+            negotiated: None,
+            told: Arc::default(),
+            waiting: None,
+            received: counts.routes_received.clone(),
+            last_error: None,
+            notified: None,
+            notification: None,
+            bfd: settings.bfd.map(|_| BfdWord::Down),
+            draining: false,
+        };
+        Self {
+            name: name.to_owned(),
+            witness,
+            counts,
+            fact,
+            trouble: Told::default(),
+            seen_error: None,
+            omitted: Told::default(),
+            dirty: true,
+        }
+    }
+
+    /// Where the session stands now.
+    pub(super) fn session(&mut self, session: &Session) {
+        if self.fact.state != session.state() {
+            debug!(peer = self.name, from = %self.fact.state, to = %session.state(), "BGP state");
+            self.fact.state = session.state();
+            self.dirty = true;
+        }
+        if let Some((at, reason)) = session.last_error()
+            && self.seen_error != Some(at)
+        {
+            self.seen_error = Some(at);
+            self.failed(at, reason);
+        }
+    }
+
+    fn failed(&mut self, at: Instant, reason: &DownReason) {
+        let words = reason.to_string();
+        let wall = clock::wall().checked_sub(clock::now().saturating_duration_since(at));
+        self.fact.last_error = Some((wall.unwrap_or_else(clock::wall), words.clone()));
+        self.dirty = true;
+        if let DownReason::Received(Notification { code, subcode, .. }) = reason {
+            self.fact.notification = Some((*code, *subcode));
+        }
+        if matches!(reason, DownReason::Stopped(_)) {
+            return;
+        }
+        if self.trouble.is_news(words.clone()) {
+            warn!(peer = self.name, why = words, "no BGP session");
+        } else {
+            debug!(peer = self.name, why = words, "still no BGP session");
+        }
+    }
+
+    pub(super) fn up(&mut self, negotiated: &Negotiated, session: &Session, draining: bool) {
+        let (identifier, hold_time) = (negotiated.peer_identifier, negotiated.hold_time.seconds());
+        info!(peer = self.name, peer_as = %negotiated.peer_as, %identifier, hold_time, "BGP session established");
+        self.trouble.is_over();
+        self.omitted.is_over();
+        self.counts.established();
+        self.fact.established = session.established_since();
+        self.fact.families = negotiated.families.clone();
+        self.fact.negotiated = Some(NegotiatedFact { identifier, hold_time });
+        self.fact.draining = draining;
+        self.dirty = true;
+        let note = format!("BGP session with {} (AS {}) is established", self.name, negotiated.peer_as);
+        self.witness.event(Reason::PeerUp, &self.name, note);
+    }
+
+    pub(super) fn down(&mut self, reason: &DownReason, settings: &PeerSettings) {
+        let lasted = self.fact.established.map_or(Duration::ZERO, |at| clock::now() - at);
+        let why = reason.to_string();
+        if matches!(reason, DownReason::Stopped(_)) {
+            info!(peer = self.name, why, ?lasted, "BGP session ended");
+        } else {
+            warn!(peer = self.name, why, ?lasted, "BGP session lost");
+        }
+        self.trouble.is_news(why.clone());
+        self.counts.lost();
+        self.fact.established = None;
+        self.fact.negotiated = None;
+        self.fact.local = None;
+        self.fact.families = settings.session.families.clone();
+        self.fact.told = Arc::default();
+        self.fact.waiting = None;
+        self.dirty = true;
+        let note = format!("BGP session with {} is down: {why}", self.name);
+        self.witness.event(Reason::PeerDown, &self.name, note);
+    }
+
+    pub(super) fn connected(&mut self, local: Option<std::net::IpAddr>) {
+        self.fact.local = local;
+        self.dirty = true;
+    }
+
+    pub(super) fn received(&mut self, message: &Message) {
+        let kind = match message {
+            Message::Open(_) => "open",
+            Message::Update(update) => {
+                self.counts.routes_received.inc_by(u64::try_from(update.announced).unwrap_or(0));
+                if update.treated_as_withdraw || update.attributes_discarded > 0 {
+                    self.counts.malformed_update();
+                }
+                "update"
+            }
+            Message::Notification(_) => "notification",
+            Message::Keepalive => "keepalive",
+            Message::RouteRefresh(_) => "route-refresh",
+        };
+        self.counts.messages(Direction::Received, kind, 1);
+    }
+
+    pub(super) fn sent(&mut self, message: &Outgoing) {
+        let kind = match message {
+            Outgoing::Open(_) => "open",
+            Outgoing::Keepalive => "keepalive",
+            Outgoing::Notification(Notification { code, subcode, .. }) => {
+                self.fact.notified = Some((*code, *subcode));
+                self.dirty = true;
+                "notification"
+            }
+        };
+        self.counts.messages(Direction::Sent, kind, 1);
+    }
+
+    pub(super) fn updates(&self, count: usize) {
+        self.counts.messages(Direction::Sent, "update", u64::try_from(count).unwrap_or(0));
+    }
+
+    /// What the peer knows, and since when more waits to be told.
+    pub(super) fn told(&mut self, told: &Arc<Snapshot>, waiting: Option<Instant>) {
+        if !Arc::ptr_eq(&self.fact.told, told) || self.fact.waiting != waiting {
+            self.fact.told = told.clone();
+            self.fact.waiting = waiting;
+            self.dirty = true;
+        }
+    }
+
+    /// Routes that the peer should hear of and does not.
+    pub(super) fn omitted(&mut self, wanted: &Snapshot) {
+        let omitted: Vec<String> = wanted
+            .omitted()
+            .iter()
+            .map(|omitted| {
+                let family = if omitted.family.afi == 1 { "IPv4" } else { "IPv6" };
+                format!("{} {family} routes: {}", omitted.routes, omitted.why)
+            })
+            .collect();
+        let text = omitted.join("; ");
+        if self.omitted.is_news(text.clone()) && !text.is_empty() {
+            warn!(peer = self.name, why = text, "routes are not announced to a peer");
+        }
+    }
+
+    pub(super) fn draining(&mut self, draining: bool) {
+        self.dirty |= self.fact.draining != draining;
+        self.fact.draining = draining;
+    }
+
+    pub(super) fn bfd(&mut self, word: BfdWord) {
+        if self.fact.bfd != Some(word) {
+            info!(peer = self.name, state = ?word, "BFD");
+            self.fact.bfd = Some(word);
+            self.dirty = true;
+        }
+    }
+
+    /// Shows what has changed.
+    pub(super) fn publish(&mut self) {
+        if std::mem::take(&mut self.dirty) {
+            self.witness.board.peer(&self.name, Some(self.fact.clone()));
+        }
+    }
+
+    /// The peer is not wanted any more.
+    pub(super) fn forget(self) {
+        self.witness.board.peer(&self.name, None);
+    }
+}
+
+fn place(reach: &Reach) -> String {
+    match &reach.at {
+        At::Address(address) => address.to_string(),
+        At::LinkLocal(address, interface) => format!("{address}%{interface}"),
+        At::Unnumbered(interface) => format!("unnumbered:{interface}"),
+    }
+}

@@ -1,0 +1,327 @@
+//! The speaker: what this node may announce becomes what peers shall know; what they know becomes reports to the core.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{Id, JoinSet};
+use tracing::info;
+use vipcast_proto::advertiser::{Desired, Report};
+use vipcast_proto::bgp::fsm::{Cease, RoutesAfter, Stop};
+
+use super::dial::Surroundings;
+use super::origin::Origin;
+use super::peer::{Orders, Peer, Progress};
+use super::settings::{Change, PeerSettings, Settings};
+use super::versions::Versions;
+use crate::admin::peers::BfdWord;
+use crate::change::publish;
+use crate::clock;
+use crate::witness::Witness;
+
+/// What connects the speaker with the rest of the daemon.
+#[derive(Debug)]
+pub struct Wires {
+    /// From the configuration.
+    pub settings: watch::Receiver<Arc<Settings>>,
+    /// From the core.
+    pub desired: watch::Receiver<Desired>,
+    /// From those who put addresses on interfaces: only what is there is announced.
+    pub holders: mpsc::Receiver<(String, Report)>,
+    /// To the one who puts addresses on the loopback interface.
+    pub bind: watch::Sender<Desired>,
+    /// To the core.
+    pub reports: mpsc::Sender<(String, Report)>,
+    /// From operators.
+    pub commands: mpsc::Receiver<Command>,
+    /// From whoever ends the daemon.
+    pub stage: watch::Receiver<Stage>,
+}
+
+/// How far the end of the daemon has come.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Stage {
+    /// Not begun.
+    #[default]
+    Running,
+    /// Peers are told to prefer other nodes (RFC 8326).
+    Draining,
+    /// Nothing is announced any more: sessions end.
+    Stopping,
+}
+
+/// What an operator wants.
+#[derive(Debug)]
+pub enum Command {
+    /// The session with this peer ends and is tried again. Answered with whether there is such a peer.
+    Reset(String, oneshot::Sender<bool>),
+}
+
+/// Watches a peer with BFD: what it says from now on.
+pub type Watch =
+    Box<dyn Fn(&str, &PeerSettings) -> Option<watch::Receiver<BfdWord>> + Send + Sync>;
+
+/// The speaker's name in its reports.
+pub const NAME: &str = "bgp";
+
+/// Runs until it is told to stop and every peer has heard of it, or the core is gone.
+pub async fn run(wires: Wires, surroundings: Surroundings, bfd: Watch, witness: Witness) {
+    let (progress, told) = watch::channel(Progress::new());
+    let mut speaker = Speaker {
+        settings: Arc::default(),
+        origin: Arc::default(),
+        versions: Versions::default(),
+        held: BTreeMap::new(),
+        bound: BTreeMap::new(),
+        bound_serial: 0,
+        applied: 0,
+        reported: None,
+        stage: Stage::Running,
+        peers: BTreeMap::new(),
+        tasks: JoinSet::new(),
+        names: BTreeMap::new(),
+        progress,
+        surroundings,
+        bfd,
+        witness,
+        wires,
+    };
+    speaker.drive(told).await;
+}
+
+struct Speaker {
+    settings: Arc<Settings>,
+    origin: Arc<Origin>,
+    versions: Versions,
+    /// What is on which interface.
+    held: BTreeMap<String, BTreeSet<IpAddr>>,
+    /// What shall be on the loopback interface.
+    bound: BTreeMap<IpAddr, Bound>,
+    bound_serial: u64,
+    applied: u64,
+    reported: Option<Report>,
+    stage: Stage,
+    peers: BTreeMap<String, watch::Sender<Orders>>,
+    tasks: JoinSet<()>,
+    names: BTreeMap<Id, String>,
+    progress: watch::Sender<Progress>,
+    surroundings: Surroundings,
+    bfd: Watch,
+    witness: Witness,
+    wires: Wires,
+}
+
+/// An address on the loopback interface.
+struct Bound {
+    grant: vipcast_proto::election::Grant,
+    /// Nobody is told of it any more; what is on its way to us is still taken until then.
+    until: Option<Instant>,
+}
+
+impl Speaker {
+    async fn drive(&mut self, mut told: watch::Receiver<Progress>) {
+        self.configure();
+        while self.stage != Stage::Stopping {
+            self.originate();
+            self.bind();
+            if !self.report().await {
+                return;
+            }
+            let deadline = self.bound.values().filter_map(|bound| bound.until).min();
+            tokio::select! {
+                biased;
+                changed = self.wires.desired.changed() => if changed.is_err() { return },
+                Some((name, report)) = self.wires.holders.recv() => {
+                    self.held.insert(name, report.present);
+                }
+                Ok(()) = told.changed() => told.mark_unchanged(),
+                Ok(()) = self.wires.stage.changed() => self.enter(),
+                Ok(()) = self.wires.settings.changed() => self.configure(),
+                Some(command) = self.wires.commands.recv() => self.command(command),
+                Some(ended) = self.tasks.join_next_with_id(), if !self.tasks.is_empty() => {
+                    self.ended(match ended {
+                        Ok((id, ())) => id,
+                        Err(error) => error.id(),
+                    });
+                }
+                () = clock::until(deadline) => {}
+            }
+        }
+        self.part().await;
+    }
+
+    /// Ends every session.
+    async fn part(&mut self) {
+        let communication =
+            self.settings.communication.clone().unwrap_or_else(|| "vipcast stops on this node".into());
+        let stop = Stop {
+            cease: Cease::AdministrativeShutdown,
+            communication,
+            routes: RoutesAfter::Go,
+        };
+        for orders in self.peers.values() {
+            orders.send_modify(|orders| orders.stop = Some(stop.clone()));
+        }
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        drop(tokio::time::timeout(PARTING, all).await);
+    }
+
+    /// What may be announced and can be answered for.
+    fn originate(&mut self) {
+        let now = clock::now();
+        let desired = self.wires.desired.borrow_and_update().clone();
+        let held = |vip: &IpAddr| self.held.values().any(|held| held.contains(vip));
+        let permitted = desired.vips.iter().filter(|(vip, grant)| now < grant.until && held(vip));
+        let until: BTreeMap<_, _> = permitted.map(|(vip, grant)| (*vip, grant.until)).collect();
+        if until != *self.origin.until || self.origin.serial == 0 || !self.origin.has(&self.settings.groups) {
+            self.origin = Arc::new(self.origin.next(until, &self.settings.groups));
+            self.versions.push(&self.origin);
+            for orders in self.peers.values() {
+                orders.send_modify(|orders| orders.origin = self.origin.clone());
+            }
+        }
+        let told = self.progress.borrow().values().min().copied().unwrap_or(u64::MAX);
+        let told = if self.peers.is_empty() { u64::MAX } else { told };
+        self.versions.told(told);
+        if told >= self.origin.serial {
+            self.applied = desired.serial;
+        }
+        self.remember(now, &desired);
+    }
+
+    /// An address stays while it is announced and a little longer, but never beyond its permission.
+    fn remember(&mut self, now: Instant, desired: &Desired) {
+        for (vip, grant) in &desired.vips {
+            self.bound.insert(*vip, Bound { grant: *grant, until: None });
+        }
+        let present = self.versions.present();
+        for (vip, bound) in &mut self.bound {
+            if !desired.vips.contains_key(vip) && !present.contains(vip) {
+                bound.until = bound.until.or(Some((now + LINGER).min(bound.grant.until)));
+            }
+        }
+        self.bound.retain(|_, bound| now < bound.grant.until && bound.until.is_none_or(|until| now < until));
+    }
+
+    fn bind(&mut self) {
+        let vips: BTreeMap<_, _> = self.bound.iter().map(|(vip, bound)| (*vip, bound.grant)).collect();
+        if vips != self.wires.bind.borrow().vips {
+            self.bound_serial += 1;
+            publish(&self.wires.bind, Desired { serial: self.bound_serial, vips });
+        }
+    }
+
+    /// False when the core is gone.
+    async fn report(&mut self) -> bool {
+        let report = Report { applied: self.applied, present: self.versions.present().clone() };
+        if self.reported.as_ref() == Some(&report) {
+            return true;
+        }
+        self.reported = Some(report.clone());
+        self.wires.reports.send((NAME.to_owned(), report)).await.is_ok()
+    }
+
+    fn enter(&mut self) {
+        self.stage = *self.wires.stage.borrow_and_update();
+        let draining = self.stage >= Stage::Draining;
+        if draining && self.stage == Stage::Draining {
+            info!("BGP routes are announced with GRACEFUL_SHUTDOWN from now on");
+        }
+        for orders in self.peers.values() {
+            orders.send_if_modified(|orders| {
+                let changed = orders.draining != draining;
+                orders.draining = draining;
+                changed
+            });
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Reset(peer, answer) => {
+                let orders = self.peers.get(&peer);
+                if let Some(orders) = orders {
+                    info!(peer, "BGP session reset by the operator");
+                    orders.send_modify(|orders| orders.resets += 1);
+                }
+                // Whoever asked may have gone.
+                let _ = answer.send(orders.is_some());
+            }
+        }
+    }
+
+    /// Only what has changed moves.
+    fn configure(&mut self) {
+        let settings = self.wires.settings.borrow_and_update().clone();
+        for (name, change) in self.settings.changes(&settings) {
+            if let Some(cease) = change.cease() {
+                self.end(&name, cease);
+            }
+            match (change, settings.peers.get(&name)) {
+                (Change::Begin, Some(peer)) => self.begin(&name, peer),
+                (Change::Adjust, Some(peer)) => {
+                    if let Some(orders) = self.peers.get(&name) {
+                        orders.send_modify(|orders| orders.settings = Arc::new(peer.clone()));
+                    }
+                }
+                // What is replaced begins when its predecessor has ended.
+                (Change::Replace | Change::End, _) | (Change::Begin | Change::Adjust, None) => {}
+            }
+        }
+        self.settings = settings;
+    }
+
+    fn begin(&mut self, name: &str, settings: &PeerSettings) {
+        if self.names.values().any(|running| running == name) {
+            return;
+        }
+        let (out, orders) = watch::channel(Orders {
+            origin: self.origin.clone(),
+            settings: Arc::new(settings.clone()),
+            draining: self.stage == Stage::Draining,
+            resets: 0,
+            stop: None,
+        });
+        let watch = (self.bfd)(name, settings);
+        let serial = self.origin.serial;
+        self.progress.send_modify(|progress| {
+            progress.insert(name.to_owned(), serial);
+        });
+        let peer = Peer::new(
+            name,
+            orders,
+            watch,
+            self.progress.clone(),
+            self.surroundings.clone(),
+            self.witness.clone(),
+        );
+        self.names.insert(self.tasks.spawn(peer.run()).id(), name.to_owned());
+        self.peers.insert(name.to_owned(), out);
+    }
+
+    fn end(&mut self, name: &str, cease: Cease) {
+        let stop = Stop { cease, communication: String::new(), routes: RoutesAfter::Go };
+        if let Some(orders) = self.peers.get(name) {
+            orders.send_modify(|orders| orders.stop = Some(stop));
+        }
+    }
+
+    /// A peer's task has ended; where the peer is wanted (as another), it begins anew.
+    fn ended(&mut self, id: Id) {
+        let Some(name) = self.names.remove(&id) else { return };
+        self.peers.remove(&name);
+        self.progress.send_modify(|progress| {
+            progress.remove(&name);
+        });
+        if let Some(settings) = self.settings.peers.get(&name).cloned() {
+            self.begin(&name, &settings);
+        }
+    }
+}
+
+/// What has been sent to us by then is still answered.
+const LINGER: Duration = Duration::from_millis(500);
+/// More than a last word takes.
+const PARTING: Duration = Duration::from_secs(1);

@@ -1,0 +1,105 @@
+//! Which addresses some peer may still know of, while peers learn at different speeds.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::origin::Origin;
+
+/// The sets of addresses that were originated one after the other, as far as some peer may not have heard of the next.
+#[derive(Debug, Default)]
+pub(super) struct Versions {
+    /// Each with the serial that it began with; the last one is the newest.
+    sets: VecDeque<(u64, Vips)>,
+    /// All of them together.
+    present: BTreeSet<IpAddr>,
+}
+
+type Vips = Arc<BTreeMap<IpAddr, Instant>>;
+
+impl Versions {
+    /// From here on, `origin` is what peers shall know.
+    pub(super) fn push(&mut self, origin: &Origin) {
+        if self.sets.back().is_some_and(|(_, newest)| newest.keys().eq(origin.until.keys())) {
+            return;
+        }
+        self.present.extend(origin.until.keys());
+        self.sets.push_back((origin.serial, origin.until.clone()));
+        // A peer that learns nothing does not make this grow.
+        if self.sets.len() > MOST
+            && let (Some((serial, oldest)), Some((_, next))) = (self.sets.pop_front(), self.sets.pop_front())
+        {
+            let both = oldest.iter().chain(next.iter()).map(|(vip, until)| (*vip, *until)).collect();
+            self.sets.push_front((serial, Arc::new(both)));
+        }
+    }
+
+    /// Every peer knows the origin with this serial, or a later one.
+    pub(super) fn told(&mut self, serial: u64) {
+        let mut changed = false;
+        while self.sets.get(1).is_some_and(|(next, _)| *next <= serial) {
+            self.sets.pop_front();
+            changed = true;
+        }
+        if changed {
+            self.present = self.sets.iter().flat_map(|(_, vips)| vips.keys()).copied().collect();
+        }
+    }
+
+    /// What some peer may know of.
+    pub(super) fn present(&self) -> &BTreeSet<IpAddr> {
+        &self.present
+    }
+}
+
+/// Changes that come while a peer has not heard of the first.
+const MOST: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+
+    fn origin(serial: u64, vips: &[u8]) -> Origin {
+        let until = vips.iter().map(|last| ([192, 0, 2, *last].into(), clock::now())).collect();
+        Origin { serial, until: Arc::new(until), ..Origin::default() }
+    }
+
+    fn present(versions: &Versions) -> Vec<u8> {
+        let last = |vip: &IpAddr| match vip {
+            IpAddr::V4(vip) => vip.octets()[3],
+            IpAddr::V6(_) => 0,
+        };
+        versions.present().iter().map(last).collect()
+    }
+
+    #[test]
+    fn an_address_is_present_until_every_peer_was_told_that_it_is_not() {
+        let mut versions = Versions::default();
+        versions.push(&origin(1, &[1]));
+        versions.push(&origin(2, &[1]));
+        versions.push(&origin(3, &[1, 2]));
+        versions.push(&origin(4, &[2]));
+        let seen = [0, 1, 2, 3, 4, u64::MAX].map(|serial| {
+            versions.told(serial);
+            present(&versions)
+        });
+        assert_eq!(seen, [vec![1, 2], vec![1, 2], vec![1, 2], vec![1, 2], vec![2], vec![2]]);
+        versions.push(&origin(5, &[]));
+        assert_eq!(present(&versions), [2]);
+        versions.told(5);
+        assert_eq!(present(&versions), [0; 0]);
+    }
+
+    #[test]
+    fn a_peer_that_learns_nothing_costs_nothing() {
+        let mut versions = Versions::default();
+        for serial in 1..1000 {
+            versions.push(&origin(serial, &[u8::try_from(serial % 100).unwrap()]));
+        }
+        assert_eq!((versions.sets.len(), present(&versions).len()), (MOST, 100));
+        versions.told(999);
+        assert_eq!(present(&versions), [99]);
+    }
+}

@@ -1,0 +1,189 @@
+//! The BGP speaker.
+
+mod peers;
+mod session;
+
+use std::net::IpAddr;
+
+use vipcast_proto::bgp::types::family_of;
+
+use self::peers::Speaker;
+use crate::config::HostFacts;
+use crate::config::bgp::stable_router_id;
+use crate::config::bgp::{AddressGroup, Bgp, Drain, NextHop, NodeAnnotations, PeerOptions, RouterId, Source};
+use crate::config::problem::{Notice, Problem};
+use crate::config::reader::{Reader, Settings};
+use crate::config::source::Source as From;
+use crate::config::table::ALL;
+use crate::config::table::bgp as t;
+use crate::config::table::session::OF_GROUP;
+
+/// Reads everything, and where BGP is on checks what goes together.
+pub(super) fn bgp(
+    r: &mut Reader<'_>,
+    host: &HostFacts,
+    node_name: Option<&str>,
+    vips: &[IpAddr],
+) -> Option<Option<Bgp>> {
+    let enabled = r.value(&t::BGP);
+    let before = r.problems.len();
+    let local_as = r.value(&t::LOCAL_AS);
+    let namespace = host.service_account_namespace.as_deref().unwrap_or(NAMESPACE);
+    let of_all = session::options(r, &t::OF_ALL, namespace, None);
+    let router_id = router_id(r, node_name, of_all.as_ref(), vips);
+    let peers = match (local_as, &of_all) {
+        (Some(local_as), Some(of_all)) => Speaker { local_as, of_all, namespace, vips }.peers(r),
+        (None, _) | (_, None) => None,
+    };
+    let annotations = annotations(r);
+    let address_groups = groups(r);
+    let wait = r.value(&t::DRAIN_WAIT);
+    let communication = r.optional(&t::DRAIN_COMMUNICATION);
+    let coalesce = r.value(&t::COALESCE);
+    if enabled == Some(false) {
+        idle(r);
+        return (r.problems.len() == before).then_some(None);
+    }
+    let bgp = Bgp {
+        local_as: local_as?,
+        router_id: router_id?,
+        peers: peers?,
+        address_groups: address_groups?,
+        node_annotations: annotations?,
+        drain: Drain { wait: wait?, communication: communication? },
+        coalesce: coalesce?,
+        defaults: of_all?,
+    };
+    enabled?;
+    whole(r, &bgp, vips);
+    Some(Some(bgp))
+}
+
+/// Which of the settings of BGP were given for nothing.
+fn idle(r: &mut Reader<'_>) {
+    let given =
+        ALL.iter().filter(|spec| spec.section() == t::BGP.spec.section() && spec.key != t::BGP.spec.key);
+    let names: Vec<String> = given.filter(|spec| r.is_explicit(spec)).map(|spec| r.name(spec)).collect();
+    if !names.is_empty() {
+        let switch = r.name(&t::BGP.spec);
+        let text = format!("without use while {switch} is false: ignored");
+        r.notices.push(Notice::info(names.join(", "), text));
+    }
+}
+
+fn router_id(
+    r: &mut Reader<'_>,
+    node_name: Option<&str>,
+    of_all: Option<&PeerOptions>,
+    vips: &[IpAddr],
+) -> Option<RouterId> {
+    let id = r.optional(&t::ROUTER_ID);
+    let interface = r.optional(&t::ROUTER_INTERFACE);
+    let (id, interface) = (id?, interface?);
+    if id.is_some_and(|id| vips.contains(&IpAddr::V4(id))) {
+        let reason = "the VIP, which is not one node's, and every node has to have a router ID of its own";
+        r.blame(&t::ROUTER_ID.spec, reason, "leave it out");
+        return None;
+    }
+    let otherwise = stable_router_id(node_name?);
+    Some(match (id, interface, of_all.and_then(|of_all| of_all.source.as_ref())) {
+        (Some(id), ..) => RouterId::Given(id),
+        (None, Some(interface), _) => RouterId::OfInterface { interface, otherwise },
+        (None, None, Some(Source::Address(IpAddr::V4(source)))) => {
+            r.derived(&t::ROUTER_ID.spec, source.to_string(), "bgp.sourceAddress");
+            RouterId::Given(*source)
+        }
+        (None, None, _) => RouterId::OfNode { otherwise },
+    })
+}
+
+fn annotations(r: &mut Reader<'_>) -> Option<Option<NodeAnnotations>> {
+    let prefix = r.optional(&t::NODE_ANNOTATIONS);
+    let remote_as = r.value(&t::PEER_AS);
+    let (prefix, remote_as) = (prefix?, remote_as?);
+    Some(prefix.map(|prefix| NodeAnnotations { prefix, remote_as }))
+}
+
+fn groups(r: &mut Reader<'_>) -> Option<Vec<AddressGroup>> {
+    let mut groups: Option<Vec<AddressGroup>> = Some(Vec::new());
+    for mut record in r.records(&t::GROUPS)? {
+        let prefixes = record.optional(&t::GROUP_PREFIXES);
+        let attributes = session::attributes(&mut record, &OF_GROUP);
+        let next_hop = session::next_hop(&mut record, &OF_GROUP);
+        if prefixes == Some(None) {
+            record.refuse("without a prefix", "add prefixes, those of the VIPs");
+        }
+        let group = prefixes.flatten().zip(attributes).zip(next_hop);
+        let known = groups.iter().flatten();
+        let twice = group.as_ref().and_then(|((prefixes, _), _)| {
+            known.map(|group| group.prefix).find(|prefix| prefixes.contains(prefix))
+        });
+        if let Some(twice) = twice {
+            record.blame(
+                &t::GROUP_PREFIXES.spec,
+                format!("{twice} is in a group before"),
+                "write every prefix once",
+            );
+        }
+        r.problems.append(&mut record.problems);
+        groups = groups.zip(group).map(|(mut groups, ((prefixes, attributes), next_hop))| {
+            let group = |prefix| AddressGroup { prefix, attributes: attributes.clone(), next_hop };
+            groups.extend(prefixes.into_iter().map(group));
+            groups
+        });
+    }
+    let mut groups = groups?;
+    groups.sort_by_key(|group| std::cmp::Reverse(group.prefix.prefix_len()));
+    Some(groups)
+}
+
+/// What can be seen only when everything is there.
+fn whole(r: &mut Reader<'_>, bgp: &Bgp, vips: &[IpAddr]) {
+    if bgp.peers.is_empty() && bgp.node_annotations.is_none() && r.layers.complete {
+        let fix = "set bgp_peers, for example bgp_peers=192.0.2.1:65001, or bgp_peeraddress and bgp_peeras";
+        r.problems.push(Problem::plain("bgp_peers", "BGP is switched on without a router to talk to", fix));
+    }
+    if bgp.node_annotations.is_none() && !bgp.peers.is_empty() {
+        for vip in
+            vips.iter().filter(|vip| !bgp.peers.iter().any(|peer| peer.families.contains(&family_of(**vip))))
+        {
+            let family = if vip.is_ipv4() { "ipv4" } else { "ipv6" };
+            let name = r.name(&crate::config::table::ADDRESS.spec);
+            let text = format!(
+                "{vip} is announced to nobody: sessions carry the family of the peer's address. Add {family} to families \
+                 (vipcast_bgp_families=ipv4,ipv6), or set mpbgp_nexthop"
+            );
+            r.notices.push(Notice::warning(name, text));
+        }
+    }
+    unused_next_hop(r, bgp);
+    in_clear(r);
+}
+
+/// kube-vip has no other next hops without a mode, either.
+fn unused_next_hop(r: &mut Reader<'_>, bgp: &Bgp) {
+    let rows = &t::OF_ALL.attributes;
+    if bgp.defaults.next_hop == Some(NextHop::Own) {
+        for spec in [&rows.next_hop_ipv4.spec, &rows.next_hop_ipv6.spec] {
+            if r.is_explicit(spec) {
+                let mode = r.name(&rows.next_hop.spec);
+                r.notices.push(Notice::warning(r.name(spec), format!("without use unless {mode} is fixed")));
+            }
+        }
+    }
+}
+
+/// A manifest and the environment of a process are read by many.
+fn in_clear(r: &mut Reader<'_>) {
+    for spec in [&t::PEERS.spec, &t::PEER_PASSWORD.spec, &t::OF_ALL.password.given.spec] {
+        let seen = |source: &From| !matches!(source, From::File { .. });
+        if r.secret_from(spec).is_some_and(seen) {
+            let text = "a password in clear, for everybody who may read the manifest or the process: better in a file \
+                        (bgp.passwordFile) or in a Secret (bgp.passwordSecret.name)";
+            r.notices.push(Notice::info(r.name(spec), text));
+        }
+    }
+}
+
+/// Where Secrets are looked for outside of a cluster.
+const NAMESPACE: &str = "kube-system";
