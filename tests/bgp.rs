@@ -55,7 +55,8 @@ fn main() -> ExitCode {
 
 fn test(case: &Case, brand: Brand) -> Test {
     let body = case.body;
-    let needs = [&[Needs::Root, Needs::Program("ip"), Needs::Program("nft"), brand.needs()], case.needs].concat();
+    let needs =
+        [&[Needs::Root, Needs::Program("ip"), Needs::Program("nft"), brand.needs()], case.needs].concat();
     trial(format!("{}::{brand}", case.name), &needs, move || body(brand))
 }
 

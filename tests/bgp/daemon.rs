@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use vipcast::clock;
@@ -72,10 +72,6 @@ impl Daemon {
         peers.iter().any(|peer| peer["address"] == *router.to_string() && peer["state"] == "established")
     }
 
-    pub(crate) fn pid(&mut self) -> u32 {
-        self.process().pid()
-    }
-
     pub(crate) fn term(&mut self) {
         let begin = clock::now();
         self.process().term().unwrap();
@@ -85,21 +81,12 @@ impl Daemon {
     }
 
     /// Asks it to end, and does not wait.
-    pub(crate) fn ask_to_end(&mut self) -> Instant {
+    pub(crate) fn ask_to_end(&mut self) {
         self.process().term().unwrap();
-        clock::now()
     }
 
     pub(crate) fn kill(&mut self) {
         self.process = None;
-    }
-
-    pub(crate) fn freeze(&mut self) {
-        self.process().stop().unwrap();
-    }
-
-    pub(crate) fn thaw(&mut self) {
-        self.process().cont().unwrap();
     }
 
     pub(crate) fn api_is(&mut self, healthy: bool) {
@@ -166,7 +153,8 @@ fn peer(peer: &Peer) -> Value {
         say("bfd", bfd);
     }
     if !peer.communities.is_empty() {
-        let communities: Vec<String> = peer.communities.iter().map(|(high, low)| format!("{high}:{low}")).collect();
+        let communities: Vec<String> =
+            peer.communities.iter().map(|(high, low)| format!("{high}:{low}")).collect();
         say("communities", json!(communities));
     }
     if let Some(med) = peer.med {

@@ -81,7 +81,8 @@ pub(crate) fn output(net: &Net, program: &str, arguments: &[&str]) -> Output {
 /// Whether somebody listens on the TCP port.
 pub(crate) fn listens(net: &Net, port: u16) -> bool {
     let listening = |file: &str| {
-        let table = std::fs::read_to_string(Path::new("/proc/thread-self/net").join(file)).unwrap_or_default();
+        let table =
+            std::fs::read_to_string(Path::new("/proc/thread-self/net").join(file)).unwrap_or_default();
         let wanted = format!(":{port:04X}");
         table.lines().any(|line| {
             let fields: Vec<&str> = line.split_whitespace().collect();

@@ -70,7 +70,8 @@ impl Plan {
     /// Two links, with a router between that speaks no BGP.
     pub(crate) fn routed(mut self) -> Self {
         self.routed = true;
-        (self.router.peer().local, self.speaker.peer().address) = (FAR.parse().unwrap(), FAR.parse().unwrap());
+        (self.router.peer().local, self.speaker.peer().address) =
+            (FAR.parse().unwrap(), FAR.parse().unwrap());
         self.both(|peer| peer.hops = Some(3)).only(Family::V4)
     }
 

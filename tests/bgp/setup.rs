@@ -63,7 +63,14 @@ pub(crate) enum Family {
 
 impl Setup {
     pub(crate) fn new(local_as: u32, router_id: [u8; 4], peers: Vec<Peer>) -> Self {
-        Self { local_as, router_id: router_id.into(), peers, routes: Vec::new(), installs: false, drain_wait_ms: 0 }
+        Self {
+            local_as,
+            router_id: router_id.into(),
+            peers,
+            routes: Vec::new(),
+            installs: false,
+            drain_wait_ms: 0,
+        }
     }
 
     /// Its peers, of which there is one.

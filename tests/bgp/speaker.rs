@@ -66,27 +66,19 @@ impl Speaker {
         }
     }
 
+    /// SIGTERM, and does not wait.
+    pub(crate) fn ask_to_end(&mut self) {
+        match self {
+            Self::Vipcast(daemon) => daemon.ask_to_end(),
+            Self::StandIn(router) => router.ask_to_end(),
+        }
+    }
+
     /// SIGKILL.
     pub(crate) fn kill(&mut self) {
         match self {
             Self::Vipcast(daemon) => daemon.kill(),
             Self::StandIn(router) => router.kill(),
-        }
-    }
-
-    /// SIGSTOP.
-    pub(crate) fn freeze(&mut self) {
-        match self {
-            Self::Vipcast(daemon) => daemon.freeze(),
-            Self::StandIn(router) => router.freeze(),
-        }
-    }
-
-    /// SIGCONT.
-    pub(crate) fn thaw(&mut self) {
-        match self {
-            Self::Vipcast(daemon) => daemon.thaw(),
-            Self::StandIn(router) => router.thaw(),
         }
     }
 

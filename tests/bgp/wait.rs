@@ -18,7 +18,11 @@ pub(crate) fn wait<T>(what: &str, patience: Duration, mut probe: impl FnMut() ->
 }
 
 /// Waits until `value` is what it should be; says what it was instead.
-pub(crate) fn wait_equal<T: PartialEq + std::fmt::Debug>(what: &str, expected: &T, mut value: impl FnMut() -> T) -> Instant {
+pub(crate) fn wait_equal<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    expected: &T,
+    mut value: impl FnMut() -> T,
+) -> Instant {
     let deadline = clock::now() + SOON;
     loop {
         let found = value();

@@ -183,11 +183,9 @@ fn package(program: &str) -> &str {
         "dumpcap" => "wireshark-common",
         "nsenter" | "unshare" | "chrt" => "util-linux",
         "ping" => "iputils-ping",
-        "bird" => "bird2",
-        "/usr/lib/frr/bgpd" => "frr",
         "kubectl" => "kubernetes-client",
         "bird" | "birdc" => "bird2",
-        "vtysh" | "/usr/lib/frr/bfdd" => "frr",
+        "vtysh" | "/usr/lib/frr/bfdd" | "/usr/lib/frr/bgpd" => "frr",
         other => other,
     }
 }

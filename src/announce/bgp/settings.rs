@@ -243,7 +243,8 @@ mod tests {
     #[test]
     fn only_what_has_changed_moves() {
         let peer = fixture::peer(1790);
-        let other_policy = PeerSettings { policy: Policy { med: Some(1), ..Policy::default() }, ..peer.clone() };
+        let other_policy =
+            PeerSettings { policy: Policy { med: Some(1), ..Policy::default() }, ..peer.clone() };
         let mut other_session = peer.clone();
         other_session.reach.ttl = Some(64);
         let settings = |peers: &[(&str, &PeerSettings)]| Settings {

@@ -60,8 +60,7 @@ pub enum Command {
 }
 
 /// Watches a peer with BFD: what it says from now on.
-pub type Watch =
-    Box<dyn Fn(&str, &PeerSettings) -> Option<watch::Receiver<BfdWord>> + Send + Sync>;
+pub type Watch = Box<dyn Fn(&str, &PeerSettings) -> Option<watch::Receiver<BfdWord>> + Send + Sync>;
 
 /// The speaker's name in its reports.
 pub const NAME: &str = "bgp";
@@ -156,11 +155,7 @@ impl Speaker {
     async fn part(&mut self) {
         let communication =
             self.settings.communication.clone().unwrap_or_else(|| "vipcast stops on this node".into());
-        let stop = Stop {
-            cease: Cease::AdministrativeShutdown,
-            communication,
-            routes: RoutesAfter::Go,
-        };
+        let stop = Stop { cease: Cease::AdministrativeShutdown, communication, routes: RoutesAfter::Go };
         for orders in self.peers.values() {
             orders.send_modify(|orders| orders.stop = Some(stop.clone()));
         }

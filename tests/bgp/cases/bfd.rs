@@ -39,7 +39,10 @@ fn down(brand: Brand, deaf: End) {
         End::Speaker => bed.speaker.net(),
         End::Router => &bed.router.site.net,
     };
-    net::nft(net, "table inet mute { chain in { type filter hook input priority 0; udp dport 3784 drop; }; }");
+    net::nft(
+        net,
+        "table inet mute { chain in { type filter hook input priority 0; udp dport 3784 drop; }; }",
+    );
     bed.wait_nothing();
     net::nft(net, "delete table inet mute");
     bed.settle();

@@ -9,7 +9,9 @@ use crate::setup::Family;
 pub(super) fn all() -> Vec<Case> {
     vec![
         Case::new("families::ipv4_over_ipv4", |brand| settles(brand, Plan::new().only(Family::V4))),
-        Case::new("families::ipv6_over_ipv6", |brand| settles(brand, Plan::new().over_ipv6().only(Family::V6))),
+        Case::new("families::ipv6_over_ipv6", |brand| {
+            settles(brand, Plan::new().over_ipv6().only(Family::V6))
+        }),
         Case::new("families::both_over_ipv4", |brand| settles(brand, Plan::new())),
         Case::new("families::both_over_ipv6", |brand| settles(brand, Plan::new().over_ipv6())),
         Case::new("families::ipv4_with_ipv6_next_hops", |brand| settles(brand, extended())),

@@ -39,11 +39,15 @@ fn ecmp(brand: Brand) {
     let passive = |node| Peer { passive: true, ..peer(node, 1, 2, SPEAKER_AS) };
     let setup = Setup::new(ROUTER_AS, [10, 88, 0, 1], NODES.map(passive).into());
     let router = Router::start(brand, &far, setup);
-    let mut speakers: Vec<Speaker> = NODES.iter().zip(&nets).map(|(node, net)| {
-        let mut setup = Setup::new(SPEAKER_AS, [10, 88, *node, 2], vec![peer(*node, 2, 1, ROUTER_AS)]);
-        setup.routes = vec![VIPS[0].parse().unwrap()];
-        Speaker::start(net, &setup)
-    }).collect();
+    let mut speakers: Vec<Speaker> = NODES
+        .iter()
+        .zip(&nets)
+        .map(|(node, net)| {
+            let mut setup = Setup::new(SPEAKER_AS, [10, 88, *node, 2], vec![peer(*node, 2, 1, ROUTER_AS)]);
+            setup.routes = vec![VIPS[0].parse().unwrap()];
+            Speaker::start(net, &setup)
+        })
+        .collect();
     let of = |nodes: &[u8]| -> BTreeSet<Route> {
         nodes.iter().map(|node| Route::new(VIPS[0], &format!("10.88.{node}.2"), &[SPEAKER_AS])).collect()
     };

@@ -64,4 +64,5 @@ fn gtsm_over_ipv6(brand: Brand) {
     Bed::settled(brand, Plan::new().over_ipv6().both(|peer| peer.gtsm = true));
 }
 
-const ONLY_DIALS: &[(Brand, &str)] = &[(Brand::ExaBgp, "4.2 sets the hop limit only of connections that it dials")];
+const ONLY_DIALS: &[(Brand, &str)] =
+    &[(Brand::ExaBgp, "4.2 sets the hop limit only of connections that it dials")];

@@ -67,7 +67,9 @@ fn router_clears(brand: Brand) {
     let bed = Bed::settled(brand, Plan::new());
     let before = bed.era();
     bed.router.clear(bed.speaker_address());
-    wait("there is another session", SOON, || (bed.session().established && bed.era() != before).then_some(()));
+    wait("there is another session", SOON, || {
+        (bed.session().established && bed.era() != before).then_some(())
+    });
     bed.settle();
 }
 

@@ -8,11 +8,19 @@ use crate::setup::Family;
 
 pub(super) fn all() -> Vec<Case> {
     vec![
-        Case::new("systems::external_with_four_octets", |brand| settles(brand, Plan::new().systems(FOUR, FOUR + 1))),
+        Case::new("systems::external_with_four_octets", |brand| {
+            settles(brand, Plan::new().systems(FOUR, FOUR + 1))
+        }),
         Case::new("systems::internal", |brand| settles(brand, Plan::new().systems(ROUTER_AS, ROUTER_AS))),
-        Case::new("systems::internal_with_four_octets", |brand| settles(brand, Plan::new().systems(FOUR, FOUR))),
-        Case::new("systems::a_router_that_knows_two_octets", |brand| settles(brand, old(brand, SPEAKER_AS))).except(OLD),
-        Case::new("systems::four_octets_to_a_router_that_knows_two", |brand| settles(brand, old(brand, FOUR))).except(OLD),
+        Case::new("systems::internal_with_four_octets", |brand| {
+            settles(brand, Plan::new().systems(FOUR, FOUR))
+        }),
+        Case::new("systems::a_router_that_knows_two_octets", |brand| settles(brand, old(brand, SPEAKER_AS)))
+            .except(OLD),
+        Case::new("systems::four_octets_to_a_router_that_knows_two", |brand| {
+            settles(brand, old(brand, FOUR))
+        })
+        .except(OLD),
     ]
 }
 

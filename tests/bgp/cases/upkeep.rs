@@ -21,7 +21,9 @@ fn refresh(brand: Brand) {
     for family in [Family::V4, Family::V6] {
         let before = bed.router.updates(bed.speaker_address());
         bed.router.refresh(bed.speaker_address(), family);
-        wait("routes come again", SOON, || (bed.router.updates(bed.speaker_address()) > before).then_some(()));
+        wait("routes come again", SOON, || {
+            (bed.router.updates(bed.speaker_address()) > before).then_some(())
+        });
         assert_eq!(bed.router.all_routes(), bed.plan.expected());
     }
     assert!(bed.session().established);
@@ -59,4 +61,5 @@ fn health(brand: Brand) {
     bed.settle();
 }
 
-const NEVER_ASKS: &[(Brand, &str)] = &[(Brand::GoBgp, "3.10 never asks: it looks again at what it has heard")];
+const NEVER_ASKS: &[(Brand, &str)] =
+    &[(Brand::GoBgp, "3.10 never asks: it looks again at what it has heard")];

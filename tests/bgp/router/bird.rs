@@ -27,7 +27,10 @@ fn config(setup: &Setup) -> String {
     let interval = setup.peers.iter().find_map(|peer| peer.bfd);
     if let Some(interval) = interval {
         let timers = format!("interval {interval} ms; idle tx interval 300 ms; multiplier 3;");
-        let _ = writeln!(text, "protocol bfd bfd0 {{ interface \"*\" {{ {timers} }}; multihop {{ {timers} }}; }}");
+        let _ = writeln!(
+            text,
+            "protocol bfd bfd0 {{ interface \"*\" {{ {timers} }}; multihop {{ {timers} }}; }}"
+        );
     }
     if setup.installs {
         text += "protocol kernel { ipv4 { import none; export where source = RTS_BGP; }; merge paths on; }\n";
@@ -49,7 +52,11 @@ fn protocol(setup: &Setup, number: usize, peer: &Peer) -> String {
     let mut text = format!("protocol bgp p{number} {{ local {} as {};\n", peer.local, setup.local_as);
     // It takes two sessions with one address for the same unless their ports differ, though it dials neither.
     let port = if peer.passive { 10_000 + number } else { 179 };
-    let _ = writeln!(text, "  neighbor {} port {port} as {}; hold time {};", peer.address, peer.remote_as, peer.hold);
+    let _ = writeln!(
+        text,
+        "  neighbor {} port {port} as {}; hold time {};",
+        peer.address, peer.remote_as, peer.hold
+    );
     text += "  connect delay time 1; connect retry time 1; error wait time 1, 1;\n";
     let mut say = |condition: bool, line: &str| {
         if condition {
@@ -66,7 +73,8 @@ fn protocol(setup: &Setup, number: usize, peer: &Peer) -> String {
     say(peer.restart == Restart::Restarts, "graceful restart on; graceful restart time 30");
     say(peer.password.is_some(), &format!("password \"{}\"", peer.password.as_deref().unwrap_or("")));
     for family in &peer.families {
-        let extended = if peer.extended_next_hop && *family == Family::V4 { "extended next hop on;" } else { "" };
+        let extended =
+            if peer.extended_next_hop && *family == Family::V4 { "extended next hop on;" } else { "" };
         let export = "export where source = RTS_STATIC; next hop self;";
         let _ = writeln!(text, "  {} {{ import all; {export} {extended} }};", family.name());
     }

@@ -34,8 +34,12 @@ pub(super) fn run(site: &mut Site, setup: &Setup) {
 }
 
 fn neighbour(setup: &Setup, peer: &Peer) -> String {
-    let mut text = format!("neighbor {} {{\n router-id {}; local-address {};\n", peer.address, setup.router_id, peer.local);
-    let _ = writeln!(text, " local-as {}; peer-as {}; hold-time {};", setup.local_as, peer.remote_as, peer.hold);
+    let mut text = format!(
+        "neighbor {} {{\n router-id {}; local-address {};\n",
+        peer.address, setup.router_id, peer.local
+    );
+    let _ =
+        writeln!(text, " local-as {}; peer-as {}; hold-time {};", setup.local_as, peer.remote_as, peer.hold);
     if peer.passive {
         text += " passive true; listen 179;\n";
     }
@@ -113,7 +117,8 @@ pub(super) fn session(site: &Site, peer: IpAddr) -> Session {
 
 pub(super) fn era(site: &Site, peer: IpAddr) -> String {
     let peer = peer.to_string();
-    let up = |event: &Value| event["neighbor"]["address"]["peer"] == *peer && event["neighbor"]["state"] == "up";
+    let up =
+        |event: &Value| event["neighbor"]["address"]["peer"] == *peer && event["neighbor"]["state"] == "up";
     events(site).iter().filter(|event| up(event)).count().to_string()
 }
 

@@ -91,14 +91,17 @@ pub(super) fn answers(site: &Site, setup: &Setup) -> bool {
 
 pub(super) fn routes(site: &Site, family: Family) -> Vec<Route> {
     let known = show(site, &format!("show bgp {} unicast json", family.name()));
-    let prefixes: Vec<String> = known["routes"].as_object().map(|routes| routes.keys().cloned().collect()).unwrap_or_default();
+    let prefixes: Vec<String> =
+        known["routes"].as_object().map(|routes| routes.keys().cloned().collect()).unwrap_or_default();
     // Only what is said of one prefix has communities; of many, one of the first is as good.
     let named = |prefix: &String| show(site, &format!("show bgp {} unicast {prefix} json", family.name()));
     prefixes.iter().map(named).flat_map(|said| paths(&said)).collect()
 }
 
 fn paths(said: &Value) -> Vec<Route> {
-    let (Some(prefix), Some(paths)) = (said["prefix"].as_str(), said["paths"].as_array()) else { return Vec::new() };
+    let (Some(prefix), Some(paths)) = (said["prefix"].as_str(), said["paths"].as_array()) else {
+        return Vec::new();
+    };
     paths.iter().filter(|path| path["sourced"] != true).filter_map(|path| route(prefix, path)).collect()
 }
 
@@ -106,7 +109,12 @@ fn route(prefix: &str, path: &Value) -> Option<Route> {
     let hops = path["nexthops"].as_array()?;
     let hop = hops.iter().find(|hop| hop["scope"] != "link-local").or(hops.first())?;
     let numbers = |list: &Value| -> Vec<u32> {
-        list.as_array().into_iter().flatten().filter_map(Value::as_u64).filter_map(|n| n.try_into().ok()).collect()
+        list.as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_u64)
+            .filter_map(|n| n.try_into().ok())
+            .collect()
     };
     let number = |value: &Value| value.as_u64().and_then(|n| u32::try_from(n).ok());
     let segments = path["aspath"]["segments"].as_array();
@@ -125,11 +133,15 @@ pub(super) fn session(site: &Site, peer: IpAddr) -> Session {
     let said = &show(site, &format!("show bgp neighbors {peer} json"))[peer.to_string()];
     let state = said["bgpState"].as_str().unwrap_or("?").to_owned();
     let error = format!("{} {}", said["lastNotificationReason"], said["lastErrorCodeSubcode"]);
-    Session { established: state == "Established", words: format!("{state} {} {error}", said["lastResetDueTo"]) }
+    Session {
+        established: state == "Established",
+        words: format!("{state} {} {error}", said["lastResetDueTo"]),
+    }
 }
 
 pub(super) fn era(site: &Site, peer: IpAddr) -> String {
-    show(site, &format!("show bgp neighbors {peer} json"))[peer.to_string()]["connectionsEstablished"].to_string()
+    show(site, &format!("show bgp neighbors {peer} json"))[peer.to_string()]["connectionsEstablished"]
+        .to_string()
 }
 
 pub(super) fn updates(site: &Site, peer: IpAddr) -> u64 {

@@ -31,7 +31,12 @@ fn neighbour(peer: &Peer) -> String {
     if let Some(password) = &peer.password {
         let _ = writeln!(text, "auth-password = \"{password}\"");
     }
-    let _ = writeln!(text, "[neighbors.timers.config]\nhold-time = {}\nkeepalive-interval = {}", peer.hold, peer.hold / 3);
+    let _ = writeln!(
+        text,
+        "[neighbors.timers.config]\nhold-time = {}\nkeepalive-interval = {}",
+        peer.hold,
+        peer.hold / 3
+    );
     text += "connect-retry = 1\nidle-hold-time-after-reset = 1\n";
     let _ = writeln!(text, "[neighbors.transport.config]\npassive-mode = {}", peer.passive);
     let _ = writeln!(text, "local-address = \"{}\"", peer.local);
@@ -71,14 +76,19 @@ pub(super) fn routes(site: &Site, setup: &Setup, family: Family) -> Vec<Route> {
     let known = ask(site, &["-j", "global", "rib", "-a", family.name()]);
     let table = known.as_object().into_iter().flatten();
     let heard = table.filter(|(prefix, _)| !own.contains(*prefix));
-    heard.flat_map(|(prefix, paths)| paths.as_array().into_iter().flatten().filter_map(|path| route(prefix, path))).collect()
+    heard
+        .flat_map(|(prefix, paths)| {
+            paths.as_array().into_iter().flatten().filter_map(|path| route(prefix, path))
+        })
+        .collect()
 }
 
 fn route(prefix: &str, path: &Value) -> Option<Route> {
     let attributes = path["attrs"].as_array()?;
     let attribute = |kind: u64| attributes.iter().find(|attribute| attribute["type"] == kind);
     let number = |value: &Value| value.as_u64().and_then(|n| u32::try_from(n).ok());
-    let numbers = |list: &Value| -> Vec<u32> { list.as_array().into_iter().flatten().filter_map(number).collect() };
+    let numbers =
+        |list: &Value| -> Vec<u32> { list.as_array().into_iter().flatten().filter_map(number).collect() };
     let segments = attribute(2).and_then(|path| path["as_paths"].as_array());
     let hop = attribute(3).or_else(|| attribute(14))?;
     let communities = attribute(8).map(|list| numbers(&list["communities"])).unwrap_or_default();
@@ -104,6 +114,11 @@ pub(super) fn era(site: &Site, peer: IpAddr) -> String {
 
 pub(super) fn updates(site: &Site, peer: IpAddr) -> u64 {
     neighbor(site, peer)["state"]["messages"]["received"]["update"].as_u64().unwrap_or(0)
+}
+
+pub(super) fn accepted(site: &Site, peer: IpAddr) -> u64 {
+    let families = neighbor(site, peer)["afi_safis"].as_array().cloned().unwrap_or_default();
+    families.iter().filter_map(|family| family["state"]["accepted"].as_u64()).sum()
 }
 
 fn neighbor(site: &Site, peer: IpAddr) -> Value {

@@ -126,7 +126,8 @@ impl Router {
 
     /// What it has heard.
     pub(crate) fn all_routes(&self) -> BTreeSet<Route> {
-        let families: BTreeSet<Family> = self.setup.peers.iter().flat_map(|peer| peer.families.clone()).collect();
+        let families: BTreeSet<Family> =
+            self.setup.peers.iter().flat_map(|peer| peer.families.clone()).collect();
         families.into_iter().flat_map(|family| self.routes(family)).collect()
     }
 
@@ -173,6 +174,14 @@ impl Router {
             Brand::Frr => frr::updates(&self.site, peer),
             Brand::GoBgp => gobgp::updates(&self.site, peer),
             Brand::ExaBgp => exabgp::updates(&self.site),
+        }
+    }
+
+    /// How many routes it has taken from `peer`; GoBGP only.
+    pub(crate) fn accepted(&self, peer: IpAddr) -> u64 {
+        match self.brand {
+            Brand::GoBgp => gobgp::accepted(&self.site, peer),
+            Brand::Bird | Brand::Frr | Brand::ExaBgp => panic!("not asked of {}", self.brand),
         }
     }
 
@@ -234,6 +243,11 @@ impl Router {
         }
     }
 
+    /// SIGTERM, and does not wait.
+    pub(crate) fn ask_to_end(&mut self) {
+        self.site.processes.iter_mut().for_each(|process| process.term().unwrap());
+    }
+
     /// SIGKILL.
     pub(crate) fn kill(&mut self) {
         self.site.processes.clear();
@@ -258,7 +272,8 @@ impl Router {
     pub(crate) fn complaint(&self) -> String {
         let sessions: Vec<String> =
             self.setup.peers.iter().take(3).map(|peer| self.session(peer.address).words).collect();
-        let lines: Vec<String> = self.site.processes.iter().flat_map(|process| process.last_lines(15)).collect();
+        let lines: Vec<String> =
+            self.site.processes.iter().flat_map(|process| process.last_lines(15)).collect();
         format!("--- {}: {sessions:?}\n{}", self.brand, lines.join("\n"))
     }
 }
