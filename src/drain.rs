@@ -12,6 +12,7 @@ use tracing::info;
 #[derive(Clone, Debug)]
 pub struct Drain {
     stage: watch::Receiver<Stage>,
+    hangups: watch::Receiver<u64>,
     /// Where signals are listened to: the listener ends with the last clone.
     _listener: Arc<JoinSet<()>>,
 }
@@ -30,7 +31,7 @@ enum Stage {
 }
 
 impl Drain {
-    /// Listens to `SIGTERM` and `SIGINT` from now on. `SIGHUP` no longer ends the process.
+    /// Listens to `SIGTERM` and `SIGINT` from now on. `SIGHUP` no longer ends the process, see [`hangups`](Self::hangups).
     ///
     /// # Errors
     /// The kernel refuses to deliver signals.
@@ -41,16 +42,23 @@ impl Drain {
             hangup: signal(SignalKind::hangup())?,
         };
         let (trigger, stage) = channel();
+        let (hangups_out, hangups) = watch::channel(0);
         let mut listener = JoinSet::new();
-        listener.spawn(signals.forward(trigger.clone()));
-        Ok((trigger, Self { stage, _listener: Arc::new(listener) }))
+        listener.spawn(signals.forward(trigger.clone(), hangups_out));
+        Ok((trigger, Self { stage, hangups, _listener: Arc::new(listener) }))
     }
 
     /// One that only its trigger starts.
     #[must_use]
     pub fn manual() -> (Trigger, Self) {
         let (trigger, stage) = channel();
-        (trigger, Self { stage, _listener: Arc::default() })
+        (trigger, Self { stage, hangups: watch::channel(0).1, _listener: Arc::default() })
+    }
+
+    /// Grows with each `SIGHUP`: the configuration is to be read again.
+    #[must_use]
+    pub fn hangups(&self) -> watch::Receiver<u64> {
+        self.hangups.clone()
     }
 
     /// Completes when the ordered shutdown begins.
@@ -102,13 +110,13 @@ struct Signals {
 }
 
 impl Signals {
-    async fn forward(mut self, trigger: Trigger) {
+    async fn forward(mut self, trigger: Trigger, hangups: watch::Sender<u64>) {
         loop {
             let signal = tokio::select! {
                 _ = self.terminate.recv() => "SIGTERM",
                 _ = self.interrupt.recv() => "SIGINT",
                 _ = self.hangup.recv() => {
-                    info!("SIGHUP ignored: the configuration is read at start only");
+                    hangups.send_modify(|count| *count += 1);
                     continue;
                 }
             };

@@ -18,6 +18,7 @@ pub(crate) mod kubespray;
 pub mod log;
 pub mod manifest;
 pub mod net;
+pub mod solo;
 pub mod task;
 pub mod witness;
 pub(crate) mod yaml;

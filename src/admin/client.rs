@@ -8,8 +8,9 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper::header::HOST;
-use hyper::{Request, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
@@ -42,6 +43,9 @@ pub enum ClientError {
         /// What happened.
         source: io::Error,
     },
+    /// It says no.
+    #[error("{0}")]
+    Refused(String),
     /// Something else listens there, or another version of vipcast.
     #[error("what answers on {path} is not vipcast, or another version of it: {reason}")]
     Foreign {
@@ -57,17 +61,44 @@ pub enum ClientError {
 /// # Errors
 /// It does not answer, or not with a status.
 pub async fn status(socket: &Path) -> Result<Status, ClientError> {
+    fetch(socket, "/v1/status").await
+}
+
+/// What the daemon behind `socket` answers to a GET.
+///
+/// # Errors
+/// It does not answer, or not with what is wanted.
+pub async fn fetch<T: DeserializeOwned>(socket: &Path, path: &str) -> Result<T, ClientError> {
+    let body = ask(socket, Method::GET, path).await?;
+    let foreign = |error: serde_json::Error| ClientError::Foreign {
+        path: socket.to_owned(),
+        reason: error.to_string(),
+    };
+    serde_json::from_slice(&body).map_err(foreign)
+}
+
+/// Has the daemon behind `socket` do something.
+///
+/// # Errors
+/// It does not answer, or refuses.
+pub async fn order(socket: &Path, path: &str) -> Result<(), ClientError> {
+    ask(socket, Method::POST, path).await.map(drop)
+}
+
+async fn ask(socket: &Path, method: Method, path: &str) -> Result<Bytes, ClientError> {
     let answer = timeout(TIMEOUT, async {
         let stream = UnixStream::connect(socket).await?;
-        get(stream, "/v1/status").await
+        request(stream, method, path).await
     });
-    let path = socket.to_owned();
+    let at = socket.to_owned();
     match answer.await {
-        Err(_) => Err(ClientError::Silent(path)),
-        Ok(Err(error)) => Err(broken(path, error)),
-        Ok(Ok((StatusCode::OK, body))) => serde_json::from_slice(&body)
-            .map_err(|error| ClientError::Foreign { path, reason: error.to_string() }),
-        Ok(Ok((code, _))) => Err(ClientError::Foreign { path, reason: format!("it answers {code}") }),
+        Err(_) => Err(ClientError::Silent(at)),
+        Ok(Err(error)) => Err(broken(at, error)),
+        Ok(Ok((StatusCode::OK, body))) => Ok(body),
+        Ok(Ok((StatusCode::NOT_FOUND, body))) if body.starts_with(REFUSAL) => {
+            Err(ClientError::Refused(String::from_utf8_lossy(&body).trim().to_owned()))
+        }
+        Ok(Ok((code, _))) => Err(ClientError::Foreign { path: at, reason: format!("it answers {code}") }),
     }
 }
 
@@ -79,8 +110,15 @@ pub async fn get<S>(stream: S, path: &str) -> io::Result<(StatusCode, Bytes)>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    request(stream, Method::GET, path).await
+}
+
+async fn request<S>(stream: S, method: Method, path: &str) -> io::Result<(StatusCode, Bytes)>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-    let request = Request::get(path).header(HOST, "vipcast").body(Empty::<Bytes>::new());
+    let request = Request::builder().method(method).uri(path).header(HOST, "vipcast").body(Empty::<Bytes>::new());
     let request = request.map_err(io::Error::other)?;
     let exchange = async {
         let response = sender.send_request(request).await.map_err(io::Error::other)?;
@@ -111,5 +149,8 @@ fn broken(path: PathBuf, source: io::Error) -> ClientError {
 /// Named in [`ClientError::Silent`].
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Room for some ten thousand addresses.
-const MAX_ANSWER: usize = 4 << 20;
+/// How an answer begins that is not only a wrong path.
+const REFUSAL: &[u8] = b"there is no peer";
+
+/// Room for some hundred thousand routes.
+const MAX_ANSWER: usize = 128 << 20;

@@ -2,18 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::board::StatusReader;
 use super::exposition::Exposition;
 use super::metrics::Metrics;
+use super::peers::{Peers, Routes};
 use super::status::Status;
+use crate::announce::bgp::Command;
 use crate::clock;
 
 /// What the handlers read.
@@ -25,6 +27,8 @@ pub struct Admin {
     pub metrics: Metrics,
     /// Set to the present by the owner of the supervised tasks, more often than [`STALE`].
     pub heartbeat: watch::Receiver<Instant>,
+    /// To the BGP speaker, where there is one.
+    pub speaker: Option<mpsc::Sender<Command>>,
 }
 
 impl Admin {
@@ -33,9 +37,15 @@ impl Admin {
         routes().with_state(self)
     }
 
-    /// For the Unix socket: the same, and `/v1/status`.
+    /// For the Unix socket: the same, and what only operators may see and do.
     pub fn private(self) -> Router {
-        routes().route("/v1/status", get(status)).with_state(self)
+        routes()
+            .route("/v1/status", get(status))
+            .route("/v1/peers", get(peers))
+            .route("/v1/routes", get(all_routes))
+            .route("/v1/routes/{peer}", get(routes_of))
+            .route("/v1/peers/{peer}/reset", post(reset))
+            .with_state(self)
     }
 
     /// How long the supervised tasks have shown no progress, where that is too long.
@@ -79,6 +89,37 @@ async fn readyz(State(admin): State<Admin>) -> (StatusCode, String) {
 
 async fn status(State(admin): State<Admin>) -> Json<Status> {
     Json(admin.status.status())
+}
+
+async fn peers(State(admin): State<Admin>) -> Json<Peers> {
+    Json(admin.status.peers())
+}
+
+async fn all_routes(State(admin): State<Admin>) -> Json<Routes> {
+    Json(admin.status.routes(None))
+}
+
+async fn routes_of(State(admin): State<Admin>, Path(peer): Path<String>) -> Result<Json<Routes>, Refusal> {
+    if admin.status.peers().peers.iter().all(|known| known.peer != peer) {
+        return Err(no_such_peer(&peer));
+    }
+    Ok(Json(admin.status.routes(Some(&peer))))
+}
+
+async fn reset(State(admin): State<Admin>, Path(peer): Path<String>) -> Result<(), Refusal> {
+    let (answer, answered) = oneshot::channel();
+    let speaker = admin.speaker.as_ref().ok_or_else(|| no_such_peer(&peer))?;
+    if speaker.send(Command::Reset(peer.clone(), answer)).await.is_err() {
+        return Err((StatusCode::SERVICE_UNAVAILABLE, "the BGP speaker is stopping\n".into()));
+    }
+    if answered.await.unwrap_or(false) { Ok(()) } else { Err(no_such_peer(&peer)) }
+}
+
+/// What is wrong with a request.
+type Refusal = (StatusCode, String);
+
+fn no_such_peer(peer: &str) -> Refusal {
+    (StatusCode::NOT_FOUND, format!("there is no peer {peer}\n"))
 }
 
 /// A heartbeat older than this means that the supervised tasks are stuck.

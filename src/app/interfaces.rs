@@ -103,6 +103,19 @@ fn occupied(interfaces: &[Interface], vip: IpAddr) -> Result<(), Missing> {
     there.map_or(Ok(()), Err)
 }
 
+/// Removes what an earlier life has left on any interface, once.
+pub(super) async fn clear(vips: &[IpNet]) {
+    let swept = async {
+        let (netlink, _changes, driving) = Netlink::connect()?;
+        let mut driver = JoinSet::new();
+        driver.spawn(driving);
+        sweep(&netlink, vips).await
+    };
+    if let Err(error) = swept.await {
+        warn!(error = &error as &dyn std::error::Error, "leftover addresses cannot be removed");
+    }
+}
+
 /// Removes what an earlier life of ours, or kube-vip, left behind. Other addresses with our mark belong to
 /// another daemon, or to an earlier configuration, and then they end by themselves.
 async fn sweep(netlink: &Netlink, vips: &[IpNet]) -> Result<(), NetError> {

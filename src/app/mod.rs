@@ -1,12 +1,14 @@
 //! The only place that knows all parts: builds them, wires them, supervises them, and shuts down in order.
 
+mod bgp;
 mod interfaces;
 mod kubernetes;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
@@ -21,12 +23,14 @@ use crate::admin::metrics::Metrics;
 use crate::admin::server::Admin;
 use crate::announce::layer2;
 use crate::cli::version::{REVISION, VERSION};
-use crate::config::{Config, ControlPlane, Layer2};
+use crate::config::{Announced, Config, ControlPlane};
 use crate::drain::Drain;
 use crate::election::{self, Conditions, Inputs, Ruling, Vacancy};
 use crate::task::Tasks;
 use crate::witness::Witness;
-use crate::{advertiser, clock, conditions};
+use crate::{advertiser, clock, conditions, solo};
+
+pub use self::bgp::Reload;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -39,15 +43,19 @@ pub enum Ending {
     Broken,
 }
 
-/// Runs the daemon until it is told to stop.
-pub async fn run(config: Config, control_plane: ControlPlane, drain: Drain) -> anyhow::Result<Ending> {
-    let (Some(layer2), None) = (config.layer2.clone(), &config.bgp) else {
-        anyhow::bail!("the BGP speaker is configured, and not wired into the daemon yet");
-    };
+/// Runs the daemon until it is told to stop. `reload` reads the configuration again while it runs.
+pub async fn run(
+    config: Config,
+    control_plane: ControlPlane,
+    drain: Drain,
+    reload: Option<Reload>,
+) -> anyhow::Result<Ending> {
     let (board, status) = StatusBoard::new(VERSION, &config.node_name);
     let metrics = Metrics::new(VERSION, REVISION, status.clone());
     let (heart, heartbeat) = watch::channel(clock::now());
-    let admin = Admin { status, metrics: metrics.clone(), heartbeat };
+    let (commands, commanded) = mpsc::channel(REPORTS);
+    let speaker = config.bgp.is_some().then_some(commands);
+    let admin = Admin { status, metrics: metrics.clone(), heartbeat, speaker };
     let mut tasks = Tasks::default();
     tasks.spawn("heartbeat", beat(heart));
     if let Some(listen) = config.admin.metrics {
@@ -57,19 +65,31 @@ pub async fn run(config: Config, control_plane: ControlPlane, drain: Drain) -> a
     let (events, connections) = kubernetes::start(&config, &control_plane, &board, &mut tasks);
     let witness = Witness { board: board.clone(), metrics, events };
     let ports = tokio::select! {
-        ports = interfaces::find(&layer2, &control_plane.vips, &board) => ports,
+        ports = ports(&config, &control_plane, &board) => ports,
         () = drain.started() => return Ok(Ending::Orderly),
     };
-    let daemon = Daemon {
-        config: &config,
-        layer2: &layer2,
-        control_plane: &control_plane,
-        witness,
-        connections,
-        drain: drain.clone(),
-    };
-    let election = daemon.wire(ports, &mut tasks);
-    supervise(tasks, election, &drain, &board, config.shutdown_wait).await
+    let (leave, leaving) = Drain::manual();
+    let daemon = Daemon { config: &config, control_plane: &control_plane, witness, connections, leaving };
+    let moving = daemon.wire(ports, commanded, reload, &mut tasks).await;
+    let wait = daemon.graceful();
+    let stage = moving.speaker.as_ref().map(bgp::Speaker::stage);
+    tasks.spawn("drain", bgp::make_room(drain.clone(), stage, wait, leave));
+    supervise(tasks, moving, &drain, &board, config.shutdown_wait + wait).await
+}
+
+/// The interfaces of the layer 2 announcer. Without it there are none, but an earlier life may have had some.
+async fn ports(
+    config: &Config,
+    control_plane: &ControlPlane,
+    board: &StatusBoard,
+) -> BTreeMap<String, interfaces::Vips> {
+    match &config.layer2 {
+        Some(layer2) => interfaces::find(layer2, &control_plane.vips, board).await,
+        None => {
+            interfaces::clear(&control_plane.vips).await;
+            BTreeMap::new()
+        }
+    }
 }
 
 /// There is one thread: while this goes on, nothing blocks the others.
@@ -82,30 +102,77 @@ async fn beat(heart: watch::Sender<Instant>) -> Infallible {
 
 struct Daemon<'a> {
     config: &'a Config,
-    layer2: &'a Layer2,
     control_plane: &'a ControlPlane,
     witness: Witness,
     connections: kubernetes::Connections,
-    drain: Drain,
+    /// When VIPs have to be given up.
+    leaving: Drain,
 }
 
-/// The election, in a set of its own: its end is the end of an ordered shutdown.
-type ElectionTask = Tasks;
+/// What moves VIPs, each in a set of its own: an ordered shutdown waits for the end of one, then of the other.
+struct Moving {
+    /// The election, or what stands in its place.
+    election: Tasks,
+    speaker: Option<bgp::Speaker>,
+}
 
 impl Daemon<'_> {
     /// Starts everything that moves VIPs.
-    fn wire(&self, ports: BTreeMap<String, interfaces::Vips>, tasks: &mut Tasks) -> ElectionTask {
+    async fn wire(
+        &self,
+        ports: BTreeMap<String, interfaces::Vips>,
+        commands: mpsc::Receiver<bgp::Command>,
+        reload: Option<Reload>,
+        tasks: &mut Tasks,
+    ) -> Moving {
         let (desired_out, desired) = watch::channel(Desired::default());
         let (report_out, reports) = mpsc::channel(REPORTS);
         let (ruling_out, rulings) = watch::channel(Ruling::unknown());
         let (vacancy_out, vacancy) = watch::channel(Vacancy::default());
-        let mut core = Advertiser::new(ports.keys().cloned());
-        core.claim(Owner::ControlPlane, self.control_plane.vips.iter().map(ipnet::IpNet::addr).collect());
+        let speaks = self.config.bgp.as_ref().map(|_| bgp::NAME.to_owned());
+        let mut core = Advertiser::new(ports.keys().cloned().chain(speaks));
+        core.claim(Owner::ControlPlane, self.vips());
         let wires = advertiser::Wires { rulings, reports, desired: desired_out, vacancy: vacancy_out };
         tasks.spawn("core", advertiser::run(core, wires));
-        let interfaces = self.announcers(ports, &desired, &report_out, tasks);
+        let mut reports = report_out.clone();
+        let mut interfaces = vec![];
+        let mut speaker = None;
+        if let Some(settings) = &self.config.bgp {
+            let parts = bgp::Parts {
+                bgp: settings,
+                vips: self.vips(),
+                desired: desired.clone(),
+                reports: report_out,
+                commands,
+                config: self.config,
+                connections: self.connections.clone(),
+                reload,
+                witness: self.witness.clone(),
+            };
+            let (started, bound) = bgp::Speaker::start(parts, ports.is_empty(), tasks).await;
+            interfaces = bound;
+            if !ports.is_empty() {
+                let (out, heard) = mpsc::channel(REPORTS);
+                tasks.spawn("overheard", bgp::overhear(heard, reports, started.holders.clone()));
+                reports = out;
+            }
+            speaker = Some(started);
+        }
+        interfaces.extend(self.announcers(ports, &desired, &reports, tasks));
         let conditions = self.conditions(interfaces, tasks);
-        self.elect(conditions, ruling_out, vacancy, tasks)
+        Moving { election: self.elect(conditions, ruling_out, vacancy, tasks), speaker }
+    }
+
+    fn vips(&self) -> BTreeSet<IpAddr> {
+        self.control_plane.vips.iter().map(ipnet::IpNet::addr).collect()
+    }
+
+    /// How long routers are given to prefer other nodes, where there are any.
+    fn graceful(&self) -> Duration {
+        match (&self.config.bgp, self.control_plane.announced) {
+            (Some(bgp), Announced::ByEveryHealthyNode) => bgp.drain.wait,
+            (Some(_), Announced::ByTheHolder) | (None, _) => Duration::ZERO,
+        }
     }
 
     fn announcers(
@@ -115,11 +182,12 @@ impl Daemon<'_> {
         reports: &mpsc::Sender<(String, Report)>,
         tasks: &mut Tasks,
     ) -> Vec<conditions::Interface> {
+        let Some(layer2) = &self.config.layer2 else { return vec![] };
         let start = |(name, vips): (String, interfaces::Vips)| {
             let (refused, refusal) = watch::channel(false);
             let (desired, reports) = (desired.clone(), reports.clone());
             let wires = layer2::Wires { name: name.clone(), desired, reports, refused };
-            let (driver, link) = interfaces::Driver::new(self.layer2, vips, wires, self.witness.clone());
+            let (driver, link) = interfaces::Driver::new(layer2, vips, wires, self.witness.clone());
             tasks.spawn(format!("announcer {name}"), driver.run());
             conditions::Interface { link, refused: refusal }
         };
@@ -136,7 +204,7 @@ impl Daemon<'_> {
             interfaces,
             nodes: kubernetes::nodes(&self.connections, tasks),
             node_name: self.config.node_name.clone(),
-            drain: self.drain.clone(),
+            drain: self.leaving.clone(),
         };
         let nothing = Conditions {
             healthy: false,
@@ -156,15 +224,20 @@ impl Daemon<'_> {
         rulings: watch::Sender<Ruling>,
         vacancy: watch::Receiver<Vacancy>,
         tasks: &mut Tasks,
-    ) -> ElectionTask {
+    ) -> Tasks {
         let identity = self.config.node_name.clone();
+        let mut election = Tasks::default();
+        if self.control_plane.announced == Announced::ByEveryHealthyNode {
+            let witness = self.witness.clone();
+            election.spawn("permission", solo::run(identity, KEEP, conditions, vacancy, rulings, witness));
+            return election;
+        }
         let (store, lease) = kubernetes::lease(self.config, &self.connections, tasks);
         let inputs = Inputs::new(conditions, lease, vacancy);
         let timing = self.config.election.timing;
         let elector = Elector::new(identity.clone(), timing);
         let name = kubernetes::lease_name(self.config);
         let reporter = election::Reporter::new(&name, identity.clone(), self.witness.clone());
-        let mut election = ElectionTask::default();
         election
             .spawn("election", election::run(elector, timing, identity, store, inputs, rulings, reporter));
         election
@@ -174,11 +247,12 @@ impl Daemon<'_> {
 /// Waits for the end: of the election after a signal, or of something that must not end.
 async fn supervise(
     mut tasks: Tasks,
-    mut election: ElectionTask,
+    moving: Moving,
     drain: &Drain,
     board: &StatusBoard,
     patience: Duration,
 ) -> anyhow::Result<Ending> {
+    let Moving { mut election, mut speaker } = moving;
     let ending = tokio::select! {
         // What ends because of the signal may have ended before this is looked at.
         biased;
@@ -194,13 +268,28 @@ async fn supervise(
             error!(why = exit.map(|exit| exit.to_string()), "the election ended by itself");
             Ending::Broken
         }
+        exit = spoken(speaker.as_mut()) => {
+            error!(why = exit.map(|exit| exit.to_string()), "the BGP speaker ended by itself");
+            Ending::Broken
+        }
     };
+    // Nothing is announced any more, or there is no time left for more than a last word.
+    if let Some(speaker) = speaker {
+        speaker.stop().await;
+    }
     election.abort().await;
     tasks.abort().await;
     Ok(ending)
 }
 
-async fn leave(election: &mut ElectionTask, drain: &Drain, patience: Duration) -> Ending {
+async fn spoken(speaker: Option<&mut bgp::Speaker>) -> Option<crate::task::Exit> {
+    match speaker {
+        Some(speaker) => speaker.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn leave(election: &mut Tasks, drain: &Drain, patience: Duration) -> Ending {
     info!("stopping: handing over what this node holds");
     tokio::select! {
         _ = election.next() => {
@@ -223,3 +312,7 @@ const REPORTS: usize = 64;
 
 /// Often enough for `/livez`, which looks for ten seconds, and too seldom to cost anything.
 const HEARTBEAT: Duration = Duration::from_secs(4);
+
+/// How much longer than its permission a VIP stays on this node where every healthy one announces it: until routers have
+/// noticed that this process is gone or frozen.
+const KEEP: Duration = Duration::from_secs(30);

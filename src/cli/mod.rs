@@ -3,6 +3,7 @@
 pub mod config;
 pub mod demo;
 pub mod manifest;
+pub mod peers;
 pub mod run;
 pub mod status;
 pub mod version;
@@ -26,6 +27,13 @@ enum Command {
     Run(run::RunArgs),
     /// Show what this node holds, and why.
     Status(status::StatusArgs),
+    /// Show the BGP sessions with routers.
+    #[command(alias = "bgp")]
+    Peers(peers::PeersArgs),
+    /// Show the routes that peers know from this node, and those that they do not.
+    Routes(peers::RoutesArgs),
+    /// Do something about one BGP session.
+    Peer(peers::PeerArgs),
     /// Show the configuration in effect and where each value comes from.
     Config(config::ConfigArgs),
     /// Print the Kubernetes objects that run the daemon in a cluster.
@@ -48,6 +56,9 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Peers(args) => peers::peers(&args),
+        Command::Routes(args) => peers::routes(&args),
+        Command::Peer(args) => peers::peer(&args),
         Command::Config(args) => config::run(&args),
         Command::Manifest(args) => manifest::run(&args),
         Command::Kubeadm(args) => manifest::run(&args.manifest()),

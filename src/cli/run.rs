@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use tracing::{error, info, warn};
 
-use crate::app::{self, Ending};
+use crate::app::{self, Ending, Reload};
 use crate::cli::version;
 use crate::config::{self, LogFormat, Resolved, Severity};
 use crate::drain::Drain;
@@ -35,7 +35,8 @@ pub fn run(args: &RunArgs) -> ExitCode {
         return ExitCode::FAILURE;
     }
     greet(&resolved);
-    match serve(resolved) {
+    let flags = args.settings.flags.clone();
+    match serve(resolved, flags) {
         Ok(Ending::Orderly) => ExitCode::SUCCESS,
         Ok(Ending::Forced | Ending::Broken) => ExitCode::FAILURE,
         Err(error) => {
@@ -69,7 +70,7 @@ fn greet(resolved: &Resolved) {
 }
 
 /// One thread: everything here waits, and nothing computes for long.
-fn serve(resolved: Resolved) -> anyhow::Result<Ending> {
+fn serve(resolved: Resolved, flags: config::Flags) -> anyhow::Result<Ending> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ending = runtime.block_on(async {
         let (_trigger, drain) = Drain::listen()?;
@@ -77,11 +78,22 @@ fn serve(resolved: Resolved) -> anyhow::Result<Ending> {
         let Some(control_plane) = config.control_plane.take() else {
             anyhow::bail!("no control-plane VIP is configured");
         };
-        app::run(config, control_plane, drain).await
+        let reload = Reload {
+            file: config::config_file(&flags),
+            hangups: drain.hangups(),
+            load: Box::new(move || reread(&flags)),
+        };
+        app::run(config, control_plane, drain, Some(reload)).await
     });
     // A name that is still being looked up, or a client that hangs, does not keep us.
     runtime.shutdown_background();
     ending
+}
+
+/// As at the start, in the form in which the daemon keeps it.
+fn reread(flags: &config::Flags) -> Result<config::Config, String> {
+    let resolved = config::load(flags).map_err(|problems| problems.to_string())?;
+    Ok(config::Config { control_plane: None, ..resolved.config })
 }
 
 const WRONG_CONFIGURATION: u8 = 2;

@@ -1,7 +1,7 @@
 //! Fetches what [`resolve`](super::resolve) needs from the process and the host. No other file reads the environment.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::layers::{Document, FROM_KUBESPRAY, Flags, Inventory, Layers};
 use super::problem::{Problem, Problems};
@@ -28,6 +28,15 @@ pub fn load_for(flags: &Flags, purpose: Purpose, host: &HostFacts) -> Result<Res
     let env: Vec<_> = std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
     let file = file(flags, &env).unwrap_or_else(Document::Unreadable);
     resolve_document(flags, env.into_iter(), file, inventory(flags), host, purpose)
+}
+
+/// The configuration file of this process, where one was named.
+#[must_use]
+pub fn config_file(flags: &Flags) -> Option<PathBuf> {
+    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    let env: Vec<_> = std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
+    let (layers, _) = Layers::new(flags, env.into_iter(), Document::None);
+    layers.given(&table::CONFIG_FILE.spec).0.map(|given| given.text.into())
 }
 
 /// The files of Kubespray's variables that the flags name.

@@ -26,7 +26,7 @@ mod walk;
 
 pub use flags::RunArgs;
 pub use layers::Flags;
-pub use load::{load, load_for};
+pub use load::{config_file, load, load_for};
 pub use problem::{Notice, Problem, Problems, Severity};
 pub use secret::{NoPassword, Password, Secret, SecretKey};
 pub use source::Source;

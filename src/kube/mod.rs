@@ -5,12 +5,15 @@
 //! | [`access`] | finds credentials and a server that accepts them, and publishes a [`access::Connection`] |
 //! | [`lease`] | reads, writes and watches the one Lease of an election |
 //! | [`nodes`] | publishes who is in the control plane |
+//! | [`annotations`] | publishes what is written on this Node |
+//! | [`secrets`] | publishes the passwords in Secrets |
 //! | [`servers`] | publishes where the API servers of all nodes are |
 //! | [`events`] | tells operators through Kubernetes Events |
 //! | [`health`] | probes the local API server |
 //! | [`failure`] | says what became of a request that failed |
 
 pub mod access;
+pub mod annotations;
 mod client;
 pub mod events;
 pub mod failure;
@@ -18,6 +21,7 @@ mod follow;
 pub mod health;
 pub mod lease;
 pub mod nodes;
+pub mod secrets;
 pub mod servers;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -90,6 +90,16 @@ pub struct Open {
     pub capabilities: Vec<Capability>,
 }
 
+impl Open {
+    /// The four-octet number that it says (RFC 6793), the last one where there are several.
+    #[must_use]
+    pub fn four_octet_as(&self) -> Option<Asn> {
+        self.capabilities.iter().rev().find_map(|capability| {
+            if let Capability::FourOctetAs(asn) = capability { Some(*asn) } else { None }
+        })
+    }
+}
+
 /// RFC 5492.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Capability {

@@ -131,8 +131,11 @@ impl Connection {
                 Ok(_) | Err(_) => Err(error),
             };
         }
-        let interest =
-            if self.outbox.is_empty() { Interest::READABLE } else { Interest::READABLE | Interest::WRITABLE };
+        let interest = if self.outbox.is_empty() {
+            Interest::READABLE
+        } else {
+            Interest::READABLE | Interest::WRITABLE
+        };
         let ready = self.stream.ready(interest).await?;
         if ready.is_readable() {
             self.read()?;

@@ -174,7 +174,10 @@ fn local(own: IpAddr, remote: IpAddr, interfaces: &[Interface], vips: &BTreeSet<
     local
 }
 
-fn addresses<'a>(interface: &'a Interface, vips: &'a BTreeSet<IpAddr>) -> impl Iterator<Item = IpAddr> + 'a {
+fn addresses<'a>(
+    interface: &'a Interface,
+    vips: &'a BTreeSet<IpAddr>,
+) -> impl Iterator<Item = IpAddr> + 'a {
     let usable = |address: &IpAddr| !vips.contains(address) && !address.is_loopback();
     interface.addresses.iter().map(|net| net.addr()).filter(usable)
 }
@@ -209,8 +212,7 @@ mod tests {
             ),
         ];
         let vips = ["192.0.2.100", "2001:db8::100"].map(|vip| vip.parse().unwrap()).into();
-        let found =
-            |own: &str, remote: &str| local(own.parse().unwrap(), remote.parse().unwrap(), &all, &vips);
+        let found = |own: &str, remote: &str| local(own.parse().unwrap(), remote.parse().unwrap(), &all, &vips);
         let near = Local {
             v4: Some([10, 1, 0, 1].into()),
             v6: Some("2001:db8::1".parse().unwrap()),

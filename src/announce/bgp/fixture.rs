@@ -7,7 +7,7 @@ use vipcast_proto::bgp::adj_rib_out::Policy;
 use vipcast_proto::bgp::fsm::{Bfd, Config, ConnectRetry, SendHold};
 use vipcast_proto::bgp::types::{Asn, Family, HoldTime};
 
-use super::settings::{At, NextHop, PeerSettings, Reach};
+use super::settings::{At, NextHop, PeerSettings, Reach, RemoteAs};
 
 /// AS 65001 at a port of this host.
 pub(super) fn peer(port: u16) -> PeerSettings {
@@ -28,6 +28,7 @@ pub(super) fn peer(port: u16) -> PeerSettings {
             send_hold: SendHold::Default,
             bfd: Bfd::Ignored,
         },
+        remote_as: RemoteAs::Is,
         reach: Reach {
             at: At::Address(Ipv4Addr::LOCALHOST.into()),
             port,

@@ -10,16 +10,19 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use vipcast_proto::bfd::session::{Status, Verdict};
 use vipcast_proto::bgp::fsm::{Action, Cease, Event, RoutesAfter, Session, Stop};
+use vipcast_proto::bgp::types::{Asn, Message, Open};
 
 use super::connection::{Connection, Occurrence};
 use super::dial::{Dialled, Surroundings, dial};
 use super::origin::Origin;
 use super::outbox::Wrote;
 use super::report::Reporter;
-use super::settings::PeerSettings;
+use super::settings::{PeerSettings, RemoteAs};
 use super::table::{Next, Table};
 use crate::admin::peers::BfdWord;
+use crate::bfd;
 use crate::clock;
 use crate::witness::Witness;
 
@@ -51,11 +54,18 @@ pub(super) struct Peer {
     table: Option<Table>,
     orders: watch::Receiver<Orders>,
     resets: u64,
-    bfd: Option<watch::Receiver<BfdWord>>,
+    bfd: Option<Bfd>,
     progress: watch::Sender<Progress>,
     farewells: JoinSet<()>,
     surroundings: Surroundings,
     reporter: Reporter,
+}
+
+/// BFD beside the session.
+struct Bfd {
+    session: bfd::Session,
+    /// So many are known to the session.
+    failures: u64,
 }
 
 /// The connection, or the attempt at one.
@@ -68,7 +78,7 @@ enum Wire {
 enum Happened {
     Orders,
     Abandoned,
-    Bfd(BfdWord),
+    Bfd(Status),
     Dialled(Result<Dialled, String>),
     Occurred(Occurrence),
     Tick,
@@ -78,7 +88,7 @@ impl Peer {
     pub(super) fn new(
         name: &str,
         mut orders: watch::Receiver<Orders>,
-        bfd: Option<watch::Receiver<BfdWord>>,
+        bfd: Option<bfd::Session>,
         progress: watch::Sender<Progress>,
         surroundings: Surroundings,
         witness: Witness,
@@ -94,7 +104,7 @@ impl Peer {
             table: None,
             resets: first.resets,
             orders,
-            bfd,
+            bfd: bfd.map(|session| Bfd { session, failures: 0 }),
             progress,
             farewells: JoinSet::new(),
             surroundings,
@@ -105,8 +115,8 @@ impl Peer {
 
     /// Runs until the speaker stops it or is gone; what the peer is told last has left by then, or will not.
     pub(super) async fn run(mut self) {
-        if let Some(word) = self.bfd.as_mut().map(|bfd| *bfd.borrow_and_update()) {
-            self.bfd(word);
+        if let Some(status) = self.bfd.as_ref().map(|bfd| bfd.session.report().status) {
+            self.bfd(status);
         }
         self.take(Event::Start);
         loop {
@@ -120,7 +130,7 @@ impl Peer {
                         break;
                     }
                 }
-                Happened::Bfd(word) => self.bfd(word),
+                Happened::Bfd(status) => self.bfd(status),
                 Happened::Dialled(outcome) => self.dialled(outcome),
                 Happened::Occurred(occurrence) => self.occurred(occurrence),
                 Happened::Tick => self.take(Event::Tick),
@@ -146,7 +156,7 @@ impl Peer {
                 Ok(()) => Happened::Orders,
                 Err(_) => Happened::Abandoned,
             },
-            word = heard(&mut self.bfd) => Happened::Bfd(word),
+            status = heard(&mut self.bfd) => Happened::Bfd(status),
             happened = self.wire.next() => happened,
             () = clock::until(deadline) => Happened::Tick,
         }
@@ -174,13 +184,20 @@ impl Peer {
         false
     }
 
-    fn bfd(&mut self, word: BfdWord) {
+    fn bfd(&mut self, status: Status) {
+        let failures = self.bfd.as_mut().map(|bfd| std::mem::replace(&mut bfd.failures, status.failures));
+        // The path may be back already: what was lost with it is lost all the same.
+        if failures.is_some_and(|before| before != status.failures) {
+            self.take(Event::BfdUp);
+            self.take(Event::BfdDown);
+        }
+        let (word, event) = match status.verdict {
+            Verdict::Up => (BfdWord::Up, Event::BfdUp),
+            Verdict::Failed | Verdict::Unknown => (BfdWord::Down, Event::BfdDown),
+            Verdict::AdminDown => (BfdWord::AdminDown, Event::BfdAdminDown),
+        };
         self.reporter.bfd(word);
-        self.take(match word {
-            BfdWord::Up => Event::BfdUp,
-            BfdWord::Down => Event::BfdDown,
-            BfdWord::AdminDown => Event::BfdAdminDown,
-        });
+        self.take(event);
     }
 
     fn dialled(&mut self, outcome: Result<Dialled, String>) {
@@ -202,6 +219,9 @@ impl Peer {
         match occurrence {
             Occurrence::Received(message) => {
                 self.reporter.received(&message);
+                if let Message::Open(open) = &message {
+                    self.expect(open);
+                }
                 self.take(Event::Received(message));
             }
             Occurrence::Refused(refused) => self.take(Event::Refused(refused)),
@@ -221,6 +241,17 @@ impl Peer {
                 self.wire = Wire::None;
                 self.take(Event::TcpClosed(words));
             }
+        }
+    }
+
+    /// Where any number will do, it is the one that the peer says.
+    fn expect(&mut self, open: &Open) {
+        let said = open.four_octet_as().unwrap_or_else(|| Asn(open.my_as.into()));
+        let local = self.settings.session.local_as;
+        match self.settings.remote_as {
+            RemoteAs::Any => self.session.expect(said),
+            RemoteAs::External if said != local => self.session.expect(said),
+            RemoteAs::External | RemoteAs::Is => {}
         }
     }
 
@@ -330,14 +361,12 @@ impl Wire {
     }
 }
 
-async fn heard(bfd: &mut Option<watch::Receiver<BfdWord>>) -> BfdWord {
-    if let Some(words) = bfd {
-        if words.changed().await.is_ok() {
-            return *words.borrow_and_update();
-        }
-        // Nobody watches any more: that says nothing of the path.
-        *bfd = None;
-        return BfdWord::AdminDown;
+/// News of BFD; none where it has ended, which says nothing of the path.
+async fn heard(bfd: &mut Option<Bfd>) -> Status {
+    if let Some(Bfd { session, .. }) = bfd
+        && let Ok(report) = session.changed().await
+    {
+        return report.status;
     }
     std::future::pending().await
 }
@@ -352,10 +381,7 @@ fn reset() -> Stop {
 
 impl std::fmt::Debug for Peer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Peer")
-            .field("name", &self.name)
-            .field("session", &self.session)
-            .finish_non_exhaustive()
+        f.debug_struct("Peer").field("name", &self.name).field("session", &self.session).finish_non_exhaustive()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU8;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +18,6 @@ pub struct Settings {
     pub peers: BTreeMap<String, PeerSettings>,
     /// What is said of some addresses in another way than of the others, the more specific prefixes first.
     pub groups: Arc<Vec<(IpNet, Policy)>>,
-    /// Between GRACEFUL_SHUTDOWN (RFC 8326) and the withdrawal; zero: there is no GRACEFUL_SHUTDOWN.
-    pub drain: Duration,
     /// What peers are told with Cease (RFC 9003); `None`: why it stops, in our words.
     pub communication: Option<String>,
 }
@@ -28,6 +27,8 @@ pub struct Settings {
 pub struct PeerSettings {
     /// What the session is like.
     pub session: Config,
+    /// What the peer has to say as its Autonomous System.
+    pub remote_as: RemoteAs,
     /// How it is reached.
     pub reach: Reach,
     /// What it hears of all routes.
@@ -40,6 +41,17 @@ pub struct PeerSettings {
     pub coalesce: Duration,
     /// Bidirectional Forwarding Detection beside it.
     pub bfd: Option<BfdSettings>,
+}
+
+/// What a peer has to say as its Autonomous System.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RemoteAs {
+    /// The number in [`Config::peer_as`].
+    Is,
+    /// Any number but ours.
+    External,
+    /// Any number.
+    Any,
 }
 
 /// How a peer is reached.
@@ -122,7 +134,7 @@ pub struct BfdSettings {
     /// Required Min RX Interval.
     pub receive: Duration,
     /// Detect Mult.
-    pub multiplier: u8,
+    pub multiplier: NonZeroU8,
     /// RFC 5883.
     pub multihop: bool,
 }
@@ -171,9 +183,22 @@ impl Change {
 }
 
 impl PeerSettings {
+    /// Namespace, name and key of its password, where that is in a Kubernetes Secret.
+    #[must_use]
+    pub fn secret(&self) -> Option<(String, String, String)> {
+        match self.reach.authentication.as_ref()? {
+            Authentication::Md5(Password::Kubernetes(namespace, name, key))
+            | Authentication::Ao { password: Password::Kubernetes(namespace, name, key), .. } => {
+                Some((namespace.clone(), name.clone(), key.clone()))
+            }
+            Authentication::Md5(Password::Given(_) | Password::File(_))
+            | Authentication::Ao { password: Password::Given(_) | Password::File(_), .. } => None,
+        }
+    }
+
     fn is_same_session(&self, other: &Self) -> bool {
-        let Self { session, reach, policy: _, link_bandwidth: _, next_hop: _, coalesce: _, bfd } = self;
-        (session, reach, bfd) == (&other.session, &other.reach, &other.bfd)
+        let Self { session, remote_as, reach, policy: _, link_bandwidth: _, next_hop: _, coalesce: _, bfd } = self;
+        (session, remote_as, reach, bfd) == (&other.session, &other.remote_as, &other.reach, &other.bfd)
     }
 
     /// What is said to the peer of a session of all routes.
@@ -243,8 +268,7 @@ mod tests {
     #[test]
     fn only_what_has_changed_moves() {
         let peer = fixture::peer(1790);
-        let other_policy =
-            PeerSettings { policy: Policy { med: Some(1), ..Policy::default() }, ..peer.clone() };
+        let other_policy = PeerSettings { policy: Policy { med: Some(1), ..Policy::default() }, ..peer.clone() };
         let mut other_session = peer.clone();
         other_session.reach.ttl = Some(64);
         let settings = |peers: &[(&str, &PeerSettings)]| Settings {

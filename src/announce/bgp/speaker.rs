@@ -16,7 +16,7 @@ use super::origin::Origin;
 use super::peer::{Orders, Peer, Progress};
 use super::settings::{Change, PeerSettings, Settings};
 use super::versions::Versions;
-use crate::admin::peers::BfdWord;
+use crate::bfd;
 use crate::change::publish;
 use crate::clock;
 use crate::witness::Witness;
@@ -59,8 +59,8 @@ pub enum Command {
     Reset(String, oneshot::Sender<bool>),
 }
 
-/// Watches a peer with BFD: what it says from now on.
-pub type Watch = Box<dyn Fn(&str, &PeerSettings) -> Option<watch::Receiver<BfdWord>> + Send + Sync>;
+/// Watches a peer with BFD, where that is wanted.
+pub type Watch = Box<dyn Fn(&str, &PeerSettings) -> Option<bfd::Session> + Send + Sync>;
 
 /// The speaker's name in its reports.
 pub const NAME: &str = "bgp";
@@ -155,7 +155,11 @@ impl Speaker {
     async fn part(&mut self) {
         let communication =
             self.settings.communication.clone().unwrap_or_else(|| "vipcast stops on this node".into());
-        let stop = Stop { cease: Cease::AdministrativeShutdown, communication, routes: RoutesAfter::Go };
+        let stop = Stop {
+            cease: Cease::AdministrativeShutdown,
+            communication,
+            routes: RoutesAfter::Go,
+        };
         for orders in self.peers.values() {
             orders.send_modify(|orders| orders.stop = Some(stop.clone()));
         }

@@ -184,7 +184,8 @@ impl Table {
             }
         }
         let same = self.wanted.as_ref().filter(|before| Arc::ptr_eq(&before.routes, &routes));
-        let snapshot = same.map_or_else(|| routes.export(&self.export), |before| before.snapshot.clone());
+        let snapshot =
+            same.map_or_else(|| routes.export(&self.export), |before| before.snapshot.clone());
         self.rib.want(snapshot.clone());
         self.wanted = Some(Wanted { origin: origin.clone(), routes, snapshot, until });
         if !self.rib.is_settled() {
@@ -232,9 +233,126 @@ fn export(settings: &PeerSettings, negotiated: &Negotiated, mut local: Local, dr
     if own && over_ipv6 && negotiated.extended_next_hop {
         local.v4 = None;
     }
-    let export = Export::new(settings.session.local_as, settings.policy_for(negotiated), negotiated, &local);
+    let export =
+        Export::new(settings.session.local_as, settings.policy_for(negotiated), negotiated, &local);
     if draining { export.graceful_shutdown() } else { export }
 }
 
 /// How long a peer may take nothing while a withdrawal waits for it: after that, it forgets everything at once.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use vipcast_proto::bgp::fsm::{Peering, Restart};
+    use vipcast_proto::bgp::types::{Asn, HoldTime};
+    use vipcast_proto::bgp::wire::AsNumbers;
+
+    use super::super::fixture;
+    use super::*;
+    use crate::clock;
+
+    const MILLIS: Duration = Duration::from_millis(1);
+
+    fn negotiated() -> Negotiated {
+        Negotiated {
+            peer_as: Asn(65001),
+            peer_identifier: Ipv4Addr::new(192, 0, 2, 254),
+            peering: Peering::External,
+            hold_time: HoldTime::new(9).unwrap(),
+            families: [Family::IPV4_UNICAST].into(),
+            as_numbers: AsNumbers::FourOctets,
+            extended_next_hop: false,
+            route_refresh: true,
+            enhanced_route_refresh: false,
+            graceful_restart: None,
+            preserved: [].into(),
+            notification: false,
+        }
+    }
+
+    fn table(settings: &PeerSettings, negotiated: &Negotiated) -> Table {
+        let local = Local { v4: Some(Ipv4Addr::LOCALHOST), ..Local::default() };
+        Table::new(settings, negotiated, local, false)
+    }
+
+    fn next(origin: &Arc<Origin>, vips: &[(u8, Instant)]) -> Arc<Origin> {
+        let until = vips.iter().map(|(last, until)| (IpAddr::from([192, 0, 2, *last]), *until));
+        Arc::new(origin.next(until.collect::<BTreeMap<_, _>>(), &Arc::default()))
+    }
+
+    /// What is to be done, as counts of announced and withdrawn routes.
+    fn done(next: Next) -> Result<(usize, usize), &'static str> {
+        match next {
+            Next::Write(batch) => Ok((batch.announced, batch.withdrawn)),
+            Next::Wait => Err("wait"),
+            Next::Abandon(words) => Err(words),
+        }
+    }
+
+    #[test]
+    fn a_process_that_was_frozen_withdraws_what_is_over_before_anybody_tells_it() {
+        let t0 = clock::now();
+        let mut table = table(&fixture::peer(1), &negotiated());
+        let origin = next(&Arc::default(), &[(1, t0 + 1000 * MILLIS), (2, t0 + 9000 * MILLIS)]);
+        assert_eq!(done(table.next(t0, &origin, false)), Ok((2, 0)));
+        table.wrote(t0, Wrote::Batch);
+        assert_eq!((done(table.next(t0, &origin, false)), table.told()), (Err("wait"), 1));
+        assert_eq!(table.deadline(), Some(t0 + 1000 * MILLIS));
+        // Nobody has told it anything, and the window for changes counts for nothing.
+        assert_eq!(done(table.next(t0 + 1000 * MILLIS, &origin, false)), Ok((0, 1)));
+    }
+
+    #[test]
+    fn an_announcement_that_is_on_its_way_when_its_permission_ends_is_not_finished() {
+        let t0 = clock::now();
+        let mut table = table(&fixture::peer(1), &negotiated());
+        let origin = next(&Arc::default(), &[(1, t0 + 1000 * MILLIS)]);
+        assert_eq!(done(table.next(t0, &origin, false)), Ok((1, 0)));
+        assert_eq!(table.permitted(), Some(t0 + 1000 * MILLIS));
+        // A renewal counts.
+        let renewed = next(&origin, &[(1, t0 + 2000 * MILLIS)]);
+        assert_eq!(done(table.next(t0 + 999 * MILLIS, &renewed, true)), Err("wait"));
+        assert_eq!(table.permitted(), Some(t0 + 2000 * MILLIS));
+        let over = "permission ended while routes were being announced";
+        assert_eq!(done(table.next(t0 + 2000 * MILLIS, &renewed, true)), Err(over));
+    }
+
+    #[test]
+    fn a_withdrawal_waits_no_longer_than_a_second_for_a_peer_that_takes_nothing() {
+        let t0 = clock::now();
+        let mut table = table(&fixture::peer(1), &negotiated());
+        let origin = next(&Arc::default(), &[(1, t0 + 60_000 * MILLIS)]);
+        assert_eq!(done(table.next(t0, &origin, false)), Ok((1, 0)));
+        let gone = next(&origin, &[]);
+        let at = |millis| t0 + millis * MILLIS;
+        assert_eq!(done(table.next(at(1), &gone, true)), Err("wait"));
+        // As long as it takes anything, it is only slow.
+        table.wrote(at(900), Wrote::Something);
+        assert_eq!(done(table.next(at(1001), &gone, true)), Err("wait"));
+        assert_eq!(table.deadline(), Some(at(1900)));
+        assert_eq!(done(table.next(at(1900), &gone, true)), Err("the peer does not take a withdrawal"));
+    }
+
+    #[test]
+    fn after_a_restart_end_of_rib_waits_for_the_first_route() {
+        let t0 = clock::now();
+        let mut settings = fixture::peer(1);
+        settings.session.graceful_restart = Some(Restart { time: 20, forwarding_preserved: true });
+        let kept = Negotiated { preserved: [Family::IPV4_UNICAST].into(), ..negotiated() };
+        let at = |seconds| t0 + Duration::from_secs(seconds);
+        let nothing = next(&Arc::default(), &[]);
+        let mut with_route = table(&settings, &kept);
+        assert_eq!(done(with_route.next(at(0), &nothing, false)), Err("wait"));
+        let origin = next(&nothing, &[(1, at(60))]);
+        assert_eq!(done(with_route.next(at(1), &origin, false)), Ok((1, 0)));
+        let mut without = table(&settings, &kept);
+        assert_eq!(done(without.next(at(0), &nothing, false)), Err("wait"));
+        assert_eq!(without.deadline(), Some(at(10)));
+        assert_eq!(done(without.next(at(10), &nothing, false)), Ok((0, 0)));
+        let mut plain = table(&fixture::peer(1), &negotiated());
+        assert_eq!(done(plain.next(at(0), &nothing, false)), Ok((0, 0)));
+    }
+}

@@ -1,6 +1,6 @@
 //! `vipcast status`: what the daemon on this node says about itself.
 
-mod span;
+pub(super) mod span;
 mod table;
 
 use std::io::{self, IsTerminal, Write};

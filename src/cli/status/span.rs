@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// `2m3s`, `4h`, `5d1h`.
-pub(super) fn short(span: Duration) -> String {
+pub(in crate::cli) fn short(span: Duration) -> String {
     let seconds = span.as_secs();
     let place = UNITS.iter().position(|(size, _)| seconds >= *size);
     let Some((size, unit)) = place.and_then(|at| UNITS.get(at)) else {

@@ -180,6 +180,11 @@ impl Session {
         }
     }
 
+    /// From now on the peer has to say this as its Autonomous System; for peers of which that is not known before.
+    pub fn expect(&mut self, peer_as: Asn) {
+        self.config.peer_as = peer_as;
+    }
+
     /// Where the session stands.
     #[must_use]
     pub fn state(&self) -> State {

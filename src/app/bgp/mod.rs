@@ -1,0 +1,277 @@
+//! The BGP speaker in the daemon: its settings, its identity, the loopback interface, BFD, and its ordered end.
+
+mod follow;
+mod settings;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+use vipcast_proto::advertiser::{Desired, Report};
+use vipcast_proto::bfd::session::Config as BfdTimers;
+use vipcast_proto::bfd::types::{DetectMult, Interval};
+
+pub use self::follow::Reload;
+use self::follow::Follower;
+use super::kubernetes::Connections;
+use crate::announce::bgp::settings::{At, BfdSettings, PeerSettings, Settings};
+pub(super) use crate::announce::bgp::{Command, NAME};
+use crate::announce::bgp::{self, Stage, Surroundings, loopback};
+use crate::bfd;
+use crate::clock;
+use crate::conditions;
+use crate::config::Config;
+use crate::config::bgp::{Bgp, RouterId};
+use crate::drain::{Drain, Trigger};
+use crate::kube::annotations::watch_annotations;
+use crate::kube::secrets::{Place, watch_secrets};
+use crate::net::netlink::{Interface, Netlink};
+use crate::task::Tasks;
+use crate::witness::Witness;
+
+/// The speaker as the rest of the daemon handles it.
+pub(super) struct Speaker {
+    stage: watch::Sender<Stage>,
+    /// In a set of its own: it ends when its peers have been told.
+    task: Tasks,
+    bfd: Option<bfd::Handle>,
+    /// Where an announcer of another kind reports to as well.
+    pub(super) holders: mpsc::Sender<(String, Report)>,
+}
+
+/// What it needs of the rest.
+pub(super) struct Parts<'a> {
+    pub(super) bgp: &'a Bgp,
+    pub(super) vips: BTreeSet<IpAddr>,
+    pub(super) desired: watch::Receiver<Desired>,
+    pub(super) reports: mpsc::Sender<(String, Report)>,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) config: &'a Config,
+    pub(super) connections: Connections,
+    pub(super) reload: Option<Reload>,
+    pub(super) witness: Witness,
+}
+
+impl Speaker {
+    /// Starts it. `alone`: no other announcer puts the addresses on an interface.
+    pub(super) async fn start(
+        mut parts: Parts<'_>,
+        alone: bool,
+        tasks: &mut Tasks,
+    ) -> (Self, Vec<conditions::Interface>) {
+        let router_id = router_id(&parts.bgp.router_id, &parts.vips).await;
+        let told = settings::settings(parts.bgp, router_id);
+        info!(%router_id, local_as = %parts.bgp.local_as, peers = told.peers.len(), "BGP speaker starts");
+        let bfd = watcher(&told);
+        let secrets = secrets(&told, &parts.connections, tasks);
+        let (settings, configured) = watch::channel(Arc::new(told));
+        follow_configuration(&mut parts, router_id, settings, tasks);
+        let (stage_out, stage) = watch::channel(Stage::Running);
+        let (holders, held) = mpsc::channel(REPORTS);
+        let (bind_out, bind) = watch::channel(Desired::default());
+        let interfaces = if alone { bind_to_loopback(&parts, bind, &holders, tasks) } else { vec![] };
+        let wires = bgp::Wires {
+            settings: configured,
+            desired: parts.desired,
+            holders: held,
+            bind: bind_out,
+            reports: parts.reports,
+            commands: parts.commands,
+            stage,
+        };
+        let surroundings = Surroundings { vips: Arc::new(parts.vips), secrets };
+        let watch = bfd.clone();
+        let mut task = Tasks::default();
+        task.spawn(
+            "bgp",
+            bgp::run(
+                wires,
+                surroundings,
+                Box::new(move |name, peer| session(watch.as_ref()?, name, peer)),
+                parts.witness,
+            ),
+        );
+        (Self { stage: stage_out, task, bfd, holders }, interfaces)
+    }
+
+    /// How far the daemon's end has come.
+    pub(super) fn stage(&self) -> watch::Sender<Stage> {
+        self.stage.clone()
+    }
+
+    /// Ends sessions, and waits until peers have been told or would not listen.
+    pub(super) async fn stop(mut self) {
+        self.stage.send_replace(Stage::Stopping);
+        self.task.next().await;
+        if let Some(bfd) = self.bfd {
+            bfd.shutdown(FAREWELL).await;
+        }
+    }
+
+    /// Completes when it ends by itself, which it must not.
+    pub(super) async fn ended(&mut self) -> Option<crate::task::Exit> {
+        self.task.next().await
+    }
+}
+
+/// Tells `leaving` when VIPs have to be given up: after routers had the time to prefer other nodes.
+pub(super) async fn make_room(
+    drain: Drain,
+    stage: Option<watch::Sender<Stage>>,
+    wait: Duration,
+    leaving: Trigger,
+) {
+    drain.started().await;
+    if let Some(stage) = stage.filter(|_| !wait.is_zero()) {
+        stage.send_replace(Stage::Draining);
+        clock::pause(wait).await;
+    }
+    leaving.start();
+    std::future::pending().await
+}
+
+/// Passes on to the speaker what announcers tell the core.
+pub(super) async fn overhear(
+    mut from: mpsc::Receiver<(String, Report)>,
+    core: mpsc::Sender<(String, Report)>,
+    holders: mpsc::Sender<(String, Report)>,
+) {
+    while let Some(report) = from.recv().await {
+        if holders.send(report.clone()).await.is_err() || core.send(report).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The passwords that stand in Kubernetes Secrets.
+fn secrets(
+    settings: &Settings,
+    connections: &Connections,
+    tasks: &mut Tasks,
+) -> watch::Receiver<BTreeMap<Place, String>> {
+    let (out, secrets) = watch::channel(BTreeMap::new());
+    let places: BTreeSet<Place> = settings.peers.values().filter_map(PeerSettings::secret).collect();
+    if !places.is_empty() {
+        tasks.spawn("secret watch", watch_secrets(places, connections.clone(), out));
+    }
+    secrets
+}
+
+fn follow_configuration(
+    parts: &mut Parts<'_>,
+    router_id: Ipv4Addr,
+    out: watch::Sender<Arc<Settings>>,
+    tasks: &mut Tasks,
+) {
+    let (annotations_out, annotations) = watch::channel(None);
+    if parts.bgp.node_annotations.is_some() {
+        let (node, connections) = (parts.config.node_name.clone(), parts.connections.clone());
+        tasks.spawn("annotation watch", watch_annotations(node, connections, annotations_out));
+    }
+    let follower = Follower {
+        config: parts.config.clone(),
+        bgp: parts.bgp.clone(),
+        router_id,
+        annotations,
+        out,
+    };
+    tasks.spawn("configuration", follower.run(parts.reload.take()));
+}
+
+fn bind_to_loopback(
+    parts: &Parts<'_>,
+    desired: watch::Receiver<Desired>,
+    holders: &mpsc::Sender<(String, Report)>,
+    tasks: &mut Tasks,
+) -> Vec<conditions::Interface> {
+    let (refused, refusal) = watch::channel(false);
+    let wires = loopback::Wires { desired, reports: holders.clone(), refused };
+    tasks.spawn("loopback", loopback::run(parts.vips.clone(), LIFETIME, wires, parts.witness.clone()));
+    vec![conditions::Interface::loopback(refusal)]
+}
+
+/// The BFD thread, where any peer wants it.
+fn watcher(settings: &Settings) -> Option<bfd::Handle> {
+    settings.peers.values().find(|peer| peer.bfd.is_some())?;
+    match bfd::start(bfd::Stats::new()) {
+        Ok(handle) => Some(handle),
+        Err(error) => {
+            warn!(%error, "BFD cannot be started");
+            None
+        }
+    }
+}
+
+fn session(bfd: &bfd::Handle, name: &str, peer: &PeerSettings) -> Option<bfd::Session> {
+    let settings = peer.bfd?;
+    let remote = peer.reach.address()?.ip();
+    let config = bfd::SessionConfig {
+        remote,
+        local: peer.reach.source,
+        interface: match &peer.reach.at {
+            At::LinkLocal(_, interface) => Some(interface.clone()),
+            At::Address(_) | At::Unnumbered(_) => None,
+        },
+        hops: if settings.multihop { bfd::Hops::Multiple { minimum_ttl: 1 } } else { bfd::Hops::Single },
+        timers: timers(settings)?,
+    };
+    match bfd.add(config) {
+        Ok(session) => Some(session),
+        Err(error) => {
+            warn!(peer = name, %error, "peer is not watched with BFD");
+            None
+        }
+    }
+}
+
+/// Always some: the configuration permits nothing else.
+fn timers(settings: BfdSettings) -> Option<BfdTimers> {
+    Some(BfdTimers {
+        desired_min_tx: Interval::from_duration(settings.transmit)?,
+        required_min_rx: Interval::from_duration(settings.receive)?,
+        detect_mult: DetectMult::new(settings.multiplier.get())?,
+    })
+}
+
+/// Our BGP Identifier. It is not awaited: an interface that comes later changes it with the next start.
+async fn router_id(wanted: &RouterId, vips: &BTreeSet<IpAddr>) -> Ipv4Addr {
+    let (name, otherwise) = match wanted {
+        RouterId::Given(id) => return *id,
+        RouterId::OfInterface { interface, otherwise } => (Some(interface), *otherwise),
+        RouterId::OfNode { otherwise } => (None, *otherwise),
+    };
+    let Ok((interfaces, default_route)) = interfaces().await else { return otherwise };
+    let chosen = interfaces.iter().find(|interface| match name {
+        Some(name) => interface.name == *name,
+        None => Some(interface.index) == default_route,
+    });
+    let address = chosen.and_then(|interface| first_address(interface, vips));
+    // Where nothing is routed by default, as with unnumbered peers, any address of the node's will do.
+    let any = || interfaces.iter().find_map(|interface| first_address(interface, vips));
+    address.or_else(|| name.is_none().then(any).flatten()).unwrap_or(otherwise)
+}
+
+async fn interfaces() -> Result<(Vec<Interface>, Option<u32>), crate::net::NetError> {
+    let (netlink, _changes, driving) = Netlink::connect()?;
+    let mut driver = JoinSet::new();
+    driver.spawn(driving);
+    Ok((netlink.interfaces().await?, netlink.default_route_interface().await?))
+}
+
+fn first_address(interface: &Interface, vips: &BTreeSet<IpAddr>) -> Option<Ipv4Addr> {
+    let usable = |address: IpAddr| match address {
+        IpAddr::V4(v4) if !v4.is_loopback() && !v4.is_link_local() && !vips.contains(&address) => Some(v4),
+        IpAddr::V4(_) | IpAddr::V6(_) => None,
+    };
+    interface.addresses.iter().find_map(|net| usable(net.addr()))
+}
+
+/// The longest that the kernel keeps a VIP by itself; the permission's end comes sooner.
+const LIFETIME: Duration = Duration::from_secs(60);
+/// Of BFD, so that the other side does not take the end for a failure.
+const FAREWELL: Duration = Duration::from_millis(300);
+const REPORTS: usize = 64;

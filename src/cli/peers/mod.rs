@@ -1,0 +1,212 @@
+//! `vipcast peers`, `vipcast routes` and `vipcast peer reset`: what the BGP speaker on this node says about itself.
+
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
+
+use crate::admin::DEFAULT_SOCKET;
+use crate::admin::client::{self, ClientError};
+use crate::admin::peers::{Peers, Routes};
+
+/// The flags of `vipcast peers`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = PEERS_EXIT_CODES)]
+pub struct PeersArgs {
+    /// Form and place of the answer.
+    #[command(flatten)]
+    pub answer: AnswerArgs,
+}
+
+/// The flags of `vipcast routes`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXIT_CODES)]
+pub struct RoutesArgs {
+    /// Only what this peer knows; as `vipcast peers` names it.
+    pub peer: Option<String>,
+    /// Form and place of the answer.
+    #[command(flatten)]
+    pub answer: AnswerArgs,
+}
+
+/// The flags of `vipcast peer`.
+#[derive(Args, Clone, Debug)]
+pub struct PeerArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub order: Order,
+}
+
+/// What can be done about a session.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Order {
+    /// End the session and begin it anew.
+    #[command(after_help = EXIT_CODES)]
+    Reset(ResetArgs),
+}
+
+/// The flags of `vipcast peer reset`.
+#[derive(Args, Clone, Debug)]
+pub struct ResetArgs {
+    /// As `vipcast peers` names it.
+    pub peer: String,
+    /// Form of the output.
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+    /// Unix socket of the daemon.
+    #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET)]
+    pub socket: PathBuf,
+}
+
+/// Form and place of an answer.
+#[derive(Args, Clone, Debug)]
+pub struct AnswerArgs {
+    /// Form of the output.
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+    /// Unix socket of the daemon.
+    #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET)]
+    pub socket: PathBuf,
+}
+
+/// Form of the output.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Table,
+    /// The same with more columns.
+    Wide,
+    /// The daemon's answer.
+    Json,
+    /// The daemon's answer as YAML.
+    Yaml,
+}
+
+/// What the exit code says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Verdict {
+    Fine,
+    Unreachable,
+    Degraded,
+}
+
+/// Runs `vipcast peers`. The exit codes are in the help.
+#[must_use]
+pub fn peers(args: &PeersArgs) -> ExitCode {
+    block_on(async {
+        let answer = client::fetch::<Peers>(&args.answer.socket, "/v1/peers").await;
+        let verdict = |peers: &Peers| match peers.peers.iter().all(|peer| peer.state == "established") {
+            true => Verdict::Fine,
+            false => Verdict::Degraded,
+        };
+        show("peers", args.answer.output, answer, table::peers, verdict)
+    })
+}
+
+/// Runs `vipcast routes`. The exit codes are in the help.
+#[must_use]
+pub fn routes(args: &RoutesArgs) -> ExitCode {
+    let path = match &args.peer {
+        Some(peer) => format!("/v1/routes/{}", escaped(peer)),
+        None => "/v1/routes".to_owned(),
+    };
+    block_on(async {
+        let answer = client::fetch::<Routes>(&args.answer.socket, &path).await;
+        show("routes", args.answer.output, answer, table::routes, |_| Verdict::Fine)
+    })
+}
+
+/// Runs `vipcast peer`. The exit codes are in the help.
+#[must_use]
+pub fn peer(args: &PeerArgs) -> ExitCode {
+    let Order::Reset(args) = &args.order;
+    block_on(async {
+        let done = reset(&args.socket, &args.peer).await.map(|()| Done { peer: args.peer.clone(), reset: true });
+        let text = |done: &Done, _: bool| format!("session with {} is reset\n", done.peer);
+        show("peer reset", args.output, done, text, |_| Verdict::Fine)
+    })
+}
+
+async fn reset(socket: &Path, peer: &str) -> Result<(), ClientError> {
+    client::order(socket, &format!("/v1/peers/{}/reset", escaped(peer))).await
+}
+
+/// What was done.
+#[derive(Serialize)]
+struct Done {
+    peer: String,
+    reset: bool,
+}
+
+/// Prints the answer, or why there is none.
+fn show<T: Serialize>(
+    command: &str,
+    output: Output,
+    answer: Result<T, ClientError>,
+    table: impl Fn(&T, bool) -> String,
+    verdict: impl Fn(&T) -> Verdict,
+) -> Verdict {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => {
+            eprintln!("vipcast {command}: {error}");
+            return Verdict::Unreachable;
+        }
+    };
+    let text = match output {
+        Output::Table => table(&answer, false),
+        Output::Wide => table(&answer, true),
+        Output::Json => serde_json::to_string_pretty(&answer).unwrap_or_default() + "\n",
+        Output::Yaml => serde_saphyr::to_string(&answer).unwrap_or_default(),
+    };
+    // A reader that has gone away, such as `head`, is no reason to complain.
+    drop(io::stdout().write_all(text.as_bytes()));
+    verdict(&answer)
+}
+
+fn block_on(answer: impl Future<Output = Verdict>) -> ExitCode {
+    let verdict = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(answer),
+        Err(error) => {
+            eprintln!("vipcast: {error}");
+            Verdict::Unreachable
+        }
+    };
+    match verdict {
+        Verdict::Fine => ExitCode::SUCCESS,
+        Verdict::Unreachable => ExitCode::FAILURE,
+        Verdict::Degraded => ExitCode::from(DEGRADED),
+    }
+}
+
+/// As part of a path: names of peers have colons, brackets and percent signs in them.
+fn escaped(name: &str) -> String {
+    let keep = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_' | b':');
+    let octets = name.bytes().map(|octet| match keep(&octet) {
+        true => char::from(octet).to_string(),
+        false => format!("%{octet:02X}"),
+    });
+    octets.collect()
+}
+
+/// 2 is taken by wrong usage.
+const DEGRADED: u8 = 3;
+
+const PEERS_EXIT_CODES: &str = "\
+Exit codes:
+  0  every session is established
+  1  the daemon does not answer
+  2  wrong usage
+  3  a session is not established";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  the daemon does not answer, or there is no such peer
+  2  wrong usage";

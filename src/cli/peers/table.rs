@@ -1,0 +1,137 @@
+//! Sessions and routes as tables for people.
+
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
+
+use crate::admin::peers::{BfdWord, FamilyStatus, PeerStatus, Peers, RouteStatus, Routes};
+use crate::admin::timestamp::Timestamp;
+use crate::cli::status::span;
+
+/// One line per session and address family.
+pub(super) fn peers(peers: &Peers, wide: bool) -> String {
+    if peers.peers.is_empty() {
+        return "no BGP peers are configured\n".into();
+    }
+    let mut table = bare(if wide { &WIDE_PEERS } else { &PEERS });
+    for peer in &peers.peers {
+        for family in &peer.families {
+            table.add_row(peer_row(peers, peer, family, wide));
+        }
+    }
+    table.trim_fmt() + "\n"
+}
+
+/// One line per route and peer, then the addresses that no peer knows.
+pub(super) fn routes(routes: &Routes, wide: bool) -> String {
+    if routes.routes.is_empty() && routes.absent.is_empty() {
+        return "nothing is announced\n".into();
+    }
+    let mut table = bare(if wide { &WIDE_ROUTES } else { &ROUTES });
+    for route in &routes.routes {
+        table.add_row(route_row(routes, route, wide));
+    }
+    for absent in &routes.absent {
+        let mut row = vec!["".into(), absent.prefix.to_string(), "-".into(), "-".into(), "-".into()];
+        row.extend(std::iter::repeat_n("-".to_owned(), if wide { 4 } else { 0 }));
+        row.push(absent.why.clone());
+        table.add_row(row);
+    }
+    table.trim_fmt() + "\n"
+}
+
+fn peer_row(peers: &Peers, peer: &PeerStatus, family: &FamilyStatus, wide: bool) -> Vec<String> {
+    let mut row = vec![
+        peers.node.clone(),
+        peer.local_as.to_string(),
+        peer.peer_as.to_string(),
+        peer.peer.clone(),
+        peer.state.clone(),
+        age(peers.now, peer.since),
+        family.family.clone(),
+        peer.received.to_string(),
+        family.announced.to_string(),
+    ];
+    if wide {
+        row.extend([
+            peer.local_address.map_or_else(none, |address| address.to_string()),
+            peer.identifier.map_or_else(none, |identifier| identifier.to_string()),
+            peer.hold_time_seconds.map_or_else(none, |seconds| format!("{seconds}s")),
+            peer.bfd.map_or_else(none, |word| bfd(word).to_owned()),
+        ]);
+    }
+    row.push(info(peer, family));
+    row
+}
+
+/// What an operator should know: what is omitted, or why the session is down.
+fn info(peer: &PeerStatus, family: &FamilyStatus) -> String {
+    let omitted = family.omitted.iter().map(|omitted| format!("{} routes omitted: {}", omitted.routes, omitted.why));
+    let bfd = peer.bfd.filter(|word| *word != BfdWord::Up).map(|word| format!("BFD {}", bfd(word)));
+    let draining = peer.draining.then(|| "graceful shutdown".to_owned());
+    let error = peer.last_error.as_ref().filter(|_| peer.state != "established");
+    let error = error.map(|error| error.why.clone());
+    let all: Vec<String> = error.into_iter().chain(bfd).chain(draining).chain(omitted).collect();
+    if all.is_empty() { none() } else { all.join("; ") }
+}
+
+fn route_row(routes: &Routes, route: &RouteStatus, wide: bool) -> Vec<String> {
+    let mut row = vec![
+        "*>".to_owned(),
+        route.prefix.to_string(),
+        route.next_hop.to_string(),
+        route.peer.clone(),
+        age(routes.now, route.since),
+    ];
+    if wide {
+        let path: Vec<String> = route.as_path.iter().map(ToString::to_string).collect();
+        let communities: Vec<&str> =
+            route.communities.iter().chain(&route.large_communities).map(String::as_str).collect();
+        row.extend([
+            or_none(path.join(" ")),
+            route.med.map_or_else(none, |med| med.to_string()),
+            route.local_preference.map_or_else(none, |preference| preference.to_string()),
+            or_none(communities.join(" ")),
+        ]);
+    }
+    row.push(route.why.clone());
+    row
+}
+
+fn bfd(word: BfdWord) -> &'static str {
+    match word {
+        BfdWord::AdminDown => "admin-down",
+        BfdWord::Down => "down",
+        BfdWord::Up => "up",
+    }
+}
+
+fn age(now: Timestamp, since: Timestamp) -> String {
+    span::short(since.age(now))
+}
+
+fn none() -> String {
+    "-".into()
+}
+
+fn or_none(text: String) -> String {
+    if text.is_empty() { none() } else { text }
+}
+
+fn bare(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(header.to_vec());
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
+}
+
+const PEERS: [&str; 10] =
+    ["NODE", "LOCAL-AS", "PEER-AS", "PEER", "STATE", "UP/DOWN", "FAMILY", "RCVD", "ADV", "INFO"];
+const WIDE_PEERS: [&str; 14] = [
+    "NODE", "LOCAL-AS", "PEER-AS", "PEER", "STATE", "UP/DOWN", "FAMILY", "RCVD", "ADV", "LOCAL", "PEER-ID", "HOLD",
+    "BFD", "INFO",
+];
+const ROUTES: [&str; 6] = ["", "PREFIX", "NEXTHOP", "PEER", "AGE", "WHY"];
+const WIDE_ROUTES: [&str; 10] =
+    ["", "PREFIX", "NEXTHOP", "PEER", "AGE", "AS-PATH", "MED", "LOCAL-PREF", "COMMUNITIES", "WHY"];

@@ -1,0 +1,92 @@
+//! What operators see of sessions and routes.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::*;
+use crate::admin::peers::{AbsentRoute, FamilyStatus, LastError, Omission, PeerStatus, RouteStatus};
+use crate::admin::timestamp::Timestamp;
+
+fn at(seconds: u64) -> Timestamp {
+    let moment: SystemTime = UNIX_EPOCH + Duration::from_secs(1_795_225_783 + seconds);
+    moment.into()
+}
+
+fn family(announced: usize) -> FamilyStatus {
+    FamilyStatus { family: "ipv4-unicast".into(), announced, omitted: vec![] }
+}
+
+fn peer(name: &str, state: &str) -> PeerStatus {
+    PeerStatus {
+        peer: name.into(),
+        local_as: 65000,
+        peer_as: 65001,
+        address: name.into(),
+        port: 179,
+        local_address: None,
+        state: state.into(),
+        since: at(0),
+        families: vec![family(0)],
+        identifier: None,
+        hold_time_seconds: None,
+        received: 0,
+        waiting_milliseconds: None,
+        bfd: None,
+        draining: false,
+        last_error: None,
+    }
+}
+
+#[test]
+fn a_session_that_is_down_says_why() {
+    let omitted = Omission { routes: 1, why: "no next hop".into() };
+    let up = PeerStatus {
+        families: vec![family(2), FamilyStatus { omitted: vec![omitted], ..family(0) }],
+        last_error: Some(LastError { at: at(0), why: "long ago".into() }),
+        ..peer("10.0.0.1", "established")
+    };
+    let down = PeerStatus {
+        last_error: Some(LastError { at: at(0), why: "peer says AS 65001, configured 65002".into() }),
+        ..peer("10.0.0.2", "active")
+    };
+    let peers = Peers { node: "cp1".into(), now: at(123), peers: vec![up, down] };
+    let expected = "\
+NODE  LOCAL-AS  PEER-AS  PEER      STATE        UP/DOWN  FAMILY        RCVD  ADV  INFO
+cp1   65000     65001    10.0.0.1  established  2m3s     ipv4-unicast  0     2    -
+cp1   65000     65001    10.0.0.1  established  2m3s     ipv4-unicast  0     0    1 routes omitted: no next hop
+cp1   65000     65001    10.0.0.2  active       2m3s     ipv4-unicast  0     0    peer says AS 65001, configured 65002
+";
+    assert_eq!(table::peers(&peers, false), expected);
+}
+
+#[test]
+fn a_route_says_who_knows_it_and_what_nobody_knows_says_why() {
+    let route = RouteStatus {
+        prefix: "192.0.2.10/32".parse().unwrap(),
+        peer: "10.0.0.1".into(),
+        next_hop: "10.0.0.9".parse().unwrap(),
+        as_path: vec![65000],
+        med: None,
+        local_preference: None,
+        communities: vec!["65535:0".into()],
+        large_communities: vec![],
+        extended_communities: vec![],
+        since: at(0),
+        why: "control-plane".into(),
+    };
+    let absent = AbsentRoute { prefix: "192.0.2.11/32".parse().unwrap(), why: "this node has no grant for it".into() };
+    let routes = Routes { node: "cp1".into(), now: at(61), routes: vec![route], absent: vec![absent] };
+    let expected = "    PREFIX         NEXTHOP   PEER      AGE   WHY
+*>  192.0.2.10/32  10.0.0.9  10.0.0.1  1m1s  control-plane
+    192.0.2.11/32  -         -         -     this node has no grant for it
+";
+    assert_eq!(table::routes(&routes, false), expected);
+    assert!(table::routes(&routes, true).contains("65000    -    -           65535:0"), "{}", table::routes(&routes, true));
+}
+
+#[test]
+fn names_of_peers_are_made_safe_for_a_path() {
+    assert_eq!(
+        ["10.0.0.1", "[2001:db8::1]:1790", "fe80::1%eth0"].map(escaped),
+        ["10.0.0.1", "%5B2001:db8::1%5D:1790", "fe80::1%25eth0"]
+    );
+}
