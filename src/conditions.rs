@@ -83,13 +83,6 @@ impl Sources {
 }
 
 impl Interface {
-    /// One that always carries what is on it.
-    #[must_use]
-    pub fn loopback(refused: watch::Receiver<bool>) -> Self {
-        // The last word of a sender that is gone stays.
-        Self { link: watch::channel(Link::Up).1, refused }
-    }
-
     async fn changed(&mut self) {
         tokio::select! {
             () = changed(Some(&mut self.link)) => {}

@@ -141,6 +141,7 @@ impl Daemon<'_> {
             let parts = bgp::Parts {
                 bgp: settings,
                 vips: self.vips(),
+                announced: self.control_plane.announced,
                 desired: desired.clone(),
                 reports: report_out,
                 commands,

@@ -11,6 +11,7 @@ pub mod datagram;
 pub mod frames;
 pub mod namespace;
 pub mod netlink;
+pub mod routers;
 pub mod socket;
 pub mod tcp;
 pub mod tcp_key;

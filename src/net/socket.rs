@@ -130,7 +130,7 @@ fn listening(index: u32) -> io::Result<Socket> {
 }
 
 #[expect(unsafe_code, reason = "tokio asks for a promise about the descriptor")]
-fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
+pub(super) fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
     // SAFETY: the socket owns its descriptor and moves into the AsyncFd, which never hands it out; `as_raw_fd` of a
     // Socket answers the same descriptor until it is dropped.
     unsafe { AsyncFd::register(socket) }.map_err(io::Error::from)

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use vipcast_proto::bgp::adj_rib_out::Local;
 
 use super::settings::{At, Authentication, Password, Reach};
-use crate::net::NetError;
+use crate::net::{NetError, routers};
 use crate::net::netlink::{Interface, Netlink};
 use crate::net::tcp::Dial;
 use crate::net::tcp_key::{Key, Refusals};
@@ -42,7 +42,7 @@ pub(super) async fn dial(
     limit: Duration,
 ) -> Result<Dialled, String> {
     let interfaces = interfaces().await.map_err(|error| error.to_string())?;
-    let remote = remote(&reach, &interfaces)?;
+    let remote = remote(&reach, &interfaces, limit).await?;
     let key = key(reach.authentication.as_ref(), &surroundings)?;
     let source = reach.source.or_else(|| own_address(&reach, remote.ip(), &interfaces, &surroundings.vips));
     let dial = Dial {
@@ -55,6 +55,8 @@ pub(super) async fn dial(
         user_timeout,
     };
     let before = Refusals::read();
+    // A router that had to be found first has taken half of the time.
+    let limit = if reach.address().is_some() { limit } else { limit / 2 };
     match timeout(limit, dial.connect()).await {
         Ok(Ok(stream)) => {
             let own = stream.local_addr().map_err(|error| error.to_string())?.ip();
@@ -84,7 +86,7 @@ async fn interfaces() -> Result<Vec<Interface>, NetError> {
     netlink.interfaces().await
 }
 
-fn remote(reach: &Reach, interfaces: &[Interface]) -> Result<SocketAddr, String> {
+async fn remote(reach: &Reach, interfaces: &[Interface], limit: Duration) -> Result<SocketAddr, String> {
     let index = |name: &str| {
         let found = interfaces.iter().find(|interface| interface.name == name);
         found.map(|interface| interface.index).ok_or_else(|| format!("interface {name} does not exist"))
@@ -92,11 +94,14 @@ fn remote(reach: &Reach, interfaces: &[Interface]) -> Result<SocketAddr, String>
     match &reach.at {
         At::Address(address) => Ok(SocketAddr::new(*address, reach.port)),
         At::LinkLocal(address, name) => {
-            Ok(std::net::SocketAddrV6::new(*address, reach.port, 0, index(name)?).into())
+            Ok(SocketAddrV6::new(*address, reach.port, 0, index(name)?).into())
         }
         At::Unnumbered(name) => {
-            index(name)?;
-            Err(format!("no router has been heard on interface {name}"))
+            let index = index(name)?;
+            let found = timeout(limit / 2, routers::find(name, index)).await;
+            let found = found.map_err(|_| format!("no router advertises itself on interface {name}"))?;
+            let address = found.map_err(|error| format!("cannot listen to routers on {name}: {error}"))?;
+            Ok(SocketAddrV6::new(address, reach.port, 0, index).into())
         }
     }
 }

@@ -41,8 +41,17 @@ pub(super) struct Orders {
     pub(super) stop: Option<Stop>,
 }
 
-/// The serial of the origin that each peer knows whole, or does not know anything of.
-pub(super) type Progress = BTreeMap<String, u64>;
+/// Where each peer stands.
+pub(super) type Progress = BTreeMap<String, Standing>;
+
+/// Where a peer stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Standing {
+    /// The serial of the origin that it knows whole, or does not know anything of.
+    pub(super) told: u64,
+    /// Whether there is a session.
+    pub(super) established: bool,
+}
 
 /// One peer.
 pub(super) struct Peer {
@@ -166,8 +175,6 @@ impl Peer {
     fn ordered(&mut self) -> bool {
         let orders = self.orders.borrow_and_update().clone();
         if let Some(stop) = orders.stop {
-            // What it should not know any more is withdrawn before the last word, where that can be written now.
-            self.tell();
             self.take(Event::Stop(stop));
             return true;
         }
@@ -340,10 +347,11 @@ impl Peer {
         self.mark(self.orders.borrow().origin.serial);
     }
 
-    fn mark(&self, serial: u64) {
+    fn mark(&self, told: u64) {
+        let now = Standing { told, established: self.table.is_some() };
         self.progress.send_if_modified(|progress| match progress.get_mut(&self.name) {
-            Some(told) if *told != serial => {
-                *told = serial;
+            Some(before) if *before != now => {
+                *before = now;
                 true
             }
             Some(_) | None => false,

@@ -10,10 +10,11 @@ use tokio::task::{Id, JoinSet};
 use tracing::info;
 use vipcast_proto::advertiser::{Desired, Report};
 use vipcast_proto::bgp::fsm::{Cease, RoutesAfter, Stop};
+use vipcast_proto::l2::announcer::Link;
 
 use super::dial::Surroundings;
 use super::origin::Origin;
-use super::peer::{Orders, Peer, Progress};
+use super::peer::{Orders, Peer, Progress, Standing};
 use super::settings::{Change, PeerSettings, Settings};
 use super::versions::Versions;
 use crate::bfd;
@@ -32,6 +33,8 @@ pub struct Wires {
     pub holders: mpsc::Receiver<(String, Report)>,
     /// To the one who puts addresses on the loopback interface.
     pub bind: watch::Sender<Desired>,
+    /// To the conditions: whether any peer listens to us.
+    pub reachable: watch::Sender<Link>,
     /// To the core.
     pub reports: mpsc::Sender<(String, Report)>,
     /// From operators.
@@ -76,6 +79,7 @@ pub async fn run(wires: Wires, surroundings: Surroundings, bfd: Watch, witness: 
         bound: BTreeMap::new(),
         bound_serial: 0,
         applied: 0,
+        desired: Desired::default(),
         reported: None,
         stage: Stage::Running,
         peers: BTreeMap::new(),
@@ -100,6 +104,8 @@ struct Speaker {
     bound: BTreeMap<IpAddr, Bound>,
     bound_serial: u64,
     applied: u64,
+    /// The newest from the core.
+    desired: Desired,
     reported: Option<Report>,
     stage: Stage,
     peers: BTreeMap<String, watch::Sender<Orders>>,
@@ -122,22 +128,36 @@ struct Bound {
 impl Speaker {
     async fn drive(&mut self, mut told: watch::Receiver<Progress>) {
         self.configure();
+        let mut news = true;
         while self.stage != Stage::Stopping {
-            self.originate();
-            self.bind();
+            let now = clock::now();
+            if std::mem::take(&mut news) {
+                self.originate(now);
+            }
+            self.settle();
+            self.bind(now);
             if !self.report().await {
                 return;
             }
             let deadline = self.bound.values().filter_map(|bound| bound.until).min();
             tokio::select! {
                 biased;
-                changed = self.wires.desired.changed() => if changed.is_err() { return },
+                changed = self.wires.desired.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    news = true;
+                }
                 Some((name, report)) = self.wires.holders.recv() => {
                     self.held.insert(name, report.present);
+                    news = true;
                 }
                 Ok(()) = told.changed() => told.mark_unchanged(),
                 Ok(()) = self.wires.stage.changed() => self.enter(),
-                Ok(()) = self.wires.settings.changed() => self.configure(),
+                Ok(()) = self.wires.settings.changed() => {
+                    self.configure();
+                    news = true;
+                }
                 Some(command) = self.wires.commands.recv() => self.command(command),
                 Some(ended) = self.tasks.join_next_with_id(), if !self.tasks.is_empty() => {
                     self.ended(match ended {
@@ -168,11 +188,10 @@ impl Speaker {
     }
 
     /// What may be announced and can be answered for.
-    fn originate(&mut self) {
-        let now = clock::now();
-        let desired = self.wires.desired.borrow_and_update().clone();
+    fn originate(&mut self, now: Instant) {
+        self.desired = self.wires.desired.borrow_and_update().clone();
         let held = |vip: &IpAddr| self.held.values().any(|held| held.contains(vip));
-        let permitted = desired.vips.iter().filter(|(vip, grant)| now < grant.until && held(vip));
+        let permitted = self.desired.vips.iter().filter(|(vip, grant)| now < grant.until && held(vip));
         let until: BTreeMap<_, _> = permitted.map(|(vip, grant)| (*vip, grant.until)).collect();
         if until != *self.origin.until || self.origin.serial == 0 || !self.origin.has(&self.settings.groups) {
             self.origin = Arc::new(self.origin.next(until, &self.settings.groups));
@@ -181,30 +200,37 @@ impl Speaker {
                 orders.send_modify(|orders| orders.origin = self.origin.clone());
             }
         }
-        let told = self.progress.borrow().values().min().copied().unwrap_or(u64::MAX);
-        let told = if self.peers.is_empty() { u64::MAX } else { told };
+        for (vip, grant) in &self.desired.vips {
+            self.bound.insert(*vip, Bound { grant: *grant, until: None });
+        }
+    }
+
+    /// What peers have been told meanwhile.
+    fn settle(&mut self) {
+        let (told, listens) = {
+            let progress = self.progress.borrow();
+            let told = progress.values().map(|peer| peer.told).min().unwrap_or(u64::MAX);
+            (told, progress.values().any(|peer| peer.established))
+        };
         self.versions.told(told);
         if told >= self.origin.serial {
-            self.applied = desired.serial;
+            self.applied = self.desired.serial;
         }
-        self.remember(now, &desired);
+        publish(&self.wires.reachable, if listens { Link::Up } else { Link::Down });
     }
 
     /// An address stays while it is announced and a little longer, but never beyond its permission.
-    fn remember(&mut self, now: Instant, desired: &Desired) {
-        for (vip, grant) in &desired.vips {
-            self.bound.insert(*vip, Bound { grant: *grant, until: None });
-        }
-        let present = self.versions.present();
-        for (vip, bound) in &mut self.bound {
-            if !desired.vips.contains_key(vip) && !present.contains(vip) {
-                bound.until = bound.until.or(Some((now + LINGER).min(bound.grant.until)));
+    fn bind(&mut self, now: Instant) {
+        let (desired, present) = (&self.desired.vips, self.versions.present());
+        if self.bound.len() > desired.len() {
+            for (vip, bound) in &mut self.bound {
+                if !desired.contains_key(vip) && !present.contains(vip) {
+                    bound.until = bound.until.or(Some((now + LINGER).min(bound.grant.until)));
+                }
             }
+            self.bound
+                .retain(|_, bound| now < bound.grant.until && bound.until.is_none_or(|until| now < until));
         }
-        self.bound.retain(|_, bound| now < bound.grant.until && bound.until.is_none_or(|until| now < until));
-    }
-
-    fn bind(&mut self) {
         let vips: BTreeMap<_, _> = self.bound.iter().map(|(vip, bound)| (*vip, bound.grant)).collect();
         if vips != self.wires.bind.borrow().vips {
             self.bound_serial += 1;
@@ -284,9 +310,9 @@ impl Speaker {
             stop: None,
         });
         let watch = (self.bfd)(name, settings);
-        let serial = self.origin.serial;
+        let standing = Standing { told: self.origin.serial, established: false };
         self.progress.send_modify(|progress| {
-            progress.insert(name.to_owned(), serial);
+            progress.insert(name.to_owned(), standing);
         });
         let peer = Peer::new(
             name,

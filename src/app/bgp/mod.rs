@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use vipcast_proto::advertiser::{Desired, Report};
 use vipcast_proto::bfd::session::Config as BfdTimers;
 use vipcast_proto::bfd::types::{DetectMult, Interval};
+use vipcast_proto::l2::announcer::Link;
 
 pub use self::follow::Reload;
 use self::follow::Follower;
@@ -24,7 +25,7 @@ use crate::announce::bgp::{self, Stage, Surroundings, loopback};
 use crate::bfd;
 use crate::clock;
 use crate::conditions;
-use crate::config::Config;
+use crate::config::{Announced, Config};
 use crate::config::bgp::{Bgp, RouterId};
 use crate::drain::{Drain, Trigger};
 use crate::kube::annotations::watch_annotations;
@@ -47,6 +48,7 @@ pub(super) struct Speaker {
 pub(super) struct Parts<'a> {
     pub(super) bgp: &'a Bgp,
     pub(super) vips: BTreeSet<IpAddr>,
+    pub(super) announced: Announced,
     pub(super) desired: watch::Receiver<Desired>,
     pub(super) reports: mpsc::Sender<(String, Report)>,
     pub(super) commands: mpsc::Receiver<Command>,
@@ -73,12 +75,14 @@ impl Speaker {
         let (stage_out, stage) = watch::channel(Stage::Running);
         let (holders, held) = mpsc::channel(REPORTS);
         let (bind_out, bind) = watch::channel(Desired::default());
-        let interfaces = if alone { bind_to_loopback(&parts, bind, &holders, tasks) } else { vec![] };
+        let (reachable, link) = watch::channel(Link::Down);
+        let interfaces = if alone { bind_to_loopback(&parts, bind, link, &holders, tasks) } else { vec![] };
         let wires = bgp::Wires {
             settings: configured,
             desired: parts.desired,
             holders: held,
             bind: bind_out,
+            reachable,
             reports: parts.reports,
             commands: parts.commands,
             stage,
@@ -185,13 +189,20 @@ fn follow_configuration(
 fn bind_to_loopback(
     parts: &Parts<'_>,
     desired: watch::Receiver<Desired>,
+    reachable: watch::Receiver<Link>,
     holders: &mpsc::Sender<(String, Report)>,
     tasks: &mut Tasks,
 ) -> Vec<conditions::Interface> {
     let (refused, refusal) = watch::channel(false);
     let wires = loopback::Wires { desired, reports: holders.clone(), refused };
     tasks.spawn("loopback", loopback::run(parts.vips.clone(), LIFETIME, wires, parts.witness.clone()));
-    vec![conditions::Interface::loopback(refusal)]
+    // Who holds a Lease and is heard by no router would keep it from those who are. Where all announce, that does not matter.
+    let link = match parts.announced {
+        Announced::ByTheHolder => reachable,
+        // The last word of a sender that is gone stays.
+        Announced::ByEveryHealthyNode => watch::channel(Link::Up).1,
+    };
+    vec![conditions::Interface { link, refused: refusal }]
 }
 
 /// The BFD thread, where any peer wants it.

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use vipcast_proto::advertiser::{Desired, Report};
 use vipcast_proto::bgp::adj_rib_out::Policy;
 use vipcast_proto::election::{Grant, Predecessor};
+use vipcast_proto::l2::announcer::Link;
 
 use self::router::{Router, within};
 use super::fixture;
@@ -51,6 +52,7 @@ impl Bench {
             desired: wanted,
             holders: held,
             bind: bind_out,
+            reachable: watch::channel(Link::Down).0,
             reports: report_out,
             commands: command_in,
             stage: stages,
