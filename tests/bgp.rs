@@ -32,6 +32,7 @@ mod support;
 #[path = "bgp/wait.rs"]
 mod wait;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use cases::Case;
@@ -39,18 +40,30 @@ use router::Brand;
 use support::{Needs, Test, trial};
 
 fn main() -> ExitCode {
-    let mut tests = Vec::new();
-    let mut cannot = Vec::new();
-    for case in cases::all() {
+    let cases = cases::all();
+    let tests = cases.iter().flat_map(|case| {
+        let able = Brand::ALL.into_iter().filter(|brand| case.obstacle(*brand).is_none());
+        able.map(|brand| test(case, brand))
+    });
+    let code = support::run_at_most(AT_A_TIME, tests.collect::<Vec<Test>>());
+    println!("\nNot in the table, because the router cannot:\n{}", gaps(&cases));
+    code
+}
+
+/// Nothing is left out in silence: one line for each reason.
+fn gaps(cases: &[Case]) -> String {
+    let mut reasons = BTreeMap::<(Brand, &str), Vec<&str>>::new();
+    for case in cases {
         for brand in Brand::ALL {
-            match case.obstacle(brand) {
-                None => tests.push(test(&case, brand)),
-                Some(why) => cannot.push(format!("{}::{brand}: {why}", case.name)),
+            if let Some(why) = case.obstacle(brand) {
+                reasons.entry((brand, why)).or_default().push(case.name);
             }
         }
     }
-    println!("not in the table, because the router cannot:\n  {}\n", cannot.join("\n  "));
-    support::run_at_most(AT_A_TIME, tests)
+    let line = |((brand, why), names): (&(Brand, &str), &Vec<&str>)| {
+        format!("  {brand}: {why}: {}\n", names.join(", "))
+    };
+    reasons.iter().map(line).collect()
 }
 
 fn test(case: &Case, brand: Brand) -> Test {
