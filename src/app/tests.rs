@@ -144,10 +144,11 @@ async fn ending(
 ) -> Ending {
     let (board, status) = StatusBoard::new("0.1.0", "n1");
     let (trigger, drain) = Drain::manual();
-    let (mut tasks, mut elections) = (Tasks::default(), ElectionTask::default());
+    let (mut tasks, mut elections) = (Tasks::default(), Tasks::default());
     tasks.spawn("core", task);
     elections.spawn("election", election);
-    let supervised = supervise(tasks, elections, &drain, &board, Duration::from_secs(3));
+    let moving = Moving { election: elections, speaker: None };
+    let supervised = supervise(tasks, moving, &drain, &board, Duration::from_secs(3));
     let (ending, ()) = tokio::join!(supervised, signals(trigger));
     assert!(status.ready().is_err());
     ending.unwrap()
@@ -185,13 +186,14 @@ async fn what_ends_at_once_because_of_a_signal_is_an_orderly_end() {
     for _ in 0..16 {
         let (board, _status) = StatusBoard::new("0.1.0", "n1");
         let (trigger, drain) = Drain::manual();
-        let (mut tasks, mut elections) = (Tasks::default(), ElectionTask::default());
+        let (mut tasks, mut elections) = (Tasks::default(), Tasks::default());
         let signalled = |drain: Drain| async move { drain.started().await };
         tasks.spawn("conditions", signalled(drain.clone()));
         elections.spawn("election", signalled(drain.clone()));
         trigger.advance();
         tokio::task::yield_now().await;
-        let ending = supervise(tasks, elections, &drain, &board, Duration::from_secs(3)).await;
+        let moving = Moving { election: elections, speaker: None };
+        let ending = supervise(tasks, moving, &drain, &board, Duration::from_secs(3)).await;
         assert_eq!(ending.unwrap(), Ending::Orderly);
     }
 }

@@ -19,7 +19,7 @@ pub(super) struct Origin {
     pub(super) routes: Arc<Routes>,
     /// When the first permission ends.
     pub(super) earliest: Option<Instant>,
-    groups: Arc<Groups>,
+    pub(super) groups: Arc<Groups>,
 }
 
 /// What is said of some addresses in another way than of the others, the more specific prefixes first.
