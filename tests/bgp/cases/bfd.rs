@@ -11,10 +11,12 @@ pub(super) fn all() -> Vec<Case> {
     vec![
         Case::new("bfd::comes_up_over_ipv4", |brand| drop(up(brand, Plan::new()))).except(NONE),
         Case::new("bfd::comes_up_over_ipv6", |brand| drop(up(brand, Plan::new().over_ipv6()))).except(NONE),
-        Case::new("bfd::comes_up_over_two_links", |brand| drop(up(brand, Plan::new().routed()))).except(NONE),
+        Case::new("bfd::comes_up_over_two_links", |brand| drop(up(brand, Plan::new().routed())))
+            .except(NONE)
+            .alone(),
         Case::new("bfd::the_speaker_sees_it_down", |brand| down(brand, End::Speaker)).except(NONE),
         Case::new("bfd::the_router_sees_it_down", |brand| down(brand, End::Router)).except(NONE),
-        Case::new("bfd::taken_down_by_the_routers_operator_bgp_stays", admin_down).except(NONE),
+        Case::new("bfd::taken_down_by_the_routers_operator_bgp_stays", admin_down).except(NONE).alone(),
     ]
 }
 

@@ -52,11 +52,12 @@ fn protocol(setup: &Setup, number: usize, peer: &Peer) -> String {
     let mut text = format!("protocol bgp p{number} {{ local {} as {};\n", peer.local, setup.local_as);
     // It takes two sessions with one address for the same unless their ports differ, though it dials neither.
     let port = if peer.passive { 10_000 + number } else { 179 };
-    let _ = writeln!(
-        text,
-        "  neighbor {} port {port} as {}; hold time {};",
-        peer.address, peer.remote_as, peer.hold
-    );
+    // Without four octets it cannot be told such a number, and takes no other.
+    let remote = match peer.two_octets {
+        true => "external".to_owned(),
+        false => format!("as {}", peer.remote_as),
+    };
+    let _ = writeln!(text, "  neighbor {} port {port} {remote}; hold time {};", peer.address, peer.hold);
     text += "  connect delay time 1; connect retry time 1; error wait time 1, 1;\n";
     let mut say = |condition: bool, line: &str| {
         if condition {
@@ -66,7 +67,7 @@ fn protocol(setup: &Setup, number: usize, peer: &Peer) -> String {
     say(peer.passive, "passive on");
     say(peer.two_octets, "enable as4 off");
     say(peer.hops.is_none(), "direct");
-    say(peer.bfd.is_some(), "bfd graceful");
+    say(peer.bfd.is_some(), "bfd on");
     say(peer.gtsm, "ttl security on");
     say(peer.hops.is_some(), &format!("multihop {}", peer.hops.unwrap_or(0)));
     say(peer.restart == Restart::Helps, "graceful restart aware");
@@ -149,8 +150,10 @@ pub(super) fn session(site: &Site, setup: &Setup, peer: IpAddr) -> Session {
 }
 
 pub(super) fn era(site: &Site, setup: &Setup, peer: IpAddr) -> String {
-    let text = ask(site, &format!("show protocols {}", name(setup, peer))).unwrap_or_default();
-    text.lines().last().and_then(|line| line.split_whitespace().nth(4)).unwrap_or_default().to_owned()
+    let name = name(setup, peer);
+    let text = ask(site, &format!("show protocols {name}")).unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with(&name)).unwrap_or_default();
+    line.split_whitespace().nth(4).unwrap_or_default().to_owned()
 }
 
 pub(super) fn updates(site: &Site, setup: &Setup, peer: IpAddr) -> u64 {
