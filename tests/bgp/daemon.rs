@@ -67,9 +67,17 @@ impl Daemon {
     }
 
     pub(crate) fn is_established(&self, router: IpAddr) -> bool {
-        let said = self.ask(&["peers"]);
-        let peers = said["peers"].as_array().cloned().unwrap_or_default();
-        peers.iter().any(|peer| peer["address"] == *router.to_string() && peer["state"] == "established")
+        self.peer(router)["state"] == "established"
+    }
+
+    pub(crate) fn last_error(&self, router: IpAddr) -> Option<String> {
+        self.peer(router)["lastError"]["why"].as_str().map(ToOwned::to_owned)
+    }
+
+    fn peer(&self, router: IpAddr) -> Value {
+        let (said, router) = (self.ask(&["peers"]), router.to_string());
+        let mut peers = said["peers"].as_array().into_iter().flatten();
+        peers.find(|peer| peer["address"] == *router).cloned().unwrap_or_default()
     }
 
     pub(crate) fn term(&mut self) {

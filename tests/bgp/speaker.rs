@@ -42,6 +42,14 @@ impl Speaker {
         }
     }
 
+    /// Why the last session with the router, or attempt at one, ended.
+    pub(crate) fn last_error(&self, router: IpAddr) -> Option<String> {
+        match self {
+            Self::Vipcast(daemon) => daemon.last_error(router),
+            Self::StandIn(stand_in) => Some(stand_in.session(router).words),
+        }
+    }
+
     /// What is configured changes while it runs.
     pub(crate) fn reload(&mut self, setup: &Setup) {
         match self {

@@ -12,6 +12,7 @@ pub(super) fn all() -> Vec<Case> {
         Case::new("restart::drained_with_graceful_restart_its_routes_go", drained),
         Case::new("restart::killed_its_routes_go", killed),
         Case::new("restart::ended_in_order_its_routes_go", ended),
+        Case::new("restart::drained_slowly_its_routes_first_say_so", drained_slowly).alone(),
         Case::new("restart::of_the_router_in_order", router_restarts),
         Case::new("restart::of_the_router_killed", router_killed),
         Case::new("restart::of_the_session_by_the_router", router_clears),
@@ -48,6 +49,20 @@ fn ended(brand: Brand) {
     bed.wait_nothing();
     bed.speaker.start_again();
     bed.settle();
+}
+
+/// RFC 8326: GRACEFUL_SHUTDOWN first, then the withdrawal.
+fn drained_slowly(brand: Brand) {
+    let mut plan = Plan::new();
+    plan.speaker.drain_wait_ms = 2000;
+    let mut bed = Bed::settled(brand, plan);
+    let era = bed.era();
+    bed.speaker.ask_to_end();
+    bed.plan.speaker.peer().communities = vec![(65535, 0)];
+    let said = bed.settle();
+    assert_eq!(bed.era(), era);
+    let gone = bed.wait_nothing();
+    assert!(gone - said > ms(1000), "{:?}", gone - said);
 }
 
 fn router_restarts(brand: Brand) {

@@ -5,6 +5,7 @@ use crate::bed::Bed;
 use crate::plan::{Plan, ROUTER_AS, SPEAKER_AS};
 use crate::router::Brand;
 use crate::setup::Family;
+use crate::wait::{SOON, wait};
 
 pub(super) fn all() -> Vec<Case> {
     vec![
@@ -21,12 +22,24 @@ pub(super) fn all() -> Vec<Case> {
             settles(brand, old(brand, FOUR))
         })
         .except(OLD_AND_MERGES),
+        Case::new("systems::another_than_configured_is_said_in_words", another).alone(),
     ]
 }
 
 fn settles(brand: Brand, plan: Plan) {
     let bed = Bed::settled(brand, plan);
     assert!(bed.session().established);
+}
+
+fn another(brand: Brand) {
+    let mut plan = Plan::new();
+    plan.speaker.peer().remote_as = OTHER;
+    let bed = Bed::start(brand, plan);
+    wait("the last error is said", SOON, || {
+        let why = bed.speaker.last_error(bed.plan.router.peers[0].local)?;
+        (why.contains(&ROUTER_AS.to_string()) && why.contains(&OTHER.to_string())).then_some(())
+    });
+    assert!(bed.router.all_routes().is_empty());
 }
 
 /// FRR then says no capability at all, and has IPv4 only.
@@ -40,6 +53,7 @@ fn old(brand: Brand, speaker: u32) -> Plan {
     plan
 }
 
+const OTHER: u32 = 65009;
 const FOUR: u32 = 4_200_000_001;
 /// As whom a router of two octets has to know who has four (RFC 6793 §9).
 const TRANS: u32 = 23456;
