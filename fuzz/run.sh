@@ -16,9 +16,9 @@ cargo fuzz --version >/dev/null 2>&1 || (cd / && cargo install cargo-fuzz --lock
 host=$(rustc +nightly -vV | sed -n 's/^host: //p')
 export RUSTFLAGS="-C target-feature=-crt-static"
 
-for target in frames mutations; do
+for target in bfd bfd_sessions bgp frames mutations; do
     mkdir -p "corpus/$target" "seeds/$target"
     echo "== $target, $seconds s"
     cargo +nightly fuzz run --fuzz-dir . --target "$host" "$target" "corpus/$target" "seeds/$target" -- \
-        -max_total_time="$seconds" -max_len=2048 -timeout=5 -rss_limit_mb=512 -print_final_stats=1
+        -max_total_time="$seconds" -max_len=4200 -timeout=5 -rss_limit_mb=512 -print_final_stats=1
 done

@@ -8,6 +8,7 @@
 //! | [`advertiser`] | which VIPs this node may announce now, and when a scope is vacated |
 //! | [`l2`] | when to probe, hold, announce, defend and drop an address; what a frame says |
 //! | [`bfd`] | whether the other end of a path is alive |
+//! | [`bgp`] | how a session with a router goes, what each peer should know, and what messages say |
 //!
 //! Time is an argument everywhere: nothing here reads a clock, sleeps, or performs an effect.
 

@@ -49,7 +49,7 @@ pub struct Facts {
 pub enum Bar {
     /// The local API server is not healthy.
     Health,
-    /// The interface has no carrier.
+    /// The interface has no carrier, or no router listens.
     Link,
     /// The kernel refuses a VIP, which another node's may not.
     Refusal,
@@ -92,7 +92,7 @@ impl fmt::Display for Bar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Health => "the local API server is not healthy",
-            Self::Link => "the interface has no carrier",
+            Self::Link => "no link: the interface has no carrier, or no BGP session is established",
             Self::Refusal => "the kernel refuses the address",
             Self::Stopping => "this process is stopping",
         })

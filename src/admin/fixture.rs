@@ -1,11 +1,16 @@
 //! A small state, for tests.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::watch;
+use vipcast_proto::bgp::fsm::State;
+use vipcast_proto::bgp::types::Family;
 
 use super::board::{KubernetesFact, ScopeFact, StatusBoard, StatusReader, VipFact};
 use super::metrics::Metrics;
+use super::peers::{BfdWord, NegotiatedFact, PeerFact};
 use super::server::Admin;
 use super::status::{HealthVerdict, LinkState, ScopeState, Status, VipState};
 use crate::clock;
@@ -68,4 +73,27 @@ pub(crate) fn admin() -> (Admin, StatusBoard, watch::Sender<Instant>) {
     let metrics = Metrics::new("0.1.0", None, status.clone());
     let (beat, heartbeat) = watch::channel(clock::now());
     (Admin { status, metrics, heartbeat, speaker: None }, board, beat)
+}
+
+/// A session that is established and has been told nothing.
+pub(crate) fn session() -> PeerFact {
+    PeerFact {
+        local_as: 65000,
+        peer_as: 65001,
+        at: "10.0.0.254".into(),
+        port: 179,
+        local: Some([10, 0, 0, 9].into()),
+        state: State::Established,
+        established: Some(clock::now()),
+        families: [Family::IPV4_UNICAST].into(),
+        negotiated: Some(NegotiatedFact { identifier: [192, 0, 2, 254].into(), hold_time: 9 }),
+        told: Arc::default(),
+        waiting: None,
+        received: Counter::default(),
+        last_error: None,
+        notified: None,
+        notification: Some((6, 2)),
+        bfd: Some(BfdWord::Up),
+        draining: false,
+    }
 }

@@ -19,6 +19,7 @@ use super::bgp_metrics::{BgpCounts, PeerCounts};
 use super::board::StatusReader;
 use super::gauges::Gauges;
 use super::process::Process;
+use crate::bfd;
 use crate::clock;
 
 /// Counts for `/metrics`. Cheap to clone; all clones count together.
@@ -85,12 +86,26 @@ impl Metrics {
     /// Metrics of one daemon; `revision` is the commit it was built from, where known.
     #[must_use]
     pub fn new(version: &str, revision: Option<&str>, status: StatusReader) -> Self {
+        Self::with_bfd(version, revision, status, None)
+    }
+
+    /// The same, with what BFD counts.
+    #[must_use]
+    pub fn with_bfd(
+        version: &str,
+        revision: Option<&str>,
+        status: StatusReader,
+        bfd: Option<bfd::Stats>,
+    ) -> Self {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Process { started: clock::wall() }));
         let counts = Counts::registered(registry.sub_registry_with_prefix("vipcast"));
         let build = BuildLabels { version: version.into(), revision: revision.map(Into::into) };
         counts.build.get_or_create(&build).set(1);
         registry.register_collector(Box::new(Gauges { status }));
+        if let Some(bfd) = bfd {
+            registry.register_collector(Box::new(bfd));
+        }
         Self { registry: Arc::new(registry), counts }
     }
 

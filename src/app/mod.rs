@@ -51,7 +51,8 @@ pub async fn run(
     reload: Option<Reload>,
 ) -> anyhow::Result<Ending> {
     let (board, status) = StatusBoard::new(VERSION, &config.node_name);
-    let metrics = Metrics::new(VERSION, REVISION, status.clone());
+    let watched = config.bgp.as_ref().and_then(bgp::statistics);
+    let metrics = Metrics::with_bfd(VERSION, REVISION, status.clone(), watched.clone());
     let (heart, heartbeat) = watch::channel(clock::now());
     let (commands, commanded) = mpsc::channel(REPORTS);
     let speaker = config.bgp.is_some().then_some(commands);
@@ -69,7 +70,8 @@ pub async fn run(
         () = drain.started() => return Ok(Ending::Orderly),
     };
     let (leave, leaving) = Drain::manual();
-    let daemon = Daemon { config: &config, control_plane: &control_plane, witness, connections, leaving };
+    let daemon =
+        Daemon { config: &config, control_plane: &control_plane, witness, connections, watched, leaving };
     let moving = daemon.wire(ports, commanded, reload, &mut tasks).await;
     let wait = daemon.graceful();
     let stage = moving.speaker.as_ref().map(bgp::Speaker::stage);
@@ -105,6 +107,8 @@ struct Daemon<'a> {
     control_plane: &'a ControlPlane,
     witness: Witness,
     connections: kubernetes::Connections,
+    /// What BFD counts, where there is BFD.
+    watched: Option<crate::bfd::Stats>,
     /// When VIPs have to be given up.
     leaving: Drain,
 }
@@ -148,6 +152,7 @@ impl Daemon<'_> {
                 config: self.config,
                 connections: self.connections.clone(),
                 reload,
+                watched: self.watched.clone(),
                 witness: self.witness.clone(),
             };
             let (started, bound) = bgp::Speaker::start(parts, ports.is_empty(), tasks).await;

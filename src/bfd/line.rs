@@ -32,7 +32,7 @@ pub enum Trouble {
         /// The kernel's reason.
         errno: i32,
     },
-    /// Another session watches the same path.
+    /// Another session watches the same path. This one begins when that one is removed.
     Overlaps,
 }
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{self, TryRecvError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use vipcast_proto::bfd::engine::{self, Action, Admin, SessionId};
@@ -45,6 +45,8 @@ pub(super) struct Engine {
     lines: HashMap<SessionId, Line>,
     receivers: Vec<Listener>,
     interfaces: Interfaces,
+    /// Sessions on a path that another one watches.
+    waiting: Vec<(SessionId, Path, Config)>,
     actions: Vec<Action>,
     /// Nobody can ask for anything any more.
     orphaned: bool,
@@ -77,6 +79,7 @@ impl Engine {
             lines: HashMap::new(),
             receivers: Vec::new(),
             interfaces: Interfaces::default(),
+            waiting: Vec::new(),
             actions: Vec::new(),
             orphaned: false,
             ending: None,
@@ -98,7 +101,12 @@ impl Engine {
             }
             let deadline = self.sessions.deadline();
             let pause = deadline.map(|at| at.saturating_duration_since(clock::now()));
-            wait(self.bell.as_fd(), self.receivers.iter().map(|listener| listener.receiver.as_fd()), pause);
+            // The other end of the bell is gone with its last owner, and would be readable for ever.
+            let bell = Some(self.bell.as_fd()).filter(|_| !self.orphaned);
+            let ports = self.receivers.iter().map(|listener| listener.receiver.as_fd());
+            // With hundreds of sessions there is always something due soon, and one awakening less for each packet.
+            let soon = pause.is_some_and(|pause| pause <= SOON);
+            wait(bell.into_iter().chain(ports).filter(|_| !soon), pause);
         }
     }
 
@@ -121,7 +129,7 @@ impl Engine {
         let (now, actions) = (clock::now(), &mut self.actions);
         match command {
             Command::Add { id, line, timers } => self.add(id, line, timers),
-            Command::Remove(id) => self.sessions.remove(now, id, actions),
+            Command::Remove(id) => self.remove(id),
             Command::Admin(id, admin) => self.sessions.admin(now, id, admin, actions),
             Command::Configure(id, timers) => self.sessions.configure(now, id, timers, actions),
             Command::Shutdown(done) => {
@@ -132,18 +140,41 @@ impl Engine {
         self.perform();
     }
 
-    fn add(&mut self, id: SessionId, mut line: Line, timers: Config) {
+    fn add(&mut self, id: SessionId, line: Line, timers: Config) {
         let interface = line.interface.as_deref().map(|name| self.interfaces.number(name));
         let path = Path { remote: line.remote, local: line.local, interface, hops: line.hops };
-        match self.sessions.add(clock::now(), id, path, timers, &mut self.actions) {
-            Ok(()) => drop(self.lines.insert(id, line)),
-            // The reporter goes: who listens learns that nothing will follow.
-            Err(_) => line.trouble(Some(Trouble::Overlaps)),
+        self.lines.insert(id, line);
+        self.waiting.push((id, path, timers));
+        self.admit();
+    }
+
+    /// Who replaces a session may begin the new one before the old one is removed.
+    fn admit(&mut self) {
+        let waiting = std::mem::take(&mut self.waiting);
+        for (id, path, timers) in waiting {
+            let added = self.sessions.add(clock::now(), id, path, timers, &mut self.actions);
+            if let Some(line) = self.lines.get_mut(&id) {
+                line.trouble(added.err().map(|_| Trouble::Overlaps));
+            }
+            if added.is_err() {
+                self.waiting.push((id, path, timers));
+            }
         }
+    }
+
+    fn remove(&mut self, id: SessionId) {
+        let waiting = self.waiting.len();
+        self.waiting.retain(|(other, ..)| *other != id);
+        if self.waiting.len() < waiting {
+            self.lines.remove(&id);
+        }
+        self.sessions.remove(clock::now(), id, &mut self.actions);
+        self.admit();
     }
 
     fn remove_all(&mut self) {
         let now = clock::now();
+        self.waiting.clear();
         let ids: Vec<SessionId> = self.sessions.ids().collect();
         for id in ids {
             self.sessions.remove(now, id, &mut self.actions);
@@ -255,5 +286,7 @@ impl Interfaces {
     }
 }
 
+/// What arrives so shortly before a deadline is read then; its time of arrival is the kernel's.
+const SOON: Duration = Duration::from_millis(1);
 /// More than the queue of a socket holds.
 const MAX_BATCHES: u32 = 1024;

@@ -5,14 +5,11 @@ use std::time::Duration;
 
 /// Returns when one of the descriptors is readable or in trouble, or after `pause`; sometimes earlier. `None`: no deadline.
 #[expect(unsafe_code, reason = "ppoll(2) has no safe wrapper among our dependencies")]
-pub(super) fn wait<'a>(
-    bell: BorrowedFd<'a>,
-    others: impl Iterator<Item = BorrowedFd<'a>>,
-    pause: Option<Duration>,
-) {
+pub(super) fn wait<'a>(readable: impl Iterator<Item = BorrowedFd<'a>>, pause: Option<Duration>) {
+    // What is not filled in is passed over.
     let nobody = libc::pollfd { fd: -1, events: 0, revents: 0 };
     let mut descriptors = [nobody; MOST];
-    for (slot, fd) in descriptors.iter_mut().zip(std::iter::once(bell).chain(others)) {
+    for (slot, fd) in descriptors.iter_mut().zip(readable) {
         *slot = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     }
     let pause = pause.unwrap_or(LONG).min(LONG);

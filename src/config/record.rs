@@ -19,6 +19,8 @@ pub(super) struct Record {
     source: Source,
     line: u64,
     entries: Entries,
+    /// Whether everything in it could be read.
+    complete: bool,
     /// The values that were read, as they may be shown.
     shown: BTreeMap<&'static str, String>,
     pub(super) problems: Vec<Problem>,
@@ -36,8 +38,16 @@ impl Record {
             }
         }
         problems.extend(walk.problems);
-        let (line, source, entries) = (tree.line, source.clone(), walk.entries);
-        Self { name, source, line, entries, shown: BTreeMap::new(), problems }
+        let (line, source, entries, complete) =
+            (tree.line, source.clone(), walk.entries, problems.is_empty());
+        Self { name, source, line, entries, complete, shown: BTreeMap::new(), problems }
+    }
+
+    /// Says that something is missing, unless it may be what could not be read.
+    pub(super) fn missing(&mut self, reason: impl Into<String>, fix: impl Into<String>) {
+        if self.complete {
+            self.refuse(reason, fix);
+        }
     }
 
     /// Says that the mapping as a whole is wrong.

@@ -149,11 +149,91 @@ fn the_daemon_reads_in_the_pod_what_was_said_and_each_thing_once() {
     };
     assert_eq!(read(variables.clone()), with(&everything, &options).config);
     let mut names: Vec<&String> = variables.iter().map(|(name, _)| name).collect();
-    // Every flag but the one that is of no effect, which is no setting.
-    assert_eq!(names.len(), LINE.len() - 1 + everything.len());
+    assert_eq!(names.len(), LINE.len() + everything.len());
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), variables.len());
+}
+
+/// BGP in place of ARP.
+const BGP: &[(&str, &str)] =
+    &[("address", "192.168.1.100"), ("controlplane", "true"), ("bgp", "true"), ("localAS", "65000")];
+
+fn bgp(more: &[(&str, &str)], options: &Options) -> Resolved {
+    resolved(&[BGP, more].concat(), options)
+}
+
+#[test]
+fn a_pod_that_announces_by_bgp_is_told_what_was_said_and_may_do_no_more_than_that_takes() {
+    let options = Options::default();
+    let peers = ("bgppeers", "192.168.0.10:65000::false,192.168.0.11:65000:a$(b):false");
+    let settings = bgp(&[peers, ("interface", "lo"), ("sourceIP", "192.168.0.2")], &options);
+    let Object::Pod(made) = pod(&settings, &options).unwrap().remove(0) else { panic!() };
+    let spec = made.spec.unwrap();
+    let variables = environment(&spec.containers[0]);
+    assert!(variables.contains(&("bgp_peers".to_owned(), peers.1.to_owned())), "{variables:?}");
+    let read = resolve(&Flags::default(), variables.into_iter(), None, &options.host()).unwrap();
+    assert_eq!(read.config.bgp, settings.config.bgp);
+    let may = |settings: &Resolved| {
+        let Object::Pod(pod) = pod(settings, &options).unwrap().remove(0) else { panic!() };
+        let spec = pod.spec.unwrap();
+        let security = spec.containers[0].security_context.clone().unwrap();
+        (
+            security.capabilities.unwrap().add.unwrap().join(" "),
+            spec.termination_grace_period_seconds.unwrap(),
+        )
+    };
+    assert_eq!(may(&settings), ("NET_ADMIN".into(), 5));
+    let both = bgp(&[peers, ("arp", "true")], &options);
+    assert_eq!(may(&both), ("NET_ADMIN NET_RAW".into(), 5));
+    let more = [peers, ("sourceIF", "eth0"), ("bgp-bfd-enabled", "true"), ("bgp-drain-wait", "2500ms")];
+    assert_eq!(may(&bgp(&more, &options)), ("NET_ADMIN NET_RAW SYS_NICE".into(), 8));
+}
+
+#[test]
+fn passwords_come_into_a_pod_from_files_and_secrets_and_into_no_config_map() {
+    let options = in_cluster();
+    let peers = r#"[{"address": "192.168.0.10", "as": 65001, "passwordFile": "/etc/bgp/rack/password"},
+        {"address": "192.168.0.11", "as": 65001, "passwordSecret": {"name": "b", "namespace": "net"}}]"#;
+    let more = [("bgppeers", peers), ("bgp-password-secret-name", "a")];
+    let settings = bgp(&more, &options);
+    let Object::Pod(made) = pod(&settings, &options).unwrap().remove(0) else { panic!() };
+    let mounts = made.spec.unwrap().containers.remove(0).volume_mounts.unwrap();
+    let mounts: Vec<_> =
+        mounts.iter().map(|mount| (mount.name.as_str(), mount.mount_path.as_str())).collect();
+    assert_eq!(mounts, [("passwords-0", "/etc/bgp/rack"), ("run", "/run/vipcast")]);
+    let secrets = |object: &Object| {
+        let Object::Role(role) = object else { return None };
+        let rule =
+            role.rules.as_ref()?.iter().find(|rule| rule.resources == Some(vec!["secrets".to_owned()]))?;
+        Some((role.metadata.namespace.clone()?, rule.resource_names.clone()?.join(" "), rule.verbs.join(" ")))
+    };
+    let found: Vec<_> = rbac(&settings, &options, Reach::Cluster).iter().filter_map(secrets).collect();
+    let read =
+        |namespace: &str, name: &str| (namespace.to_owned(), name.to_owned(), "get list watch".to_owned());
+    assert_eq!(found, [read("kube-system", "a"), read("net", "b")]);
+    assert_eq!(
+        complaints(config_map(&bgp(&[("bgppeers", "192.168.0.10:65001:hunter2:false")], &options), &options)),
+        ["--bgppeers=192.168.0.10:65001:***:false (flag): a password, and a ConfigMap is no place for it; \
+          name a Secret in bgp.passwordSecret, or a file in bgp.passwordFile"]
+    );
+}
+
+#[test]
+fn what_is_one_nodes_is_not_said_to_several() {
+    let options = in_cluster();
+    let more =
+        [("bgppeers", "192.168.0.10:65001"), ("bgpRouterID", "192.168.0.2"), ("sourceIP", "192.168.0.2")];
+    let made = daemonset(&bgp(&more, &options), &options, Placement::ControlPlane, SettingsIn::Environment);
+    assert_eq!(
+        complaints(made),
+        [
+            "--bgpRouterID=192.168.0.2 (flag): the pods run on several nodes, and each has a router ID of its own; \
+             leave it out: each pod finds the one of its node",
+            "--sourceIP=192.168.0.2 (flag): the pods run on several nodes, and each has an address of its own; \
+             leave it out, or name an interface in bgp.sourceInterface",
+        ]
+    );
 }
 
 #[test]

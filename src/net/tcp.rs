@@ -94,6 +94,7 @@ impl Dial {
         let socket = Socket::new(domain, Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))
             .map_err(refused("no TCP socket"))?;
         socket.set_tcp_nodelay(true).map_err(refused("TCP_NODELAY"))?;
+        socket.set_tcp_notsent_lowat(QUEUE_LEN).map_err(refused("TCP_NOTSENT_LOWAT"))?;
         socket.set_tcp_user_timeout(self.user_timeout).map_err(refused("TCP_USER_TIMEOUT"))?;
         network_control(&socket, remote).map_err(refused("type of service"))?;
         if let Some(interface) = &self.interface {
@@ -147,6 +148,15 @@ pub fn reset(stream: TcpStream) {
     drop(stream);
 }
 
+/// How many octets were written that have not been sent even once: the other end does not take them at present.
+#[expect(unsafe_code, reason = "neither socket2 nor tokio has SIOCOUTQNSD")]
+pub fn unsent(stream: &TcpStream) -> usize {
+    let mut octets: libc::c_int = 0;
+    // SAFETY: the descriptor is open, and the kernel writes one integer.
+    let result = unsafe { libc::ioctl(stream.as_raw_fd(), SIOCOUTQNSD.into(), &raw mut octets) };
+    if result == 0 { usize::try_from(octets).unwrap_or(0) } else { 0 }
+}
+
 fn hint(ttl: Option<u8>) -> &'static str {
     match ttl {
         Some(1) => "; it may be more than one hop away, which needs multihop",
@@ -182,6 +192,10 @@ fn set_minimum_ttl(socket: &Socket, remote: IpAddr, ttl: u8) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// What the kernel takes before what it has was sent: enough to keep a router busy, and soon over for one that reads nothing.
+const QUEUE_LEN: u32 = 256 * 1024;
+/// linux/sockios.h.
+const SIOCOUTQNSD: u16 = 0x894b;
 const NETWORK_CONTROL: u32 = 0xc0;
 const INT_LEN: libc::socklen_t = size_of::<libc::c_int>() as libc::socklen_t;
 

@@ -42,14 +42,7 @@ impl Bed {
 
     /// A session with the router.
     pub(crate) fn session(&self, family: Family, timers: Config) -> Session {
-        let config = SessionConfig {
-            remote: family.of(self.router()),
-            local: None,
-            interface: (family == Family::LinkLocal).then(|| INTERFACE.to_owned()),
-            hops: Hops::Single,
-            timers,
-        };
-        self.bfd.add(config).unwrap()
+        self.bfd.add(family.session(self.router(), timers)).unwrap()
     }
 }
 
@@ -65,6 +58,11 @@ impl Family {
         }
     }
 
+    fn session(self, with: &Host, timers: Config) -> SessionConfig {
+        let interface = (self == Self::LinkLocal).then(|| INTERFACE.to_owned());
+        SessionConfig { remote: self.of(with), local: None, interface, hops: Hops::Single, timers }
+    }
+
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::V4 => "ipv4",
@@ -77,6 +75,11 @@ impl Family {
 /// BFD in the namespace of a host.
 pub(crate) fn start(host: &Host) -> Handle {
     host.namespace.run(|| bfd::start(Stats::new()).unwrap()).unwrap()
+}
+
+/// The other end of [`Bed::session`], where the router speaks our BFD.
+pub(crate) fn towards_the_node(bed: &Bed, family: Family) -> SessionConfig {
+    family.session(bed.node(), timers(100, 100, 3))
 }
 
 pub(crate) fn timers(tx: u64, rx: u64, detect_mult: u8) -> Config {

@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use vipcast::bfd::{Counted, Trouble};
+use vipcast::bfd::{Counted, Report, Trouble};
 use vipcast_proto::bfd::rejected::Rejected;
 use vipcast_proto::bfd::session::Verdict;
 use vipcast_proto::bfd::types::{DetectMult, Diagnostic, Discriminator, Interval, State};
 use vipcast_proto::bfd::wire::{DecodeError, Packet, encode};
 
-use crate::bed::{Bed, Family, SOON, timers, wait, wait_report, wait_up};
+use crate::bed::{Bed, Family, SOON, timers, towards_the_node, wait, wait_report, wait_up};
 use crate::support::{Needs, Test, trial};
 
 pub(crate) fn all() -> Vec<Test> {
@@ -17,6 +17,7 @@ pub(crate) fn all() -> Vec<Test> {
     vec![
         case("a_packet_from_behind_a_router_is_not_believed", a_packet_from_behind_a_router_is_not_believed),
         case("padding_is_accepted_and_rubbish_counted", padding_is_accepted_and_rubbish_counted),
+        case("a_session_may_be_begun_before_the_one_that_it_replaces_is_removed", replaced),
         case("a_port_that_is_taken_is_said_and_waited_for", a_port_that_is_taken_is_said_and_waited_for),
         case("an_interface_that_comes_later_is_waited_for", an_interface_that_comes_later_is_waited_for),
     ]
@@ -124,6 +125,23 @@ fn padding_is_accepted_and_rubbish_counted() {
     wait_report("padding is none of our business", &session.reports(), |r| r.status.state == State::Init);
 }
 
+fn replaced() {
+    let bed = Bed::new();
+    let peer = crate::bed::start(bed.router());
+    let other = peer.add(towards_the_node(&bed, Family::V4)).unwrap();
+    let old = bed.session(Family::V4, timers(100, 100, 3));
+    wait_up(&old);
+    wait_up(&other);
+    let new = bed.session(Family::V4, timers(200, 200, 3));
+    let waits = |report: &Report| report.trouble == Some(Trouble::Overlaps);
+    wait_report("it waits", &new.reports(), waits);
+    assert_eq!(old.report().status.verdict, Verdict::Up);
+    drop(old);
+    assert_eq!(wait_up(&new).trouble, None);
+    wait_up(&other);
+    assert_eq!(other.report().status.failures, 0, "the old one said good-bye");
+}
+
 fn a_port_that_is_taken_is_said_and_waited_for() {
     let bed = Bed::new();
     let other = bed.node().namespace.run(|| std::net::UdpSocket::bind("0.0.0.0:3784").unwrap()).unwrap();
@@ -152,14 +170,7 @@ fn an_interface_that_comes_later_is_waited_for() {
     assert_eq!(report.trouble, Some(Trouble::NoInterface));
     rename(bed.node(), "ip link set later0 down; ip link set later0 name eth0; ip link set eth0 up");
 
-    let config = vipcast::bfd::SessionConfig {
-        remote: Family::LinkLocal.of(bed.node()),
-        local: None,
-        interface: Some("eth0".to_owned()),
-        hops: vipcast::bfd::Hops::Single,
-        timers: timers(100, 100, 3),
-    };
-    let other = peer.add(config).unwrap();
+    let other = peer.add(towards_the_node(&bed, Family::LinkLocal)).unwrap();
     wait_up(&session);
     wait_up(&other);
     assert_eq!(session.report().status.verdict, Verdict::Up);

@@ -108,6 +108,16 @@ impl Router {
         self.ask("vtysh", &["configure terminal", "bfd", &self.frr_peer(), word]);
     }
 
+    /// Whether the session went down by what we said.
+    pub(crate) fn was_told(&self) -> bool {
+        match self.kind {
+            Kind::Bird => self.log().contains("[AdminDown"),
+            Kind::Frr => {
+                self.ask("vtysh", &["show bfd peers json"]).contains("\"neighbor signaled session down\"")
+            }
+        }
+    }
+
     pub(crate) fn log(&self) -> String {
         self.processes.iter().map(|process| process.last_lines(30).join("\n")).collect()
     }
@@ -176,7 +186,7 @@ impl Router {
             (format!("interface \"{INTERFACE}\""), format!("{address} dev \"{INTERFACE}\""))
         };
         format!(
-            "log stderr all;\nrouter id 10.77.0.2;\nprotocol device {{}}\n\
+            "log stderr all;\ndebug protocols {{ events, packets }};\nrouter id 10.77.0.2;\nprotocol device {{}}\n\
              protocol bfd {{ {scope} {timers}; neighbor {neighbor}; }}\n"
         )
     }

@@ -7,7 +7,7 @@ use vipcast::demo::lab::process::Process;
 use vipcast::demo::lab::work_dir::WorkDir;
 use vipcast_proto::bfd::types::State;
 
-use crate::bed::{Bed, Family, SOON, start, timers, wait, wait_report, wait_up};
+use crate::bed::{Bed, Family, SOON, start, timers, towards_the_node, wait, wait_report, wait_up};
 use crate::support::{Needs, Test, in_path, trial};
 
 pub(crate) fn all() -> Vec<Test> {
@@ -81,14 +81,7 @@ fn packets_are_as_the_rfcs_want_them() {
     let mut sessions = Vec::new();
     for family in Family::ALL {
         sessions.push(bed.session(family, timers(100, 100, 3)));
-        let config = vipcast::bfd::SessionConfig {
-            remote: family.of(bed.node()),
-            local: None,
-            interface: (family == Family::LinkLocal).then(|| "eth0".to_owned()),
-            hops: vipcast::bfd::Hops::Single,
-            timers: timers(100, 100, 3),
-        };
-        sessions.push(peer.add(config).unwrap());
+        sessions.push(peer.add(towards_the_node(&bed, family)).unwrap());
     }
     for session in &sessions {
         wait_up(session);
@@ -117,14 +110,7 @@ fn packets_are_as_the_rfcs_want_them() {
 fn a_removed_session_says_admin_down() {
     let bed = Bed::new();
     let peer = start(bed.router());
-    let config = vipcast::bfd::SessionConfig {
-        remote: Family::V4.of(bed.node()),
-        local: None,
-        interface: None,
-        hops: vipcast::bfd::Hops::Single,
-        timers: timers(100, 100, 3),
-    };
-    let other = peer.add(config).unwrap();
+    let other = peer.add(towards_the_node(&bed, Family::V4)).unwrap();
     let session = bed.session(Family::V4, timers(100, 100, 2));
     wait_up(&session);
     wait_up(&other);

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::support::ansible;
 use super::{command, copied, said};
 
-/// Sets of variables that an ARP control plane can have.
-const SETS: [&str; 6] = [
+/// Sets of variables that a control plane can have.
+const SETS: [&str; 8] = [
     "",
     "kube_vip_interface: ens160\nkube_vip_cidr: '24,64'\nkube_vip_address: '192.168.1.100,2001:db8::100'\n",
     "kube_vip_metrics_enabled: true\nkube_vip_metrics_port: 9100\n",
@@ -20,6 +20,11 @@ const SETS: [&str; 6] = [
     "kube_vip_leasename: vips/mine\nkube_vip_leaseduration: 15\nkube_vip_renewdeadline: '10'\nkube_vip_retryperiod: 2\n",
     "kube_apiserver_port: 6444\nkube_vip_cidr:\nkube_proxy_mode: iptables\nkube_proxy_strict_arp: false\n\
      loadbalancer_apiserver: {address: '{{ kube_vip_address }}', port: '{{ kube_apiserver_port }}'}\n",
+    "kube_vip_arp_enabled: false\nkube_vip_bgp_enabled: true\nkube_vip_bgp_peeraddress: 192.168.1.1\n\
+     kube_vip_bgp_peerpass: 'a$(b)c'\nkube_vip_bgp_sourceif: ens160\nkube_vip_bgp_routerid: None\n",
+    "kube_vip_arp_enabled: false\nkube_vip_bgp_enabled: true\nkube_vip_local_as: 65001\n\
+     kube_vip_leader_election_enabled: true\n\
+     kube_vip_bgppeers: ['192.168.1.1:65000::false', '192.168.1.2:65000:x:true:179::true;300;300;3']\n",
 ];
 
 /// A copy of the example in which the role runs.
@@ -152,22 +157,23 @@ pub(crate) fn refusals() {
         ),
         ("kube_vip_address: vip.example.org\n", "has to be an IP address"),
         ("kube_vip_address: [192.0.2.10]\n", "has to be an IP address"),
-        ("kube_vip_arp_enabled: false\n", "set kube_vip_arp_enabled to true"),
+        ("kube_vip_arp_enabled: false\n", "set kube_vip_arp_enabled or kube_vip_bgp_enabled to true"),
+        ("kube_vip_bgp_enabled: true\n", "set kube_vip_bgppeers, or kube_vip_bgp_peeraddress"),
         ("kube_proxy_strict_arp: false\n", "would let every node answer for the VIP"),
         ("kube_proxy_strict_arp: 'false'\n", "would let every node answer for the VIP"),
         ("kube_vip_services_enabled: true\n", "set to false: kube_vip_services_enabled"),
         (
-            "kube_vip_bgp_enabled: 'true'\nkube_vip_lb_enable: true\n",
-            "set to false: kube_vip_bgp_enabled, kube_vip_lb_enable",
+            "kube_vip_ddns_enabled: 'true'\nkube_vip_lb_enable: true\n",
+            "set to false: kube_vip_ddns_enabled, kube_vip_lb_enable",
         ),
         ("loadbalancer_apiserver: {port: 8443}\n", "it has to be kube_apiserver_port"),
         (
-            "vipcast_not_built: []\nkube_vip_bgp_enabled: true\nkube_vip_bgp_sourceip: 192.0.2.1\n\
+            "kube_vip_bgp_enabled: true\nkube_vip_bgp_peeraddress: 192.0.2.254\nkube_vip_bgp_sourceip: 192.0.2.1\n\
              kube_vip_bgp_sourceif: eth0\n",
             "exclude each other",
         ),
         (
-            "vipcast_not_built: []\nkube_vip_bgp_enabled: true\nkube_vip_bgppeers: '192.0.2.1:65000::false'\n",
+            "kube_vip_bgp_enabled: true\nkube_vip_bgppeers: '192.0.2.1:65000::false'\n",
             "kube_vip_bgppeers has to be a list",
         ),
     ];
@@ -181,8 +187,7 @@ pub(crate) fn refusals() {
 
 pub(crate) fn bgp() {
     let cluster = Cluster::with(
-        "vipcast_not_built: []
-kube_vip_arp_enabled: false
+        "kube_vip_arp_enabled: false
 kube_vip_bgp_enabled: true
 kube_vip_bgp_routerid:
 kube_vip_local_as: 65001
@@ -208,6 +213,7 @@ kube_vip_bgp_sourceif: eth0
         ("port", "6443"),
         ("prometheus_server", ":2112"),
         ("vip_arp", "false"),
+        ("vip_leaderelection", "false"),
         ("vip_subnet", "32"),
     ];
     let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));

@@ -15,7 +15,6 @@ pub(crate) fn refusals() {
     };
     for (flag, feature) in [
         ("--services", "announcing Services of type LoadBalancer"),
-        ("--bgp", "BGP"),
         ("--enableLoadBalancer", "the IPVS load balancer"),
         ("--table", "the routing table mode"),
         ("--wireguard", "WireGuard"),
@@ -27,6 +26,9 @@ pub(crate) fn refusals() {
         }
     }
     assert!(refused("pod --controlplane --arp").starts_with("address: "));
+    assert!(
+        refused(&format!("pod {LINE} --bgp")).starts_with("bgp_peers: BGP is switched on without a router")
+    );
     assert!(
         refused(&format!("pod {LINE} --leaseDuration 3")).starts_with("vip_renewdeadline=10s (default): ")
     );

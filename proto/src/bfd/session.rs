@@ -437,8 +437,9 @@ fn slow(desired_min_tx: Interval) -> Interval {
     desired_min_tx.max(Interval::SECOND)
 }
 
+/// Never nothing: the next packet is always a later one.
 fn part(interval: Interval, ppm: u32) -> Duration {
-    Duration::from_micros(u64::from(interval.micros()) * u64::from(ppm) / 1_000_000)
+    Duration::from_micros((u64::from(interval.micros()) * u64::from(ppm) / 1_000_000).max(1))
 }
 
 /// Many sessions that are made at once do not all speak at once.

@@ -171,3 +171,131 @@ const CONTROL_PLANE_INDEPENDENT: u8 = 1 << 3;
 const AUTHENTICATION: u8 = 1 << 2;
 const DEMAND: u8 = 1 << 1;
 const MULTIPOINT: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What tshark calls: version 1, neighbor signaled session down, Up, poll and control plane independent, 3 x, 24 octets,
+    /// 0x12345678, 0x9abcdef0, 300 ms, 100 ms, 50 ms.
+    const OCTETS: [u8; 24] = [
+        0x23, 0xe8, 0x03, 0x18, 0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde, 0xf0, 0x00, 0x04, 0x93, 0xe0, 0x00,
+        0x01, 0x86, 0xa0, 0x00, 0x00, 0xc3, 0x50,
+    ];
+
+    fn packet() -> Packet {
+        Packet {
+            diagnostic: Diagnostic::NeighborSignaledSessionDown,
+            state: State::Up,
+            poll: true,
+            is_final: false,
+            control_plane_independent: true,
+            authenticated: false,
+            demand: false,
+            detect_mult: DetectMult::new(3).unwrap(),
+            my_discriminator: Discriminator::new(0x1234_5678).unwrap(),
+            your_discriminator: Discriminator::new(0x9abc_def0),
+            desired_min_tx: Interval::from_micros(300_000),
+            required_min_rx: Interval::from_micros(100_000),
+            required_min_echo_rx: Interval::from_micros(50_000),
+        }
+    }
+
+    fn with(at: usize, octet: u8) -> Vec<u8> {
+        let mut octets = OCTETS.to_vec();
+        octets[at] = octet;
+        octets
+    }
+
+    #[test]
+    fn a_packet_is_read_and_written_octet_for_octet() {
+        assert_eq!(decode(&OCTETS), Ok(packet()));
+        assert_eq!(encode(&packet()), OCTETS);
+    }
+
+    #[test]
+    fn every_flag_has_its_bit() {
+        let flags = |octet: u8| {
+            let packet = decode(&with(1, octet)).unwrap();
+            let flags = [packet.poll, packet.is_final, packet.control_plane_independent, packet.demand];
+            (packet.state, flags)
+        };
+        let only = |place: usize| std::array::from_fn(|bit| bit == place);
+        assert_eq!(flags(0b0000_0000), (State::AdminDown, [false; 4]));
+        assert_eq!(flags(0b0110_0000), (State::Down, only(0)));
+        assert_eq!(flags(0b1001_0000), (State::Init, only(1)));
+        assert_eq!(flags(0b1100_1000), (State::Up, only(2)));
+        assert_eq!(flags(0b0100_0010), (State::Down, only(3)));
+        for octet in (0..=u8::MAX).filter(|octet| octet & (AUTHENTICATION | MULTIPOINT) == 0) {
+            assert_eq!(encode(&decode(&with(1, octet)).unwrap())[1], octet);
+        }
+    }
+
+    #[test]
+    fn every_diagnostic_survives() {
+        for bits in 0..32 {
+            let octets = with(0, VERSION << 5 | bits);
+            assert_eq!(encode(&decode(&octets).unwrap())[..], octets[..]);
+        }
+    }
+
+    #[test]
+    fn what_is_no_packet_is_refused_for_its_first_fault() {
+        let faults = [
+            (with(0, 0x03), DecodeError::Version),
+            (with(0, 0x43), DecodeError::Version),
+            (with(3, 23), DecodeError::Length),
+            (with(3, 0), DecodeError::Length),
+            (with(3, 25), DecodeError::Truncated),
+            (with(3, 255), DecodeError::Truncated),
+            (with(2, 0), DecodeError::DetectMult),
+            (with(1, 0xe9), DecodeError::Multipoint),
+            ([&OCTETS[..4], &[0; 4], &OCTETS[8..]].concat(), DecodeError::MyDiscriminator),
+        ];
+        for (octets, expected) in faults {
+            assert_eq!(decode(&octets), Err(expected), "{octets:02x?}");
+        }
+        // From the last check to the first: each fault hides those behind it.
+        let mut octets = OCTETS.to_vec();
+        octets[4..8].fill(0);
+        for (at, octet, expected) in [
+            (1, 0xe9, DecodeError::Multipoint),
+            (2, 0, DecodeError::DetectMult),
+            (3, 25, DecodeError::Truncated),
+            (3, 9, DecodeError::Length),
+            (0, 0xe3, DecodeError::Version),
+        ] {
+            octets[at] = octet;
+            assert_eq!(decode(&octets), Err(expected));
+        }
+    }
+
+    #[test]
+    fn no_part_of_a_packet_is_a_packet_and_padding_is_ignored() {
+        for length in 0..OCTETS.len() {
+            assert!(decode(&OCTETS[..length]).is_err(), "{length}");
+        }
+        assert_eq!(decode(&[&OCTETS[..], b"padding of any length"].concat()), Ok(packet()));
+    }
+
+    #[test]
+    fn an_authenticated_packet_has_two_octets_more_at_least() {
+        let mut octets = with(1, 0xec);
+        assert_eq!(decode(&octets), Err(DecodeError::Length));
+        octets[3] = 26;
+        assert_eq!(decode(&octets), Err(DecodeError::Truncated));
+        octets.extend([1, 2]);
+        assert_eq!(decode(&octets), Ok(Packet { authenticated: true, ..packet() }));
+    }
+
+    #[test]
+    fn zero_is_no_interval_and_no_discriminator() {
+        let octets = [&[0x20, 0x40, 3, 24, 0, 0, 0, 1][..], &[0; 16]].concat();
+        let packet = decode(&octets).unwrap();
+        assert_eq!(
+            (packet.your_discriminator, packet.desired_min_tx, packet.required_min_rx),
+            (None, None, None)
+        );
+        assert_eq!(encode(&packet)[..], octets[..]);
+    }
+}

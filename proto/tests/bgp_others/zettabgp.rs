@@ -136,7 +136,7 @@ fn theirs(capability: &Capability) -> Option<BgpCapability> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn zettabgp_reads_what_we_mean(said in said(1..=u32::MAX)) {

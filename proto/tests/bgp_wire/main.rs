@@ -9,6 +9,7 @@
 )]
 
 mod attributes;
+mod cases;
 mod headers;
 mod notifications;
 mod opens;

@@ -148,7 +148,7 @@ fn any_capability() -> impl Strategy<Value = Capability> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_octets_are_answered(octets in vec(any::<u8>(), 0..200), parameters in parameters()) {
@@ -218,7 +218,7 @@ proptest! {
 
     #[test]
     fn any_routes_read_back_without_a_flaw(
-        attributes in any_attributes(), prefixes in vec(any_prefix(), 0..1500), four: bool,
+        attributes in any_attributes(), prefixes in vec(any_prefix(), 0..900), four: bool,
     ) {
         let as_numbers = if four { AsNumbers::FourOctets } else { AsNumbers::TwoOctets };
         let parameters = Parameters { as_numbers, extended_next_hop: true, ..Parameters::default() };

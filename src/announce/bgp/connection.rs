@@ -27,6 +27,12 @@ pub(super) struct Connection {
     farewell: Option<Bytes>,
     /// Until when what waits may be written.
     permitted: Option<Instant>,
+    /// Octets that were written and have not left this host.
+    unsent: usize,
+    /// When to look again whether they have.
+    look: Duration,
+    /// The batch is written, and not all of it has left.
+    leaving: bool,
     /// Nothing can be written any more; what the peer said before is still read.
     broken: Option<io::Error>,
 }
@@ -38,7 +44,7 @@ pub(super) enum Occurrence {
     Received(Message),
     /// It sent something else.
     Refused(Refused),
-    /// TCP took octets.
+    /// Octets have left for the peer.
     Wrote(Wrote),
     /// The permission for what waits to be written is over: it was not written.
     Forbidden,
@@ -55,6 +61,9 @@ impl Connection {
             outbox: Outbox::default(),
             farewell: None,
             permitted: None,
+            unsent: 0,
+            look: LOOK,
+            leaving: false,
             broken: None,
         }
     }
@@ -99,7 +108,7 @@ impl Connection {
 
     /// Whether UPDATEs are under way.
     pub(super) fn has_batch(&self) -> bool {
-        self.outbox.has_batch()
+        self.outbox.has_batch() || self.leaving
     }
 
     /// What happens next; may be dropped and called again.
@@ -136,7 +145,15 @@ impl Connection {
         } else {
             Interest::READABLE | Interest::WRITABLE
         };
-        let ready = self.stream.ready(interest).await?;
+        let ready = if self.unsent > 0 {
+            // Nothing tells when octets leave.
+            match timeout(self.look, self.stream.ready(interest)).await {
+                Ok(ready) => ready?,
+                Err(_) => return Ok(self.left(0)),
+            }
+        } else {
+            self.stream.ready(interest).await?
+        };
         if ready.is_readable() {
             self.read()?;
         }
@@ -162,13 +179,28 @@ impl Connection {
             return Ok(Some(Occurrence::Forbidden));
         }
         match self.stream.try_write_vectored(&self.outbox.slices()) {
-            Ok(octets) => Ok(Some(Occurrence::Wrote(self.outbox.advance(octets)))),
+            Ok(octets) => {
+                self.leaving |= self.outbox.advance(octets) == Wrote::Batch;
+                Ok(self.left(octets))
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => {
                 self.broken = Some(error);
                 Ok(None)
             }
         }
+    }
+
+    /// Whether octets have left this host, where so many more were written: a peer that reads nothing lets the kernel fill
+    /// its buffers, and has been told nothing by that.
+    fn left(&mut self, written: usize) -> Option<Occurrence> {
+        let before = self.unsent + written;
+        self.unsent = tcp::unsent(&self.stream);
+        if self.unsent == 0 && std::mem::take(&mut self.leaving) {
+            return Some(Occurrence::Wrote(Wrote::Batch));
+        }
+        self.look = if self.unsent < before { LOOK } else { (self.look * 2).min(SELDOM) };
+        (self.unsent < before).then_some(Occurrence::Wrote(Wrote::Something))
     }
 
     /// Says the last word, if there is one, and closes; takes no longer than a moment.
@@ -207,5 +239,8 @@ fn in_words(error: &io::Error) -> String {
 
 /// As much as is read before it is looked at.
 const READ_LEN: usize = 16 * 1024;
+/// How soon it is noticed that octets have left, and how soon at the latest.
+const LOOK: Duration = Duration::from_millis(2);
+const SELDOM: Duration = Duration::from_millis(64);
 /// How long a last word may take to be read.
 const FAREWELL: Duration = Duration::from_millis(500);

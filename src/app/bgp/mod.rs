@@ -55,6 +55,7 @@ pub(super) struct Parts<'a> {
     pub(super) config: &'a Config,
     pub(super) connections: Connections,
     pub(super) reload: Option<Reload>,
+    pub(super) watched: Option<bfd::Stats>,
     pub(super) witness: Witness,
 }
 
@@ -68,7 +69,7 @@ impl Speaker {
         let router_id = router_id(&parts.bgp.router_id, &parts.vips).await;
         let told = settings::settings(parts.bgp, router_id);
         info!(%router_id, local_as = %parts.bgp.local_as, peers = told.peers.len(), "BGP speaker starts");
-        let bfd = watcher(&told);
+        let bfd = parts.watched.take().and_then(watcher);
         let secrets = secrets(&told, &parts.connections, tasks);
         let (settings, configured) = watch::channel(Arc::new(told));
         follow_configuration(&mut parts, router_id, settings, tasks);
@@ -205,10 +206,14 @@ fn bind_to_loopback(
     vec![conditions::Interface { link, refused: refusal }]
 }
 
-/// The BFD thread, where any peer wants it.
-fn watcher(settings: &Settings) -> Option<bfd::Handle> {
-    settings.peers.values().find(|peer| peer.bfd.is_some())?;
-    match bfd::start(bfd::Stats::new()) {
+/// Counters of BFD, where any peer wants it, or may want it later.
+pub(super) fn statistics(bgp: &Bgp) -> Option<bfd::Stats> {
+    let wanted = bgp.node_annotations.is_some() || bgp.peers.iter().any(|peer| peer.bfd.is_some());
+    wanted.then(bfd::Stats::new)
+}
+
+fn watcher(stats: bfd::Stats) -> Option<bfd::Handle> {
+    match bfd::start(stats) {
         Ok(handle) => Some(handle),
         Err(error) => {
             warn!(%error, "BFD cannot be started");

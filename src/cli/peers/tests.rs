@@ -2,9 +2,15 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tokio::sync::mpsc;
+
 use super::*;
+use crate::admin::fixture;
+use crate::admin::listen::serve_unix;
 use crate::admin::peers::{AbsentRoute, FamilyStatus, LastError, Omission, PeerStatus, RouteStatus};
 use crate::admin::timestamp::Timestamp;
+use crate::announce::bgp::Command;
+use crate::task::Tasks;
 
 fn at(seconds: u64) -> Timestamp {
     let moment: SystemTime = UNIX_EPOCH + Duration::from_secs(1_795_225_783 + seconds);
@@ -89,4 +95,43 @@ fn names_of_peers_are_made_safe_for_a_path() {
         ["10.0.0.1", "[2001:db8::1]:1790", "fe80::1%eth0"].map(escaped),
         ["10.0.0.1", "%5B2001:db8::1%5D:1790", "fe80::1%25eth0"]
     );
+}
+
+#[tokio::test]
+async fn the_daemon_says_what_its_speaker_knows_and_passes_orders_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("admin.sock");
+    let (mut admin, board, _beat) = fixture::admin();
+    board.peer("fe80::1%eth0", Some(fixture::session()));
+    let (commands, mut commanded) = mpsc::channel(1);
+    admin.speaker = Some(commands);
+    let metrics = admin.metrics.render();
+    for series in [
+        "vipcast_bgp_session_established{peer=\"fe80::1%eth0\"} 1.0",
+        "vipcast_bgp_session_state{peer=\"fe80::1%eth0\"} 6.0",
+        "vipcast_bgp_routes_announced{peer=\"fe80::1%eth0\",family=\"ipv4-unicast\"} 0.0",
+        "vipcast_bgp_last_notification{peer=\"fe80::1%eth0\",direction=\"received\",code=\"6\",subcode=\"2\"} 1.0",
+        "vipcast_bgp_bfd_up{peer=\"fe80::1%eth0\"} 1.0",
+    ] {
+        assert!(metrics.contains(series), "{series} is not in\n{metrics}");
+    }
+    let mut tasks = Tasks::default();
+    tasks.spawn("status", serve_unix(path.clone(), admin.private()));
+    tasks.spawn("speaker", async move {
+        while let Some(Command::Reset(peer, answer)) = commanded.recv().await {
+            answer.send(peer == "fe80::1%eth0").unwrap();
+        }
+    });
+    while !path.exists() {
+        tokio::task::yield_now().await;
+    }
+    let peers: Peers = client::fetch(&path, "/v1/peers").await.unwrap();
+    assert_eq!((peers.node.as_str(), peers.peers[0].peer.as_str()), ("cp1", "fe80::1%eth0"));
+    let routes: Routes = client::fetch(&path, "/v1/routes/fe80::1%25eth0").await.unwrap();
+    let nobody = AbsentRoute { prefix: "10.0.0.1/32".parse().unwrap(), why: "announced".into() };
+    assert_eq!((routes.routes, routes.absent), (vec![], vec![nobody]));
+    reset(&path, "fe80::1%eth0").await.unwrap();
+    assert_eq!(reset(&path, "10.0.0.7").await.unwrap_err().to_string(), "there is no peer 10.0.0.7");
+    let unknown = client::fetch::<Routes>(&path, "/v1/routes/10.0.0.7").await;
+    assert_eq!(unknown.unwrap_err().to_string(), "there is no peer 10.0.0.7");
 }

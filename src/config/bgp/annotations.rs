@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use k8s_openapi::ByteString;
 use vipcast_proto::bgp::types::Asn;
 
-use super::{Bgp, Multihop, Peer, PeerAt, PeerOptions, RemoteAs, RouterId, Source};
+use super::{Bgp, Multihop, PeerAt, PeerOptions, RemoteAs, RouterId, SaidPeer, Source};
 use crate::config::Problem;
 use crate::config::secret::{Password, Secret};
 use crate::config::value;
@@ -69,46 +69,40 @@ impl NodeAnnotations {
 
 impl Bgp {
     /// The configuration of a Node whose annotations say more. Of a peer that is configured as well, the annotations
-    /// count.
+    /// count. Ask it of what is configured, each time that the annotations have changed.
     #[must_use]
     pub fn with_node(&self, node: &NodeBgp) -> Self {
         let mut bgp = self.clone();
+        let mut said = self.said.clone();
         bgp.local_as = node.local_as.unwrap_or(self.local_as);
         if let Some(IpAddr::V4(source)) = node.source {
             bgp.router_id = RouterId::Given(source);
         }
         if let Some(source) = node.source {
-            bgp.defaults.source = Some(Source::Address(source));
-            bgp.peers.iter_mut().for_each(|peer| dial_from(peer, source));
+            said.of_all.source = Some(Source::Address(source));
         }
         let remote_as = self.node_annotations.as_ref().map_or(RemoteAs::External, |asked| asked.remote_as);
         for one in &node.peers {
-            let at = PeerAt::Address(one.address);
-            let remote_as = one.remote_as.map_or(remote_as, RemoteAs::Is);
-            if let Some(peer) = one.options().or(&bgp.defaults).peer(bgp.local_as, at, remote_as) {
-                bgp.peers.retain(|other| (&other.at, other.port) != (&peer.at, peer.port));
-                bgp.peers.push(peer);
-            }
+            let peer = one.said(remote_as);
+            said.peers.retain(|other| (&other.at, other.port) != (&peer.at, peer.port));
+            said.peers.push(peer);
         }
+        bgp.peers = said.peers(bgp.local_as);
         bgp
     }
 }
 
 impl NodePeer {
-    fn options(&self) -> PeerOptions {
+    fn said(&self, remote_as: RemoteAs) -> SaidPeer {
         let password = self.password.clone().map(Password::Given);
         let multihop = |on| if on { Multihop::Hops(value::MULTIHOP) } else { Multihop::No };
-        PeerOptions {
+        let own = PeerOptions {
             authentication: password.map(super::Authentication::Md5),
             multihop: self.multihop.map(multihop),
             ..PeerOptions::default()
-        }
-    }
-}
-
-fn dial_from(peer: &mut Peer, source: IpAddr) {
-    if matches!(&peer.at, PeerAt::Address(address) if address.is_ipv4() == source.is_ipv4()) {
-        peer.source = Source::Address(source);
+        };
+        let remote_as = self.remote_as.map_or(remote_as, RemoteAs::Is);
+        SaidPeer { at: PeerAt::Address(self.address), port: super::PORT, remote_as, own }
     }
 }
 
@@ -317,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_node_says_what_is_different_and_keeps_what_is_configured() {
-        let configured = speaker(&[("bgp_peers", "192.0.2.1:65001,192.0.2.2:65001"), ("bgp_hold_time", "9")]);
+        let configured = speaker(&[("bgp_peers", "192.0.2.1:65000,192.0.2.2:65001"), ("bgp_hold_time", "9")]);
         assert_eq!(configured.with_node(&NodeBgp::default()), configured);
         let node = NodeBgp {
             local_as: Some(Asn(65010)),
@@ -328,9 +322,16 @@ mod tests {
         let expected = speaker(&[
             ("bgp_as", "65010"),
             ("bgp_sourceip", "192.0.2.7"),
-            ("bgp_peers", "192.0.2.1:65001,192.0.2.2:65002,[2001:db8::1]:65000"),
+            ("bgp_peers", "192.0.2.1:65000,192.0.2.2:65002,[2001:db8::1]:65000"),
             ("bgp_hold_time", "9"),
         ]);
-        assert_eq!(bgp, expected);
+        // Of a router in our own AS nothing is known of the way; to another AS it is one link.
+        let hops = |bgp: &Bgp| bgp.peers.iter().map(|peer| peer.distance.hops.is_some()).collect::<Vec<_>>();
+        assert_eq!((hops(&configured), hops(&bgp)), (vec![false, true], vec![true, true, true]));
+        assert_eq!(
+            (bgp.local_as, bgp.router_id.clone(), bgp.peers.clone()),
+            (expected.local_as, expected.router_id, expected.peers)
+        );
+        assert_eq!(bgp.with_node(&node), bgp);
     }
 }

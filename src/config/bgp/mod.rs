@@ -16,7 +16,7 @@ use vipcast_proto::bgp::types::{Asn, Family, HoldTime};
 use super::secret::Password;
 pub use annotations::{NodeAnnotations, NodeBgp};
 pub use attributes::{AddressGroup, Attributes, LinkBandwidth};
-pub(super) use options::{BfdOptions, GracefulRestartOptions, Multihop, PeerOptions};
+pub(super) use options::{BfdOptions, GracefulRestartOptions, Multihop, PeerOptions, Said, SaidPeer};
 pub use router_id::{RouterId, stable_router_id};
 
 /// The BGP speaker.
@@ -37,8 +37,8 @@ pub struct Bgp {
     pub drain: Drain,
     /// Changes within this time become one: from the first change on, never extended. Zero: none is waited for.
     pub coalesce: Duration,
-    /// What a peer is given that is found later.
-    pub(super) defaults: PeerOptions,
+    /// From what the peers follow, and those that are found later.
+    pub(super) said: Said,
 }
 
 /// A router.
@@ -208,7 +208,7 @@ impl Bgp {
     /// Where passwords are: those of the peers, and that of peers which annotations may bring.
     pub fn passwords(&self) -> impl Iterator<Item = &Password> {
         let all = self.peers.iter().filter_map(|peer| peer.authentication.as_ref());
-        all.chain(self.defaults.authentication.as_ref()).map(Authentication::password)
+        all.chain(self.said.of_all.authentication.as_ref()).map(Authentication::password)
     }
 
     /// What a router is told of a VIP: what it is told of all, and what the most specific group that contains the VIP

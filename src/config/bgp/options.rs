@@ -1,7 +1,7 @@
 //! What can be said of a session, for all peers and for one, before the two are put together.
 
 use std::collections::BTreeSet;
-use std::num::{NonZeroU8, NonZeroU32};
+use std::num::{NonZeroU8, NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
 use vipcast_proto::bgp::types::{Asn, Family, HoldTime};
@@ -28,6 +28,22 @@ pub(in crate::config) struct PeerOptions {
     pub(in crate::config) attributes: Attributes,
 }
 
+/// What was said of all peers and of each, from which they follow.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(in crate::config) struct Said {
+    pub(in crate::config) of_all: PeerOptions,
+    pub(in crate::config) peers: Vec<SaidPeer>,
+}
+
+/// A router, and what was said of it alone.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(in crate::config) struct SaidPeer {
+    pub(in crate::config) at: PeerAt,
+    pub(in crate::config) port: NonZeroU16,
+    pub(in crate::config) remote_as: RemoteAs,
+    pub(in crate::config) own: PeerOptions,
+}
+
 /// Whether there may be other routers between us and a peer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::config) enum Multihop {
@@ -52,9 +68,25 @@ pub(in crate::config) struct GracefulRestartOptions {
     pub(in crate::config) restart_time: Option<Duration>,
 }
 
+impl Said {
+    /// The peers of a speaker of this Autonomous System.
+    pub(in crate::config) fn peers(&self, local_as: Asn) -> Vec<Peer> {
+        self.peers.iter().filter_map(|peer| peer.peer(local_as, &self.of_all)).collect()
+    }
+}
+
+impl SaidPeer {
+    /// The session with it; `None` where something was said neither of it nor of all, which has a default.
+    pub(in crate::config) fn peer(&self, local_as: Asn, of_all: &PeerOptions) -> Option<Peer> {
+        let options = self.own.clone().or(of_all);
+        let peer = options.peer(local_as, self.at.clone(), self.remote_as)?;
+        Some(Peer { port: self.port, ..peer })
+    }
+}
+
 impl PeerOptions {
     /// What is said of one peer, and where that is silent what is said of all.
-    pub(in crate::config) fn or(self, all: &Self) -> Self {
+    fn or(self, all: &Self) -> Self {
         // A keepalive that goes with one hold time need not go with another.
         let keepalive = if self.hold_time.is_some() { None } else { all.keepalive };
         let mut attributes = all.attributes.clone();
@@ -76,8 +108,7 @@ impl PeerOptions {
         }
     }
 
-    /// The session with one router; `None` where something was said neither of it nor of all, which has a default.
-    pub(in crate::config) fn peer(self, local_as: Asn, at: PeerAt, remote_as: RemoteAs) -> Option<Peer> {
+    fn peer(self, local_as: Asn, at: PeerAt, remote_as: RemoteAs) -> Option<Peer> {
         let source = self.source(&at);
         let families = self.families.unwrap_or_else(|| families(&at, self.next_hop));
         let distance = distance(&at, self.multihop, self.gtsm, remote_as.is_internal(local_as));

@@ -136,7 +136,7 @@ Settings come from flags, environment variables and a YAML (or JSON) file. A **f
 environment beats the file**, the file beats the default. (In kube-vip the environment beats the flags. Where both are
 set and differ, check which one you mean.) Flags and variables have kube-vip's names wherever kube-vip has one, so that
 its manifests work as they are; the file has a schema of its own, [config.schema.json](config.schema.json), and an
-example in [examples/config.yaml](../examples/config.yaml).
+example in [examples/config.yaml](../examples/config.yaml), and one for BGP in [examples/bgp.yaml](../examples/bgp.yaml).
 
 In place of the file, `--from-kubespray` reads [Kubespray's variables](kubespray.md), which stand between the environment and the
 defaults.

@@ -24,6 +24,33 @@ fn the_example_file_is_a_configuration() {
 }
 
 #[test]
+fn the_example_file_for_bgp_is_a_configuration() {
+    let text = fs::read_to_string(root().join("examples/bgp.yaml")).unwrap();
+    let resolved = file(&text).unwrap();
+    let bgp = resolved.config.bgp.unwrap();
+    assert_eq!((bgp.peers.len(), bgp.address_groups.len(), resolved.notices), (2, 2, vec![]));
+}
+
+#[test]
+fn the_example_in_the_documentation_is_a_configuration() {
+    let page = fs::read_to_string(root().join("docs/configuration.md")).unwrap();
+    let example = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let text = format!("controlPlane: {{enabled: true, address: 192.0.2.10}}\n{example}");
+    assert_eq!(file(&text).unwrap().config.bgp.unwrap().peers.len(), 3);
+}
+
+#[test]
+fn the_schema_describes_every_field_of_the_lists() {
+    let schema: serde_json::Value = serde_json::from_str(&print::schema()).unwrap();
+    let bgp = &schema["properties"]["bgp"]["properties"];
+    let peer = &bgp["peers"]["items"]["properties"];
+    assert_eq!(peer["bfd"]["properties"]["multiplier"]["maximum"], 255);
+    assert_eq!(peer["port"]["default"], 179);
+    assert_eq!(bgp["peers"]["items"]["additionalProperties"], false);
+    assert!(bgp["addressGroups"]["items"]["properties"]["nextHop"]["properties"]["ipv6"].is_object());
+}
+
+#[test]
 fn a_kubeconfig_in_its_place_is_told_apart() {
     let text = "apiVersion: v1\nkind: Config\nclusters: []\nusers: []\n";
     let problems: Vec<_> = file(text).unwrap_err().problems.iter().map(ToString::to_string).collect();

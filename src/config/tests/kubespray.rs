@@ -5,7 +5,7 @@ use std::time::Duration;
 use vipcast_proto::election::Timing;
 
 use super::super::layers::{Document, Inventory};
-use super::super::{Flags, Problems, Purpose, Resolved, resolve_document};
+use super::super::{Announced, Flags, Problems, Purpose, Resolved, resolve_document};
 use super::{config, host, pairs};
 use crate::kubespray::Text;
 
@@ -115,6 +115,71 @@ fn a_feature_that_is_not_built_is_refused_by_the_name_of_its_variable() {
     for (more, complaint) in table {
         assert_eq!(complaints(more), [complaint]);
     }
+}
+
+#[test]
+fn a_bgp_control_plane_of_kubespray_works_as_it_is() {
+    let bgp = "kube_vip_arp_enabled: false
+kube_vip_bgp_enabled: true
+kube_vip_bgp_routerid:
+kube_vip_local_as: 65010
+kube_vip_bgppeers:
+  - 192.0.2.1:65001:hunter2:false
+  - 192.0.2.2:65001::true
+kube_vip_bgp_sourceif: ens160
+";
+    let resolved = resolved(&[], &[], bgp).unwrap();
+    let row = resolved.sources.iter().find(|row| row.key == "bgp.peers").unwrap();
+    let shown = (row.value.clone().unwrap(), row.source.to_string());
+    assert_eq!(
+        shown,
+        (
+            "192.0.2.1:65001:***:false,192.0.2.2:65001::true".into(),
+            "Kubespray more.yml:kube_vip_bgppeers".into()
+        )
+    );
+    let (config, notices) = (resolved.config, resolved.notices);
+    let bgp = config.bgp.unwrap();
+    let hops: Vec<_> = bgp.peers.iter().map(|peer| (peer.at.to_string(), peer.distance.ttl())).collect();
+    assert_eq!(hops, [("192.0.2.1".to_owned(), Some(1)), ("192.0.2.2".to_owned(), Some(50))]);
+    assert_eq!(
+        (config.layer2, config.control_plane.unwrap().announced),
+        (None, Announced::ByEveryHealthyNode)
+    );
+    let notices: Vec<_> = notices.iter().map(|notice| notice.setting.as_str()).collect();
+    assert_eq!(
+        notices,
+        ["vip_interface", "kube_vip_bgppeers"]
+            .map(|name| name.replace("vip_interface", "kube_vip_interface"))
+    );
+}
+
+#[test]
+fn what_is_wrong_with_bgp_is_refused_by_the_name_of_the_variable_and_shows_no_password() {
+    let bgp = |more: &str| complaints(&format!("kube_vip_bgp_enabled: true\n{more}"));
+    assert_eq!(
+        bgp("kube_vip_bgppeers: ['192.0.2.1:0:hunter2:false', '192.0.2.2:65001:pass:hunter2']"),
+        ["kube_vip_bgppeers (more.yml line 2): peer 1: its multihop is neither true nor false; \
+          write address:AS:password:multihop:port; a password with a colon or a comma goes into a file, a Secret or the list \
+          of the configuration file"]
+    );
+    assert_eq!(
+        bgp("kube_vip_bgppeers: ['192.0.2.1:0:hunter2:false']"),
+        ["kube_vip_bgppeers[0].as=0 (more.yml line 2): reserved by RFC 7607, nobody has it; \
+          write 1 to 4294967294, or as asdot 1.10"]
+    );
+    assert_eq!(
+        bgp("kube_vip_bgppeers: '1,9,2,.,h,u,n,t,e,r,2'"),
+        ["kube_vip_bgppeers (more.yml line 2): taken apart into single characters; \
+          write a list of address:AS:password:multihop"]
+    );
+    assert_eq!(
+        bgp("kube_vip_bgp_peeraddress: ''"),
+        [
+            "kube_vip_bgppeers: BGP is switched on without a router to talk to; set kube_vip_bgppeers to address and \
+          AS number of routers, for example kube_vip_bgppeers: 192.0.2.1:65001"
+        ]
+    );
 }
 
 #[test]

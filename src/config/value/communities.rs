@@ -113,3 +113,57 @@ const SUBTYPES: &[(&str, u8)] = &[("rt", 2), ("soo", 3)];
 
 /// So many fit into an UPDATE of 4096 octets and leave room for its routes.
 const MOST: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::table::session::OF_ONE;
+
+    fn spec() -> &'static Spec {
+        &OF_ONE.attributes.communities.spec
+    }
+
+    #[test]
+    fn communities_are_written_as_operators_write_them() {
+        let plain = |text: &str| communities(spec(), text).map(|found| found.into_iter().collect::<Vec<_>>());
+        assert_eq!(plain("65000:100, 0:0,no-export"), Ok(vec![0, 0xfde8_0064, 0xffff_ff01]));
+        assert_eq!(plain("blackhole,graceful-shutdown"), Ok(vec![0xffff_0000, 0xffff_029a]));
+        let four = extended(spec(), "rt:4200000000:7,soo:65000:100000,0x40040000447A0000").unwrap();
+        assert_eq!(
+            four.into_iter().collect::<Vec<_>>(),
+            [
+                [0, 3, 0xfd, 0xe8, 0, 1, 0x86, 0xa0],
+                [2, 2, 0xfa, 0x56, 0xea, 0, 0, 7],
+                [0x40, 4, 0, 0, 0x44, 0x7a, 0, 0],
+            ]
+        );
+        for wrong in ["", "65000", "65000:65536", "+1:2", "1:2:3", "no-such-name", "65000:1,,"] {
+            assert!(communities(spec(), wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["1:2", "1:2:3:4", "4294967296:1:1", "a:b:c"] {
+            assert!(large(spec(), wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["rt:1", "rt:0:1", "rt:70000:65536", "xx:1:1", "0x00", "0x+000000000000000", "rt:1:1:1"]
+        {
+            assert!(extended(spec(), wrong).is_err(), "{wrong}");
+        }
+        let many = vec!["1:1"; 65].join(",");
+        assert_eq!(communities(spec(), &many).unwrap_err().reason, "more than 64 communities");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_is_what_was_written(plain: u32, large_one: [u32; 3], kind in 0..4_u8, rest: [u8; 7]) {
+            let shown = show_communities(&[plain].into());
+            prop_assert_eq!(communities(spec(), &shown), Ok([plain].into()));
+            let shown = show_large(&[large_one].into());
+            prop_assert_eq!(large(spec(), &shown), Ok([large_one].into()));
+            let [subtype, a, b, c, d, e, f] = rest;
+            let one = [kind, subtype % 5, a, b, c, d, e, f];
+            let shown = show_extended(&[one].into());
+            prop_assert_eq!(extended(spec(), &shown), Ok([one].into()), "{}", shown);
+        }
+    }
+}

@@ -15,6 +15,9 @@ pub(in crate::config) fn peers(spec: &Spec, text: &str) -> Result<Vec<Tree>, Wro
         let fix = "give Kubespray a list, and not a text, of peers";
         return Err(Wrong::new("taken apart into single characters", fix));
     }
+    if text.split(',').nth(MOST).is_some() {
+        return Err(Wrong::new(format!("more than {MOST} peers"), "write fewer"));
+    }
     let (mut found, mut wrong) = (Vec::new(), Vec::new());
     for (number, entry) in split(text, ',').into_iter().enumerate() {
         match peer(entry.trim()) {
@@ -56,14 +59,12 @@ fn peer(entry: &str) -> Result<Tree, Wrong> {
     if entry.is_empty() {
         return Err(Wrong::new("empty", "write peers separated by single commas"));
     }
-    if entry.parse::<std::net::Ipv6Addr>().is_ok()
-        || entry.split(':').nth(MOST_FIELDS).is_some() && !entry.contains('[')
-    {
-        return Err(Wrong::new("too many colons", format!("put IPv6 addresses into brackets; {OTHER_WAY}")));
-    }
     let mut fields = split(entry, ':').into_iter();
     let mut pairs = Vec::new();
     let first = fields.next().unwrap_or_default().trim();
+    if first.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(Wrong::new("an IPv6 address without brackets", "write for example [2001:db8::1]:65001"));
+    }
     if first == UNNUMBERED {
         pairs.push(("interface", Tree::text(fields.next().unwrap_or_default().trim())));
     } else {
@@ -176,10 +177,10 @@ fn split(text: &str, separator: char) -> Vec<&str> {
     .collect()
 }
 
-const UNNUMBERED: &str = "unnumbered";
+/// No node talks to as many; it bounds what a hostile file can ask for.
+const MOST: usize = 256;
 
-/// More fields than kube-vip knows.
-const MOST_FIELDS: usize = 7;
+const UNNUMBERED: &str = "unnumbered";
 
 /// The longest interval that is taken is below it.
 const MICROSECONDS: u64 = 60_001;

@@ -43,7 +43,7 @@ fn peers_may_be_one_text_and_one_that_was_taken_apart_is_refused() {
     assert_eq!((complaints(&text), settings(&text).contains(&expected)), (vec![], true));
     assert_eq!(
         complaints(&with(&peers("'1,9,2,.,0,.,2'"))),
-        ["kube_vip_bgppeers=1,9,2,.,0,.,2 (2.yml line 2): taken apart into single characters; \
+        ["kube_vip_bgppeers (2.yml line 2): taken apart into single characters; \
           write a list of address:AS:password:multihop"]
     );
 }

@@ -23,6 +23,9 @@ impl Changes {
         let announced: Vec<_> =
             missing(known, wanted).map(|(attributes, prefixes)| (attributes.clone(), prefixes)).collect();
         let mut left: Vec<_> = missing(wanted, known).flat_map(|(_, prefixes)| prefixes).collect();
+        if left.is_empty() {
+            return Self { withdrawn: left, announced };
+        }
         left.sort_unstable();
         // What left one group and is still wanted arrived in another.
         let mut arrived: Vec<_> = announced.iter().flat_map(|(_, prefixes)| prefixes).copied().collect();
@@ -59,6 +62,9 @@ fn missing<'a>(
 
 /// What is in one and not in the other; both are in order.
 fn difference(all: &[IpNet], without: &[IpNet]) -> Vec<IpNet> {
+    if without.is_empty() {
+        return all.to_vec();
+    }
     let mut without = without.iter().peekable();
     let stays = |prefix: &&IpNet| {
         while without.next_if(|other| other < prefix).is_some() {}

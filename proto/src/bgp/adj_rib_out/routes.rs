@@ -27,8 +27,13 @@ impl Routes {
         routes.sort_by_key(|(prefix, _)| *prefix);
         routes.dedup_by_key(|(prefix, _)| *prefix);
         let mut groups: BTreeMap<(Family, &Policy), Vec<IpNet>> = BTreeMap::new();
-        for (prefix, policy) in routes {
-            groups.entry((family_of(prefix.addr()), policy)).or_default().push(prefix);
+        let alike = |(one, a): &(IpNet, &'a Policy), (other, b): &(IpNet, &'a Policy)| {
+            family_of(one.addr()) == family_of(other.addr()) && std::ptr::eq(*a, *b)
+        };
+        for run in routes.chunk_by(alike) {
+            let Some((first, policy)) = run.first() else { continue };
+            let prefixes = run.iter().map(|(prefix, _)| *prefix);
+            groups.entry((family_of(first.addr()), *policy)).or_default().extend(prefixes);
         }
         let shared = groups
             .into_iter()

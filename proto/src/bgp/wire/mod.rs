@@ -53,7 +53,7 @@ impl Decoder {
         Self::default()
     }
 
-    /// How the messages after the OPENs read.
+    /// How the messages after the OPENs read: to be said when the peer's OPEN has been taken, before what follows it.
     pub fn set(&mut self, parameters: Parameters) {
         self.parameters = parameters;
     }

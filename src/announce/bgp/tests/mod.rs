@@ -97,13 +97,15 @@ impl Bench {
 
     /// Waits until the last error of the first peer is as it should be, and returns it.
     async fn trouble(&self, expected: impl Fn(&str) -> bool) -> String {
+        let patience = clock::now() + Duration::from_secs(4);
         let look = async {
             loop {
                 let peers = self.status.peers().peers;
                 let why = peers.first().and_then(|peer| peer.last_error.clone()).map(|error| error.why);
-                if let Some(why) = why.filter(|why| expected(why)) {
+                if let Some(why) = why.clone().filter(|why| expected(why)) {
                     return why;
                 }
+                assert!(clock::now() < patience, "last error: {why:?}");
                 clock::pause(Duration::from_millis(5)).await;
             }
         };
@@ -201,7 +203,7 @@ async fn the_peers_last_word_is_shown_in_words_and_it_is_tried_again() {
     let mut side = router.session().await;
     assert_eq!(side.next().await.as_deref(), Some(ANNOUNCE_10));
     side.notify(6, 2, b"\x0cmaintenance!").await;
-    bench.trouble(|why| why == "peer sent Administrative Shutdown (6/2): \"maintenance!\"").await;
+    bench.trouble(|why| why == "peer sent cease: administrative shutdown: \"maintenance!\"").await;
     drop(side);
     let mut side = router.session().await;
     assert_eq!(side.next().await.as_deref(), Some(ANNOUNCE_10));

@@ -8,15 +8,16 @@ use std::net::IpAddr;
 use vipcast_proto::bgp::types::family_of;
 
 use self::peers::Speaker;
-use crate::config::HostFacts;
-use crate::config::bgp::stable_router_id;
-use crate::config::bgp::{AddressGroup, Bgp, Drain, NextHop, NodeAnnotations, PeerOptions, RouterId, Source};
+use crate::config::bgp::{
+    AddressGroup, Bgp, Drain, NextHop, NodeAnnotations, PeerOptions, RouterId, Said, Source, stable_router_id,
+};
 use crate::config::problem::{Notice, Problem};
 use crate::config::reader::{Reader, Settings};
-use crate::config::source::Source as From;
+use crate::config::source;
 use crate::config::table::ALL;
 use crate::config::table::bgp as t;
 use crate::config::table::session::OF_GROUP;
+use crate::config::{HostFacts, Purpose};
 
 /// Reads everything, and where BGP is on checks what goes together.
 pub(super) fn bgp(
@@ -44,15 +45,16 @@ pub(super) fn bgp(
         idle(r);
         return (r.problems.len() == before).then_some(None);
     }
+    let (local_as, said) = (local_as?, Said { of_all: of_all?, peers: peers? });
     let bgp = Bgp {
-        local_as: local_as?,
+        local_as,
         router_id: router_id?,
-        peers: peers?,
+        peers: said.peers(local_as),
         address_groups: address_groups?,
         node_annotations: annotations?,
         drain: Drain { wait: wait?, communication: communication? },
         coalesce: coalesce?,
-        defaults: of_all?,
+        said,
     };
     enabled?;
     whole(r, &bgp, vips);
@@ -111,7 +113,7 @@ fn groups(r: &mut Reader<'_>) -> Option<Vec<AddressGroup>> {
         let attributes = session::attributes(&mut record, &OF_GROUP);
         let next_hop = session::next_hop(&mut record, &OF_GROUP);
         if prefixes == Some(None) {
-            record.refuse("without a prefix", "add prefixes, those of the VIPs");
+            record.missing("without a prefix", "add prefixes, those of the VIPs");
         }
         let group = prefixes.flatten().zip(attributes).zip(next_hop);
         let known = groups.iter().flatten();
@@ -139,8 +141,9 @@ fn groups(r: &mut Reader<'_>) -> Option<Vec<AddressGroup>> {
 
 /// What can be seen only when everything is there.
 fn whole(r: &mut Reader<'_>, bgp: &Bgp, vips: &[IpAddr]) {
-    if bgp.peers.is_empty() && bgp.node_annotations.is_none() && r.layers.complete {
-        let fix = "set bgp_peers, for example bgp_peers=192.0.2.1:65001, or bgp_peeraddress and bgp_peeras";
+    let needed = r.purpose == Purpose::Run && r.layers.complete;
+    if bgp.peers.is_empty() && bgp.node_annotations.is_none() && needed {
+        let fix = "set bgp_peers to address and AS number of routers, for example bgp_peers=192.0.2.1:65001";
         r.problems.push(Problem::plain("bgp_peers", "BGP is switched on without a router to talk to", fix));
     }
     if bgp.node_annotations.is_none() && !bgp.peers.is_empty() {
@@ -163,7 +166,7 @@ fn whole(r: &mut Reader<'_>, bgp: &Bgp, vips: &[IpAddr]) {
 /// kube-vip has no other next hops without a mode, either.
 fn unused_next_hop(r: &mut Reader<'_>, bgp: &Bgp) {
     let rows = &t::OF_ALL.attributes;
-    if bgp.defaults.next_hop == Some(NextHop::Own) {
+    if bgp.said.of_all.next_hop == Some(NextHop::Own) {
         for spec in [&rows.next_hop_ipv4.spec, &rows.next_hop_ipv6.spec] {
             if r.is_explicit(spec) {
                 let mode = r.name(&rows.next_hop.spec);
@@ -176,7 +179,7 @@ fn unused_next_hop(r: &mut Reader<'_>, bgp: &Bgp) {
 /// A manifest and the environment of a process are read by many.
 fn in_clear(r: &mut Reader<'_>) {
     for spec in [&t::PEERS.spec, &t::PEER_PASSWORD.spec, &t::OF_ALL.password.given.spec] {
-        let seen = |source: &From| !matches!(source, From::File { .. });
+        let seen = |from: &source::Source| !matches!(from, source::Source::File { .. });
         if r.secret_from(spec).is_some_and(seen) {
             let text = "a password in clear, for everybody who may read the manifest or the process: better in a file \
                         (bgp.passwordFile) or in a Secret (bgp.passwordSecret.name)";

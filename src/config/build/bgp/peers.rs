@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use vipcast_proto::bgp::types::Asn;
 
 use super::session;
-use crate::config::bgp::{Attributes, Authentication, Peer, PeerAt, PeerOptions, RemoteAs, Source};
+use crate::config::bgp::{
+    Attributes, Authentication, Multihop, PORT, Peer, PeerAt, PeerOptions, RemoteAs, SaidPeer, Source,
+};
 use crate::config::problem::Notice;
 use crate::config::reader::{Reader, Settings};
 use crate::config::record::Record;
@@ -23,42 +25,28 @@ pub(super) struct Speaker<'a> {
 }
 
 impl Speaker<'_> {
-    /// Those of the list and the single one; `None`: something was wrong.
-    pub(super) fn peers(&self, r: &mut Reader<'_>) -> Option<Vec<Peer>> {
-        let records = r.records(&t::PEERS);
+    /// The single one and those of the list; `None`: something was wrong.
+    pub(super) fn peers(&self, r: &mut Reader<'_>) -> Option<Vec<SaidPeer>> {
         let single = self.single(r);
-        let mut peers = Some(Vec::new());
-        for mut record in records? {
+        let mut peers: Vec<SaidPeer> = single.iter().flatten().cloned().collect();
+        let mut fine = single.is_some();
+        for mut record in r.records(&t::PEERS)? {
             let peer = self.one(&mut record);
-            let fine = record.problems.is_empty();
-            let twice = |peer: &Peer| peers.iter().flatten().any(|other: &Peer| same(other, peer));
-            if peer.as_ref().is_some_and(twice) {
+            if peer.as_ref().is_some_and(|peer| peers.iter().any(|other| same(other, peer))) {
                 record.refuse("there twice", "write every router once");
-            } else if let Some(peer) = peer.as_ref().filter(|_| fine) {
-                r.notices.extend(notices(&record.name, peer));
             }
-            r.problems.extend(std::mem::take(&mut record.problems));
-            peers = peers.zip(peer).map(|(mut peers, peer)| {
-                peers.push(peer);
-                peers
-            });
-        }
-        let (mut peers, single) = (peers?, single?);
-        if let Some(single) = single {
-            if peers.iter().any(|other| same(other, &single)) {
-                r.blame(
-                    &t::PEER_ADDRESS.spec,
-                    "there twice, once in the list of peers",
-                    "keep one of the two",
-                );
+            if let Some(peer) = peer.as_ref().and_then(|peer| peer.peer(self.local_as, self.of_all)) {
+                r.notices.extend(notices(&record.name, &peer));
             }
-            peers.insert(0, single);
+            fine &= peer.is_some();
+            peers.extend(peer);
+            r.problems.append(&mut record.problems);
         }
-        Some(peers)
+        fine.then_some(peers)
     }
 
     /// kube-vip's variables for one router.
-    fn single(&self, r: &mut Reader<'_>) -> Option<Option<Peer>> {
+    fn single(&self, r: &mut Reader<'_>) -> Option<Option<SaidPeer>> {
         let address = r.optional(&t::PEER_ADDRESS);
         let remote_as = r.optional(&t::PEER_AS);
         let password = r.optional(&t::PEER_PASSWORD);
@@ -77,13 +65,14 @@ impl Speaker<'_> {
         if let Some(vip) = at.address().filter(|address| self.vips.contains(address)) {
             r.blame(&t::PEER_ADDRESS.spec, format!("{vip} is the VIP"), "write the router's address");
         }
-        let peer = own.or(self.of_all).peer(self.local_as, at, remote_as)?;
+        let said = SaidPeer { at, port: PORT, remote_as, own };
+        let peer = said.peer(self.local_as, self.of_all)?;
         r.notices.extend(notices(&r.name(&t::PEER_ADDRESS.spec), &peer));
-        Some(Some(peer))
+        Some(Some(said))
     }
 
     /// One of the list.
-    fn one(&self, record: &mut Record) -> Option<Peer> {
+    fn one(&self, record: &mut Record) -> Option<SaidPeer> {
         let address = record.optional(&t::OF_PEER.address);
         let interface = record.optional(&t::OF_PEER.interface);
         let port = record.optional(&t::OF_PEER.port);
@@ -95,14 +84,14 @@ impl Speaker<'_> {
             (Some(remote_as), _) => remote_as,
             (None, PeerAt::Unnumbered { .. }) => RemoteAs::Any,
             (None, PeerAt::Address(_) | PeerAt::LinkLocal { .. }) => {
-                record.refuse("without an AS number", "add as, the router's");
+                record.missing("without an AS number", "add as, the router's");
                 return None;
             }
         };
-        let mut peer = own.clone().or(self.of_all).peer(self.local_as, at, remote_as)?;
-        peer.port = port;
-        self.check(record, &own, &peer);
-        Some(peer)
+        let said = SaidPeer { at, port, remote_as, own };
+        let peer = said.peer(self.local_as, self.of_all)?;
+        self.check(record, &said.own, &peer);
+        Some(said)
     }
 
     fn check(&self, record: &mut Record, own: &PeerOptions, peer: &Peer) {
@@ -141,7 +130,7 @@ fn dialled(record: &mut Record, own: &PeerOptions, peer: &Peer) {
 /// Whether what is said of the way to a router goes together.
 fn hops(record: &mut Record, own: &PeerOptions, peer: &Peer) {
     let on_link = peer.at.interface().is_some();
-    if on_link && own.multihop.is_some_and(|multihop| multihop != crate::config::bgp::Multihop::No) {
+    if on_link && own.multihop.is_some_and(|multihop| multihop != Multihop::No) {
         record.blame(&OF_ONE.multihop.spec, "a link-local address is on this link", "leave it out");
     }
     let Some(bfd) = peer.bfd else { return };
@@ -198,7 +187,7 @@ fn place(record: &mut Record, address: Option<PeerAddress>, interface: Option<St
         (None, None) => {
             // A wrong one has been blamed.
             if !record.says(&t::OF_PEER.address.spec) {
-                record.refuse("without an address", "add address, the router's");
+                record.missing("without an address", "add address, the router's");
             }
             None
         }
@@ -220,7 +209,7 @@ fn notices(name: &str, peer: &Peer) -> Vec<Notice> {
     notices
 }
 
-fn same(a: &Peer, b: &Peer) -> bool {
+fn same(a: &SaidPeer, b: &SaidPeer) -> bool {
     (&a.at, a.port) == (&b.at, b.port)
 }
 

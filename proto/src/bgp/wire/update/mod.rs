@@ -2,6 +2,7 @@
 
 mod as_path;
 mod attributes;
+mod fill;
 mod flags;
 mod nlri;
 mod pack;

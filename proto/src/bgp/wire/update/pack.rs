@@ -1,10 +1,11 @@
 //! UPDATEs of ours, each filled to the limit.
 
 use bytes::{BufMut, BytesMut};
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::IpNet;
 
 use super::super::iana::{attribute, message_type};
 use super::super::{AsNumbers, MAX_LENGTH, encode};
+use super::fill::{MAX_PREFIX, fill};
 use super::flags::{EXTENDED_LENGTH, OPTIONAL};
 use super::write;
 use crate::bgp::types::{Attributes, Family, NextHop};
@@ -39,23 +40,23 @@ pub fn announce(
     if longest + MAX_PREFIX > MAX_LENGTH.into() {
         return Err(TooLong(longest));
     }
-    Ok(fill(Some(&ipv4), ipv6.as_ref(), prefixes, into))
+    Ok(fill(&ipv4, ipv6.as_ref(), prefixes, into))
 }
 
 /// Appends UPDATEs that withdraw `prefixes`, and says how many there are.
 pub fn withdraw(prefixes: impl IntoIterator<Item = IpNet>, into: &mut BytesMut) -> usize {
     let ipv6 = Frame::mp_unreach(Family::IPV6_UNICAST);
-    fill(Some(&Frame::withdrawn()), Some(&ipv6), prefixes, into)
+    fill(&Frame::withdrawn(), Some(&ipv6), prefixes, into)
 }
 
 /// Appends the UPDATE that ends the first dump of a family's routes (RFC 4724 §2).
 pub fn end_of_rib(family: Family, into: &mut BytesMut) {
     let frame = if family == Family::IPV4_UNICAST { Frame::withdrawn() } else { Frame::mp_unreach(family) };
-    Filling::start(&frame, into).finish(into);
+    frame.put(&[], into);
 }
 
 /// An UPDATE but for its prefixes.
-struct Frame {
+pub(super) struct Frame {
     /// Up to the prefixes, with the lengths as they are without any.
     head: Vec<u8>,
     /// Behind them.
@@ -116,90 +117,24 @@ impl Frame {
     }
 
     /// Without any prefix.
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.head.len() + self.tail.len()
     }
-}
 
-/// An UPDATE that is being written.
-struct Filling<'a> {
-    frame: &'a Frame,
-    /// Where it begins.
-    start: usize,
-    /// Where its prefixes must end.
-    limit: usize,
-}
-
-impl<'a> Filling<'a> {
-    fn start(frame: &'a Frame, into: &mut BytesMut) -> Self {
+    /// Appends it with these prefixes.
+    pub(super) fn put(&self, prefixes: &[u8], into: &mut BytesMut) {
         let start = into.len();
-        into.put_slice(&frame.head);
-        Self { frame, start, limit: start + usize::from(MAX_LENGTH) - frame.tail.len() }
-    }
-
-    fn is_of(&self, frame: &Frame) -> bool {
-        std::ptr::eq(self.frame, frame)
-    }
-
-    fn has_room(&self, octets: usize, into: &BytesMut) -> bool {
-        into.len() + octets <= self.limit
-    }
-
-    fn finish(self, into: &mut BytesMut) {
-        let prefixes = into.len() - self.start - self.frame.head.len();
-        into.put_slice(&self.frame.tail);
-        for (at, others) in &self.frame.lengths {
-            let length = u16::try_from(prefixes + others).unwrap_or(u16::MAX);
-            if let Some(field) = into.get_mut(self.start + at..self.start + at + 2) {
+        into.reserve(self.len() + prefixes.len());
+        into.put_slice(&self.head);
+        into.put_slice(prefixes);
+        into.put_slice(&self.tail);
+        for (at, others) in &self.lengths {
+            let length = u16::try_from(prefixes.len() + others).unwrap_or(u16::MAX);
+            if let Some(field) = into.get_mut(start + at..start + at + 2) {
                 field.copy_from_slice(&length.to_be_bytes());
             }
         }
     }
-}
-
-fn fill(
-    ipv4: Option<&Frame>,
-    ipv6: Option<&Frame>,
-    prefixes: impl IntoIterator<Item = IpNet>,
-    into: &mut BytesMut,
-) -> usize {
-    let mut updates = 0;
-    let mut filling: Option<Filling<'_>> = None;
-    for prefix in prefixes {
-        let frame = match prefix {
-            IpNet::V4(_) => ipv4,
-            IpNet::V6(_) => ipv6,
-        };
-        let Some(frame) = frame else { continue };
-        let octets = 1 + usize::from(prefix.prefix_len().div_ceil(8));
-        if !filling.as_ref().is_some_and(|open| open.is_of(frame) && open.has_room(octets, into)) {
-            if let Some(full) = filling.take() {
-                full.finish(into);
-            }
-            filling = Some(Filling::start(frame, into));
-            updates += 1;
-        }
-        put_prefix(prefix, octets, into);
-    }
-    if let Some(last) = filling {
-        last.finish(into);
-    }
-    updates
-}
-
-/// Length in bits, then as many octets as those need (RFC 4271 §4.3).
-fn put_prefix(prefix: IpNet, octets: usize, into: &mut BytesMut) {
-    let mut encoded = [prefix.prefix_len(); MAX_PREFIX];
-    let [_, address @ ..] = &mut encoded;
-    match prefix {
-        IpNet::V4(net) => put_address(&Ipv4Net::network(&net).octets(), address),
-        IpNet::V6(net) => put_address(&Ipv6Net::network(&net).octets(), address),
-    }
-    into.put_slice(encoded.get(..octets).unwrap_or(&encoded));
-}
-
-fn put_address(octets: &[u8], into: &mut [u8; 16]) {
-    into.iter_mut().zip(octets).for_each(|(into, octet)| *into = *octet);
 }
 
 fn family_octets(family: Family) -> [u8; 3] {
@@ -215,5 +150,3 @@ fn put_length(octets: usize, into: &mut Vec<u8>) {
 const LENGTH: usize = 16;
 /// Where the body begins.
 const BODY: usize = 19;
-/// A /128.
-const MAX_PREFIX: usize = 17;
