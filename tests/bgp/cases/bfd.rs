@@ -16,13 +16,14 @@ pub(super) fn all() -> Vec<Case> {
             .alone(),
         Case::new("bfd::the_speaker_sees_it_down", |brand| down(brand, End::Speaker)).except(NONE),
         Case::new("bfd::the_router_sees_it_down", |brand| down(brand, End::Router)).except(NONE),
-        Case::new("bfd::taken_down_by_the_routers_operator_bgp_stays", admin_down).except(NONE).alone(),
+        Case::new("bfd::taken_down_by_the_routers_operator_bgp_stays", admin_down).except(NO_WORD).alone(),
     ]
 }
 
 fn up(brand: Brand, plan: Plan) -> Bed {
-    // The hold time would notice everything too late for these tests.
-    let bed = Bed::settled(brand, plan.hold(90).bfd(100));
+    // The hold time would notice everything too late for these tests. Routers that share the machine with other tests
+    // are late at times: less than 900 ms.
+    let bed = Bed::settled(brand, plan.hold(90).bfd(300));
     wait("BFD is up", SOON, || bed.router.bfd_is_up(bed.speaker_address()).then_some(()));
     bed
 }
@@ -64,3 +65,8 @@ fn admin_down(brand: Brand) {
 }
 
 const NONE: &[(Brand, &str)] = &[(Brand::GoBgp, "3.10 has no BFD"), (Brand::ExaBgp, "it has no BFD")];
+const NO_WORD: &[(Brand, &str)] = &[
+    (Brand::Bird, "2.0.12 falls silent when its BFD is switched off, and never says AdminDown"),
+    NONE[0],
+    NONE[1],
+];
