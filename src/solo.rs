@@ -49,13 +49,7 @@ fn bar(conditions: Conditions) -> Option<Bar> {
     Facts { healthy, link_up, refused, rivals: Rivals::Present, holding: false, stopping }.bar()
 }
 
-fn rule(
-    node: &str,
-    keep: Duration,
-    bar: Option<Bar>,
-    rulings: &watch::Sender<Ruling>,
-    witness: &Witness,
-) {
+fn rule(node: &str, keep: Duration, bar: Option<Bar>, rulings: &watch::Sender<Ruling>, witness: &Witness) {
     let before = rulings.borrow().clone();
     let until = clock::now() + PERMISSION;
     let grant = bar.is_none().then_some(Grant { until, fence: until + keep, predecessor: Predecessor::Left });
@@ -115,13 +109,8 @@ mod tests {
 
     use super::*;
 
-    const FIT: Conditions = Conditions {
-        healthy: true,
-        link_up: true,
-        refused: false,
-        rivals: Rivals::Nobody,
-        stopping: false,
-    };
+    const FIT: Conditions =
+        Conditions { healthy: true, link_up: true, refused: false, rivals: Rivals::Nobody, stopping: false };
 
     #[tokio::test(start_paused = true)]
     async fn the_permission_of_a_fit_node_is_renewed_and_ends_with_its_fitness() {

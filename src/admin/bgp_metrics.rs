@@ -117,8 +117,7 @@ pub(super) fn write(to: &mut DescriptorEncoder<'_>, board: &StatusReader) -> fmt
     family(to, "vipcast_bgp_session_state", STATE_HELP, states.into_iter())?;
     let routes = board.each_peer(announced).into_iter().flatten();
     family(to, "vipcast_bgp_routes_announced", "Routes that the peer knows from us", routes)?;
-    let lags = board
-        .each_peer(|name, peer| (labels(name), peer.lag(now).unwrap_or_default().as_secs_f64()));
+    let lags = board.each_peer(|name, peer| (labels(name), peer.lag(now).unwrap_or_default().as_secs_f64()));
     family(to, "vipcast_bgp_send_lag_seconds", LAG_HELP, lags.into_iter())?;
     let words = board.each_peer(notifications).into_iter().flatten();
     family(to, "vipcast_bgp_last_notification", "The last NOTIFICATION of each direction", words)?;

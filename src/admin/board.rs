@@ -149,9 +149,8 @@ impl StatusBoard {
     pub fn peer(&self, peer: &str, fact: Option<PeerFact>) {
         self.write(|facts, wall| match fact {
             Some(fact) => {
-                let same = |old: &PeerFact, new: &PeerFact| {
-                    old.established.is_some() == new.established.is_some()
-                };
+                let same =
+                    |old: &PeerFact, new: &PeerFact| old.established.is_some() == new.established.is_some();
                 renew(&mut facts.peers, peer.to_owned(), fact, wall, same);
             }
             None => drop(facts.peers.remove(peer)),
@@ -254,20 +253,17 @@ impl Facts {
 
     fn routes(&self, only: Option<&str>, now: Now) -> Routes {
         let wanted = |name: &&String| only.is_none_or(|only| only == name.as_str());
-        let words = self.vips.iter().map(|(address, vip)| {
-            (*address, VipWord { scope: vip.fact.scope.clone(), since: vip.since })
-        });
+        let words = self
+            .vips
+            .iter()
+            .map(|(address, vip)| (*address, VipWord { scope: vip.fact.scope.clone(), since: vip.since }));
         let words: BTreeMap<IpAddr, VipWord> = words.collect();
         let peers = self.peers.iter().filter(|(name, _)| wanted(name));
-        let routes: Vec<_> =
-            peers.flat_map(|(name, peer)| peer.fact.routes(name, now, &words)).collect();
+        let routes: Vec<_> = peers.flat_map(|(name, peer)| peer.fact.routes(name, now, &words)).collect();
         let known: BTreeSet<IpAddr> = routes.iter().map(|route| route.prefix.addr()).collect();
         let absent = self.vips.iter().filter(|(address, _)| !known.contains(address));
         let absent = absent
-            .map(|(address, vip)| AbsentRoute {
-                prefix: IpNet::from(*address),
-                why: self.why_absent(vip),
-            })
+            .map(|(address, vip)| AbsentRoute { prefix: IpNet::from(*address), why: self.why_absent(vip) })
             .collect();
         Routes { node: self.node.clone(), now: now.wall.into(), routes, absent }
     }

@@ -118,7 +118,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-    let request = Request::builder().method(method).uri(path).header(HOST, "vipcast").body(Empty::<Bytes>::new());
+    let request =
+        Request::builder().method(method).uri(path).header(HOST, "vipcast").body(Empty::<Bytes>::new());
     let request = request.map_err(io::Error::other)?;
     let exchange = async {
         let response = sender.send_request(request).await.map_err(io::Error::other)?;

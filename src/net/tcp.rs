@@ -259,10 +259,7 @@ mod tests {
         let foreign = Dial { local: Some("192.0.2.77".parse().unwrap()), ..dial(remote) };
         assert_eq!(words(foreign).await, "source address 192.0.2.77 is not on this node");
         let missing = Dial { interface: Some("nowhere0".into()), ..dial(remote) };
-        assert_eq!(
-            words(missing).await,
-            "cannot use interface nowhere0: No such device (os error 19)"
-        );
+        assert_eq!(words(missing).await, "cannot use interface nowhere0: No such device (os error 19)");
     }
 
     #[tokio::test]

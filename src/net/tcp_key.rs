@@ -72,9 +72,8 @@ impl Refusals {
         if self.wrong > before.wrong {
             return Some("segments with a wrong TCP signature come in: the passwords differ");
         }
-        (self.unsigned > before.unsigned).then_some(
-            "segments without a TCP signature come in: the peer has no password for this node",
-        )
+        (self.unsigned > before.unsigned)
+            .then_some("segments without a TCP signature come in: the peer has no password for this node")
     }
 
     fn parse(netstat: &str) -> Self {
@@ -178,7 +177,13 @@ fn set_option<T>(socket: &Socket, option: libc::c_int, value: &T) -> io::Result<
     // SAFETY: the descriptor is open, and the pointer and the length are those of a value that outlives the call and is
     // laid out as the kernel has it.
     let result = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, option, std::ptr::from_ref(value).cast(), length)
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            option,
+            std::ptr::from_ref(value).cast(),
+            length,
+        )
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
@@ -191,11 +196,7 @@ fn storage(address: IpAddr) -> libc::sockaddr_storage {
     unsafe {
         let mut storage: libc::sockaddr_storage = std::mem::zeroed();
         let length = usize::try_from(address.len()).unwrap_or(0).min(size_of::<libc::sockaddr_storage>());
-        std::ptr::copy_nonoverlapping(
-            address.as_ptr().cast::<u8>(),
-            (&raw mut storage).cast::<u8>(),
-            length,
-        );
+        std::ptr::copy_nonoverlapping(address.as_ptr().cast::<u8>(), (&raw mut storage).cast::<u8>(), length);
         storage
     }
 }

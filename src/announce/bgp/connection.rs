@@ -140,11 +140,8 @@ impl Connection {
                 Ok(_) | Err(_) => Err(error),
             };
         }
-        let interest = if self.outbox.is_empty() {
-            Interest::READABLE
-        } else {
-            Interest::READABLE | Interest::WRITABLE
-        };
+        let interest =
+            if self.outbox.is_empty() { Interest::READABLE } else { Interest::READABLE | Interest::WRITABLE };
         let ready = if self.unsent > 0 {
             // Nothing tells when octets leave.
             match timeout(self.look, self.stream.ready(interest)).await {

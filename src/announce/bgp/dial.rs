@@ -13,10 +13,10 @@ use tokio::time::timeout;
 use vipcast_proto::bgp::adj_rib_out::Local;
 
 use super::settings::{At, Authentication, Password, Reach};
-use crate::net::{NetError, routers};
 use crate::net::netlink::{Interface, Netlink};
 use crate::net::tcp::Dial;
 use crate::net::tcp_key::{Key, Refusals};
+use crate::net::{NetError, routers};
 
 /// What attempts to connect need beside the peer's settings.
 #[derive(Clone, Debug)]
@@ -93,9 +93,7 @@ async fn remote(reach: &Reach, interfaces: &[Interface], limit: Duration) -> Res
     };
     match &reach.at {
         At::Address(address) => Ok(SocketAddr::new(*address, reach.port)),
-        At::LinkLocal(address, name) => {
-            Ok(SocketAddrV6::new(*address, reach.port, 0, index(name)?).into())
-        }
+        At::LinkLocal(address, name) => Ok(SocketAddrV6::new(*address, reach.port, 0, index(name)?).into()),
         At::Unnumbered(name) => {
             let index = index(name)?;
             let found = timeout(limit / 2, routers::find(name, index)).await;
@@ -179,10 +177,7 @@ fn local(own: IpAddr, remote: IpAddr, interfaces: &[Interface], vips: &BTreeSet<
     local
 }
 
-fn addresses<'a>(
-    interface: &'a Interface,
-    vips: &'a BTreeSet<IpAddr>,
-) -> impl Iterator<Item = IpAddr> + 'a {
+fn addresses<'a>(interface: &'a Interface, vips: &'a BTreeSet<IpAddr>) -> impl Iterator<Item = IpAddr> + 'a {
     let usable = |address: &IpAddr| !vips.contains(address) && !address.is_loopback();
     interface.addresses.iter().map(|net| net.addr()).filter(usable)
 }
@@ -217,7 +212,8 @@ mod tests {
             ),
         ];
         let vips = ["192.0.2.100", "2001:db8::100"].map(|vip| vip.parse().unwrap()).into();
-        let found = |own: &str, remote: &str| local(own.parse().unwrap(), remote.parse().unwrap(), &all, &vips);
+        let found =
+            |own: &str, remote: &str| local(own.parse().unwrap(), remote.parse().unwrap(), &all, &vips);
         let near = Local {
             v4: Some([10, 1, 0, 1].into()),
             v6: Some("2001:db8::1".parse().unwrap()),

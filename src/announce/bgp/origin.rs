@@ -112,10 +112,8 @@ mod tests {
     #[test]
     fn the_most_specific_group_says_what_is_said() {
         let policy = |med| Policy { med: Some(med), ..Policy::default() };
-        let groups = vec![
-            ("192.0.2.2/32".parse().unwrap(), policy(2)),
-            ("192.0.2.0/24".parse().unwrap(), policy(1)),
-        ];
+        let groups =
+            vec![("192.0.2.2/32".parse().unwrap(), policy(2)), ("192.0.2.0/24".parse().unwrap(), policy(1))];
         let until = clock::now() + Duration::from_secs(1);
         let other: IpAddr = "203.0.113.1".parse().unwrap();
         let origin =

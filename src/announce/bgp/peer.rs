@@ -389,7 +389,10 @@ fn reset() -> Stop {
 
 impl std::fmt::Debug for Peer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Peer").field("name", &self.name).field("session", &self.session).finish_non_exhaustive()
+        f.debug_struct("Peer")
+            .field("name", &self.name)
+            .field("session", &self.session)
+            .finish_non_exhaustive()
     }
 }
 

@@ -197,7 +197,8 @@ impl PeerSettings {
     }
 
     fn is_same_session(&self, other: &Self) -> bool {
-        let Self { session, remote_as, reach, policy: _, link_bandwidth: _, next_hop: _, coalesce: _, bfd } = self;
+        let Self { session, remote_as, reach, policy: _, link_bandwidth: _, next_hop: _, coalesce: _, bfd } =
+            self;
         (session, remote_as, reach, bfd) == (&other.session, &other.remote_as, &other.reach, &other.bfd)
     }
 
@@ -268,7 +269,8 @@ mod tests {
     #[test]
     fn only_what_has_changed_moves() {
         let peer = fixture::peer(1790);
-        let other_policy = PeerSettings { policy: Policy { med: Some(1), ..Policy::default() }, ..peer.clone() };
+        let other_policy =
+            PeerSettings { policy: Policy { med: Some(1), ..Policy::default() }, ..peer.clone() };
         let mut other_session = peer.clone();
         other_session.reach.ttl = Some(64);
         let settings = |peers: &[(&str, &PeerSettings)]| Settings {

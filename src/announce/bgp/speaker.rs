@@ -175,11 +175,7 @@ impl Speaker {
     async fn part(&mut self) {
         let communication =
             self.settings.communication.clone().unwrap_or_else(|| "vipcast stops on this node".into());
-        let stop = Stop {
-            cease: Cease::AdministrativeShutdown,
-            communication,
-            routes: RoutesAfter::Go,
-        };
+        let stop = Stop { cease: Cease::AdministrativeShutdown, communication, routes: RoutesAfter::Go };
         for orders in self.peers.values() {
             orders.send_modify(|orders| orders.stop = Some(stop.clone()));
         }

@@ -184,8 +184,7 @@ impl Table {
             }
         }
         let same = self.wanted.as_ref().filter(|before| Arc::ptr_eq(&before.routes, &routes));
-        let snapshot =
-            same.map_or_else(|| routes.export(&self.export), |before| before.snapshot.clone());
+        let snapshot = same.map_or_else(|| routes.export(&self.export), |before| before.snapshot.clone());
         self.rib.want(snapshot.clone());
         self.wanted = Some(Wanted { origin: origin.clone(), routes, snapshot, until });
         if !self.rib.is_settled() {
@@ -233,8 +232,7 @@ fn export(settings: &PeerSettings, negotiated: &Negotiated, mut local: Local, dr
     if own && over_ipv6 && negotiated.extended_next_hop {
         local.v4 = None;
     }
-    let export =
-        Export::new(settings.session.local_as, settings.policy_for(negotiated), negotiated, &local);
+    let export = Export::new(settings.session.local_as, settings.policy_for(negotiated), negotiated, &local);
     if draining { export.graceful_shutdown() } else { export }
 }
 

@@ -16,17 +16,17 @@ use vipcast_proto::bfd::session::Config as BfdTimers;
 use vipcast_proto::bfd::types::{DetectMult, Interval};
 use vipcast_proto::l2::announcer::Link;
 
-pub use self::follow::Reload;
 use self::follow::Follower;
+pub use self::follow::Reload;
 use super::kubernetes::Connections;
 use crate::announce::bgp::settings::{At, BfdSettings, PeerSettings, Settings};
-pub(super) use crate::announce::bgp::{Command, NAME};
 use crate::announce::bgp::{self, Stage, Surroundings, loopback};
+pub(super) use crate::announce::bgp::{Command, NAME};
 use crate::bfd;
 use crate::clock;
 use crate::conditions;
-use crate::config::{Announced, Config};
 use crate::config::bgp::{Bgp, RouterId};
+use crate::config::{Announced, Config};
 use crate::drain::{Drain, Trigger};
 use crate::kube::annotations::watch_annotations;
 use crate::kube::secrets::{Place, watch_secrets};
@@ -177,13 +177,8 @@ fn follow_configuration(
         let (node, connections) = (parts.config.node_name.clone(), parts.connections.clone());
         tasks.spawn("annotation watch", watch_annotations(node, connections, annotations_out));
     }
-    let follower = Follower {
-        config: parts.config.clone(),
-        bgp: parts.bgp.clone(),
-        router_id,
-        annotations,
-        out,
-    };
+    let follower =
+        Follower { config: parts.config.clone(), bgp: parts.bgp.clone(), router_id, annotations, out };
     tasks.spawn("configuration", follower.run(parts.reload.take()));
 }
 

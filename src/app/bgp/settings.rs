@@ -7,19 +7,26 @@ use vipcast_proto::bgp::adj_rib_out::Policy;
 use vipcast_proto::bgp::fsm::{self, ConnectRetry, Restart, SendHold};
 use vipcast_proto::bgp::types::{Asn, Family};
 
+use crate::announce::bgp::settings::Password;
 use crate::announce::bgp::settings::{
     At, Authentication, BfdSettings, NextHop, PeerSettings, Reach, RemoteAs, Settings,
 };
-use crate::config::bgp::{self, AddressGroup, Attributes, Bgp, Distance, Peer, PeerAt, Source, TcpAoAlgorithm};
+use crate::config::bgp::{
+    self, AddressGroup, Attributes, Bgp, Distance, Peer, PeerAt, Source, TcpAoAlgorithm,
+};
 use crate::config::{self, Secret};
-use crate::announce::bgp::settings::Password;
 
 /// What the speaker is told by this configuration; `router_id` is what it has come to on this node.
 pub(super) fn settings(bgp: &Bgp, router_id: Ipv4Addr) -> Settings {
     let peers = bgp.peers.iter().map(|peer| (name(peer), self::peer(bgp, peer, router_id)));
     Settings {
         peers: peers.collect(),
-        groups: bgp.address_groups.iter().map(|one| (one.prefix, group(bgp.local_as, one))).collect::<Vec<_>>().into(),
+        groups: bgp
+            .address_groups
+            .iter()
+            .map(|one| (one.prefix, group(bgp.local_as, one)))
+            .collect::<Vec<_>>()
+            .into(),
         communication: bgp.drain.communication.clone(),
     }
 }

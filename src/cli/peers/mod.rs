@@ -127,7 +127,8 @@ pub fn routes(args: &RoutesArgs) -> ExitCode {
 pub fn peer(args: &PeerArgs) -> ExitCode {
     let Order::Reset(args) = &args.order;
     block_on(async {
-        let done = reset(&args.socket, &args.peer).await.map(|()| Done { peer: args.peer.clone(), reset: true });
+        let done =
+            reset(&args.socket, &args.peer).await.map(|()| Done { peer: args.peer.clone(), reset: true });
         let text = |done: &Done, _: bool| format!("session with {} is reset\n", done.peer);
         show("peer reset", args.output, done, text, |_| Verdict::Fine)
     })

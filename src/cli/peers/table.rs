@@ -65,7 +65,8 @@ fn peer_row(peers: &Peers, peer: &PeerStatus, family: &FamilyStatus, wide: bool)
 
 /// What an operator should know: what is omitted, or why the session is down.
 fn info(peer: &PeerStatus, family: &FamilyStatus) -> String {
-    let omitted = family.omitted.iter().map(|omitted| format!("{} routes omitted: {}", omitted.routes, omitted.why));
+    let omitted =
+        family.omitted.iter().map(|omitted| format!("{} routes omitted: {}", omitted.routes, omitted.why));
     let bfd = peer.bfd.filter(|word| *word != BfdWord::Up).map(|word| format!("BFD {}", bfd(word)));
     let draining = peer.draining.then(|| "graceful shutdown".to_owned());
     let error = peer.last_error.as_ref().filter(|_| peer.state != "established");
@@ -129,8 +130,8 @@ fn bare(header: &[&str]) -> Table {
 const PEERS: [&str; 10] =
     ["NODE", "LOCAL-AS", "PEER-AS", "PEER", "STATE", "UP/DOWN", "FAMILY", "RCVD", "ADV", "INFO"];
 const WIDE_PEERS: [&str; 14] = [
-    "NODE", "LOCAL-AS", "PEER-AS", "PEER", "STATE", "UP/DOWN", "FAMILY", "RCVD", "ADV", "LOCAL", "PEER-ID", "HOLD",
-    "BFD", "INFO",
+    "NODE", "LOCAL-AS", "PEER-AS", "PEER", "STATE", "UP/DOWN", "FAMILY", "RCVD", "ADV", "LOCAL", "PEER-ID",
+    "HOLD", "BFD", "INFO",
 ];
 const ROUTES: [&str; 6] = ["", "PREFIX", "NEXTHOP", "PEER", "AGE", "WHY"];
 const WIDE_ROUTES: [&str; 10] =

@@ -79,14 +79,19 @@ fn a_route_says_who_knows_it_and_what_nobody_knows_says_why() {
         since: at(0),
         why: "control-plane".into(),
     };
-    let absent = AbsentRoute { prefix: "192.0.2.11/32".parse().unwrap(), why: "this node has no grant for it".into() };
+    let absent =
+        AbsentRoute { prefix: "192.0.2.11/32".parse().unwrap(), why: "this node has no grant for it".into() };
     let routes = Routes { node: "cp1".into(), now: at(61), routes: vec![route], absent: vec![absent] };
     let expected = "    PREFIX         NEXTHOP   PEER      AGE   WHY
 *>  192.0.2.10/32  10.0.0.9  10.0.0.1  1m1s  control-plane
     192.0.2.11/32  -         -         -     this node has no grant for it
 ";
     assert_eq!(table::routes(&routes, false), expected);
-    assert!(table::routes(&routes, true).contains("65000    -    -           65535:0"), "{}", table::routes(&routes, true));
+    assert!(
+        table::routes(&routes, true).contains("65000    -    -           65535:0"),
+        "{}",
+        table::routes(&routes, true)
+    );
 }
 
 #[test]

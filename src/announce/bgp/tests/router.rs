@@ -100,7 +100,8 @@ impl Side {
     /// The next message, whole; `None` where the connection has ended.
     pub(super) async fn message(&mut self) -> Option<Vec<u8>> {
         loop {
-            let length = self.buffer.get(16..18).map(|length| usize::from(u16::from_be_bytes([length[0], length[1]])));
+            let length =
+                self.buffer.get(16..18).map(|length| usize::from(u16::from_be_bytes([length[0], length[1]])));
             if let Some(length) = length.filter(|length| self.buffer.len() >= *length) {
                 return Some(self.buffer.split_to(length).to_vec());
             }
