@@ -14,6 +14,7 @@ pub(super) fn all() -> Vec<Case> {
         Case::new("bfd::comes_up_over_two_links", |brand| drop(up(brand, Plan::new().routed())))
             .except(NONE)
             .alone(),
+        Case::new("bfd::switched_on_by_a_reload", switched_on).except(NONE).alone(),
         Case::new("bfd::the_speaker_sees_it_down", |brand| down(brand, End::Speaker)).except(NONE),
         Case::new("bfd::the_router_sees_it_down", |brand| down(brand, End::Router)).except(NONE),
         Case::new("bfd::taken_down_by_the_routers_operator_bgp_stays", admin_down).except(NO_WORD).alone(),
@@ -52,6 +53,17 @@ fn down(brand: Brand, deaf: End) {
     wait("BFD is up again", SOON, || bed.router.bfd_is_up(bed.speaker_address()).then_some(()));
     // What came up again stays (no reset by what happened before).
     throughout(ms(2000), || assert!(bed.session().established));
+}
+
+/// The router has it from the start, as when a rack is prepared for it.
+fn switched_on(brand: Brand) {
+    let mut plan = Plan::new().hold(90).bfd(300);
+    plan.speaker.peer().bfd = None;
+    let mut bed = Bed::settled(brand, plan);
+    bed.plan.speaker.peer().bfd = Some(300);
+    bed.speaker.reload(&bed.plan.speaker);
+    wait("BFD is up", SOON, || bed.router.bfd_is_up(bed.speaker_address()).then_some(()));
+    bed.settle();
 }
 
 fn admin_down(brand: Brand) {
