@@ -121,12 +121,14 @@ pub(super) fn health_gate(
         witness.board.health(HealthVerdict::Disabled, "the health gate is switched off");
         return None;
     };
-    let probe = Probe::new(target(health), health.timeout, connections.clone());
+    let target = target(health);
+    let known = matches!(target, Target::Address { .. });
+    let probe = Probe::new(target, health.timeout, connections.clone());
     let (out, verdict) = watch::channel(Verdict::Unknown);
     let (gate, witness, mut connections) = (gate(health), witness.clone(), connections.clone());
     tasks.spawn("health gate", async move {
-        // Before there is a server, that it does not answer is no news.
-        if connections.wait_for(Option::is_some).await.is_ok() {
+        // Before there is a server, that it does not answer is no news. One that is named needs no credentials.
+        if known || connections.wait_for(Option::is_some).await.is_ok() {
             watch_health(gate, probe, out, witness).await;
         }
     });

@@ -185,7 +185,7 @@ fn package(program: &str) -> &str {
         "ping" => "iputils-ping",
         "kubectl" => "kubernetes-client",
         "bird" | "birdc" => "bird2",
-        "vtysh" | "/usr/lib/frr/bfdd" => "frr",
+        "vtysh" | "/usr/lib/frr/bfdd" | "/usr/lib/frr/bgpd" => "frr",
         other => other,
     }
 }
