@@ -29,7 +29,10 @@ pub(crate) fn daemonset(bed: &Bed) {
         let name = pod["metadata"]["name"].as_str().unwrap();
         assert_eq!(pod["spec"]["serviceAccountName"], "vipcast");
         let log = bed.kubectl(&["-n", "kube-system", "logs", name]);
-        assert!(!log.contains("403") && !log.contains("orbidden"), "{name} lacks a permission:\n{log}");
+        assert!(
+            !log.contains("status 403") && !log.contains("orbidden"),
+            "{name} lacks a permission:\n{log}"
+        );
     }
 
     delete(bed, "daemonset");
