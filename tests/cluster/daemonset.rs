@@ -28,7 +28,11 @@ pub(crate) fn daemonset(bed: &Bed) {
     for pod in bed.api.pods().unwrap() {
         let name = pod["metadata"]["name"].as_str().unwrap();
         assert_eq!(pod["spec"]["serviceAccountName"], "vipcast");
-        let log = bed.kubectl(&["-n", "kube-system", "logs", name]);
+        // An API server may still try the connection to a kubelet that has started anew.
+        let log = wait("the log can be had", SOON, || {
+            let output = bed.script.try_run("kubectl", &["-n", "kube-system", "logs", name]);
+            output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+        });
         assert!(
             !log.contains("status 403") && !log.contains("orbidden"),
             "{name} lacks a permission:\n{log}"

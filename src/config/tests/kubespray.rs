@@ -252,3 +252,12 @@ fn what_to_write_is_said_in_kubesprays_names() {
           and the VIP in kube_vip_address"]
     );
 }
+
+#[test]
+fn a_port_of_kubernetes_itself_is_not_for_metrics() {
+    for (port, owner) in [(6443, "the API server"), (2379, "etcd"), (10250, "the kubelet")] {
+        let said =
+            complaints(&format!("kube_vip_metrics_enabled: true\nkube_vip_metrics_port: {port}")).join("\n");
+        assert!(said.contains(&format!("port {port} is {owner}'s on a control-plane node")), "{said}");
+    }
+}
