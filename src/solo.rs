@@ -125,10 +125,10 @@ mod tests {
             clock::pause(Duration::from_millis(1500)).await;
             let ruling = ruled.borrow_and_update().clone();
             assert_eq!((ruling.serial, ruling.grant.is_some()), (serial, granted));
-            ruling.grant.map(|grant| {
+            if let Some(grant) = ruling.grant {
                 let left = grant.until - clock::now();
                 assert!(left >= PERMISSION - RENEWAL && grant.fence == grant.until + keep, "{left:?}");
-            });
+            }
         };
         seen(1, true).await;
         seen(1, true).await;

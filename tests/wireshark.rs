@@ -47,7 +47,7 @@ fn opens() {
             Capability::EnhancedRouteRefresh,
         ],
     };
-    let read = read(&[message(|into| encode::open(&open, into)), message(|into| encode::keepalive(into))]);
+    let read = read(&[message(|into| encode::open(&open, into)), message(encode::keepalive)]);
     let expected = "type=1 open.version=4 open.myas=23456 open.holdtime=9 open.identifier=192.0.2.1 \
                     cap.type=1,2,5,64,65,70 cap.mp.afi=2 cap.mp.safi=1 cap.enh.afi=1 cap.enh.safi=1 \
                     cap.enh.nhafi=2 cap.gr.timers.restart_flag=1 cap.gr.timers.notification_flag=1 \

@@ -225,6 +225,7 @@ async fn part(stream: &mut TcpStream, last: VecDeque<Bytes>) -> io::Result<()> {
     Ok(())
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the standard library's enum, of which we know enough")]
 fn in_words(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => "peer closed the connection".into(),

@@ -221,7 +221,7 @@ impl Speaker {
         if self.bound.len() > desired.len() {
             for (vip, bound) in &mut self.bound {
                 if !desired.contains_key(vip) && !present.contains(vip) {
-                    bound.until = bound.until.or(Some((now + LINGER).min(bound.grant.until)));
+                    bound.until = bound.until.or_else(|| Some((now + LINGER).min(bound.grant.until)));
                 }
             }
             self.bound

@@ -50,7 +50,7 @@ impl Case {
     pub(crate) fn obstacle(&self, brand: Brand) -> Option<&'static str> {
         let named = self.except.iter().find(|(one, _)| *one == brand).map(|(_, why)| *why);
         let stand_in = self.alone && std::env::var_os("VIPCAST_BGP_STAND_IN").is_some();
-        named.or(stand_in.then_some("nobody can stand in for the daemon"))
+        named.or_else(|| stand_in.then_some("nobody can stand in for the daemon"))
     }
 }
 

@@ -109,8 +109,8 @@ fn route(nlri: &str, hop: &str, attributes: &Value) -> Route {
 
 pub(super) fn session(site: &Site, peer: IpAddr) -> Session {
     let peer = peer.to_string();
-    let events = events(site).into_iter().filter(|event| event["neighbor"]["address"]["peer"] == *peer);
-    let last = events.filter(|event| event["type"] == "state").last().unwrap_or_default();
+    let mut events = events(site).into_iter().filter(|event| event["neighbor"]["address"]["peer"] == *peer);
+    let last = events.rfind(|event| event["type"] == "state").unwrap_or_default();
     let state = &last["neighbor"]["state"];
     Session { established: state == "up", words: format!("{state} {}", last["neighbor"]["reason"]) }
 }

@@ -107,7 +107,7 @@ fn paths(said: &Value) -> Vec<Route> {
 
 fn route(prefix: &str, path: &Value) -> Option<Route> {
     let hops = path["nexthops"].as_array()?;
-    let hop = hops.iter().find(|hop| hop["scope"] != "link-local").or(hops.first())?;
+    let hop = hops.iter().find(|hop| hop["scope"] != "link-local").or_else(|| hops.first())?;
     let numbers = |list: &Value| -> Vec<u32> {
         list.as_array()
             .into_iter()

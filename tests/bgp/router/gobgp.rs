@@ -123,9 +123,9 @@ pub(super) fn accepted(site: &Site, peer: IpAddr) -> u64 {
 
 fn neighbor(site: &Site, peer: IpAddr) -> Value {
     let said = ask(site, &["-j", "neighbor"]);
-    let all = said.as_array().into_iter().flatten();
+    let mut all = said.as_array().into_iter().flatten();
     let peer = peer.to_string();
-    all.cloned().find(|one| one["conf"]["neighbor_address"] == *peer).unwrap_or_default()
+    all.find(|one| one["conf"]["neighbor_address"] == *peer).cloned().unwrap_or_default()
 }
 
 pub(super) fn clear(site: &Site, peer: IpAddr) {
