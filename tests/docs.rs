@@ -7,11 +7,17 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_client::metrics::counter::Counter;
+use vipcast::admin::bgp_metrics::Direction;
 use vipcast::admin::board::{KubernetesFact, ScopeFact, StatusBoard, VipFact};
 use vipcast::admin::metrics::{Metrics, Operation, Outcome, Transition};
+use vipcast::admin::peers::{BfdWord, PeerFact};
 use vipcast::admin::status::{HealthVerdict, ScopeState, VipState};
+use vipcast_proto::bgp::fsm::State;
+use vipcast_proto::bgp::types::Family;
 
 #[test]
 fn every_link_leads_to_a_file_and_to_a_heading_that_exist() {
@@ -210,7 +216,11 @@ fn metrics() -> BTreeSet<String> {
         connected: true,
         condition: "connected".into(),
     });
-    let metrics = Metrics::new("0.1.0", None, reader);
+    let metrics = Metrics::with_bfd("0.1.0", None, reader, Some(vipcast::bfd::Stats::default()));
+    let peer = metrics.bgp_peer("10.0.0.254");
+    peer.established();
+    peer.messages(Direction::Sent, "update", 1);
+    board.peer("10.0.0.254", Some(session(peer.routes_received.clone())));
     metrics.declare_vip(vip);
     metrics.declare_scope("control-plane", "kube-system/plndr-cp-lock");
     metrics.lease_transition("control-plane", "kube-system/plndr-cp-lock", Transition::Acquired);
@@ -222,7 +232,30 @@ fn metrics() -> BTreeSet<String> {
         Some((name, _)) => name.to_owned(),
         None => line.to_owned(),
     };
-    types.map(named).collect()
+    // Only in a process with a CPU quota.
+    types.map(named).chain(["vipcast_cpu_throttled_periods_total".to_owned()]).collect()
+}
+
+fn session(received: Counter) -> PeerFact {
+    PeerFact {
+        local_as: 65000,
+        peer_as: 65001,
+        at: "10.0.0.254".into(),
+        port: 179,
+        local: None,
+        state: State::Established,
+        established: None,
+        families: [Family::IPV4_UNICAST].into(),
+        negotiated: None,
+        told: Arc::default(),
+        waiting: None,
+        received,
+        last_error: None,
+        notified: None,
+        notification: Some((6, 2)),
+        bfd: Some(BfdWord::Up),
+        draining: false,
+    }
 }
 
 fn scope() -> ScopeFact {
