@@ -10,7 +10,7 @@ use vipcast_proto::election::{Grant, Predecessor, Role};
 use vipcast_proto::standing::{Bar, Facts, Rivals};
 
 use crate::admin::board::ScopeFact;
-use crate::admin::status::ScopeState;
+use crate::admin::status::{NO_LEASE, ScopeState};
 use crate::change::publish;
 use crate::clock;
 use crate::election::{Conditions, Ruling, Vacancy};
@@ -100,8 +100,6 @@ fn show(node: &str, ruling: &Ruling, witness: &Witness) {
 /// Permission counts from each renewal.
 const PERMISSION: Duration = Duration::from_secs(6);
 const RENEWAL: Duration = Duration::from_secs(1);
-/// In the place of a Lease's name.
-const NO_LEASE: &str = "none";
 
 #[cfg(test)]
 mod tests {

@@ -208,6 +208,9 @@ impl ScopeStatus {
     fn problem(&self) -> Option<String> {
         let Self { scope, lease, .. } = self;
         match self.state {
+            ScopeState::Ineligible if lease == NO_LEASE => {
+                Some(format!("{scope} is not announced by this node: {}", self.why))
+            }
             ScopeState::Ineligible => Some(format!("{scope} is out of the election: {}", self.why)),
             ScopeState::Standby if self.holder.is_none() => Some(format!("{scope}: nobody holds {lease}")),
             ScopeState::Bootstrapping | ScopeState::Standby | ScopeState::Holding | ScopeState::Leaving => {
@@ -280,3 +283,6 @@ impl fmt::Display for LinkState {
         })
     }
 }
+
+/// In the place of a Lease's name: every healthy node announces.
+pub const NO_LEASE: &str = "none";

@@ -13,7 +13,7 @@ use super::client::get;
 use super::fixture::{admin, held, holding, status};
 use super::listen::{Connections, serve_tcp, serve_unix};
 use super::metrics::{Check, Kind, Metrics, Operation, Outcome, Transition};
-use super::status::{ScopeState, Status, VipState};
+use super::status::{NO_LEASE, ScopeState, Status, VipState};
 use crate::clock;
 use crate::task::Tasks;
 
@@ -94,6 +94,25 @@ fn readiness_says_what_it_waits_for() {
         ]
     );
     assert_eq!(reader.status().problems(), ["not ready: shutting down", "kubernetes: connection refused"]);
+}
+
+#[test]
+fn who_may_not_announce_is_said_with_and_without_an_election() {
+    let (board, reader) = StatusBoard::new("0.1.0", "cp1");
+    let problem = |lease: &str| {
+        let state = ScopeState::Ineligible;
+        let why = "the local API server is not healthy".to_owned();
+        board
+            .scope("control-plane", ScopeFact { lease: lease.into(), state, holder: None, until: None, why });
+        reader.status().problems().pop().unwrap()
+    };
+    assert_eq!(
+        [problem("kube-system/plndr-cp-lock"), problem(NO_LEASE)],
+        [
+            "control-plane is out of the election: the local API server is not healthy",
+            "control-plane is not announced by this node: the local API server is not healthy",
+        ]
+    );
 }
 
 #[tokio::test(start_paused = true)]
