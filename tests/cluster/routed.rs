@@ -24,7 +24,7 @@ pub(crate) fn all() -> Vec<Test> {
 
 /// Every healthy node of the control plane announces, and the core shares flows among them.
 fn without_the_lease() {
-    let bed = Bed::prepare(3, &["--routed"]);
+    let bed = Bed::prepare(3, &["--routed", "--bfd", "1000"]);
     let before = outside(&bed);
     let begin = init(&bed);
     let users = Https::start(&bed.script, VIP);
@@ -66,10 +66,10 @@ fn without_the_lease() {
     let begin_of_cut = clock::now();
     bed.cable(1, Cable::Lossy);
     loses("link cut", 1, BY_BFD, begin_of_cut);
-    std::thread::sleep(ms(3000));
+    std::thread::sleep(ms(1000));
     assert_eq!(bed.routers().announcers(), BTreeSet::from([2, 3]));
     bed.cable(1, Cable::Plugged);
-    goes_on("link cut", begin_of_cut, IN_FLIGHT);
+    goes_on("link cut", begin_of_cut, LOST);
 
     let begin_of_kill = clock::now();
     bed.kill_daemon(3);
@@ -86,7 +86,7 @@ fn without_the_lease() {
 
 /// Only the holder announces: no router ever has a route from a second node.
 fn with_the_lease() {
-    let bed = Bed::prepare(3, &["--routed", "--elect", "--lease", "5/3/1"]);
+    let bed = Bed::prepare(3, &["--routed", "--bfd", "1000", "--elect", "--lease", "5/3/1"]);
     let begin = init(&bed);
     for node in [2, 3] {
         let begin = clock::now();
@@ -184,10 +184,12 @@ impl Bed {
 
 const ROUTED: &[Needs] =
     &[Needs::Cluster, Needs::Program("bird"), Needs::Program("vtysh"), Needs::Program("/usr/lib/frr/bgpd")];
-/// A request that is under way when its node goes: three intervals of BFD, and TCP's first repetitions.
+/// What asks is turned away, and asks again.
 const IN_FLIGHT: Duration = ms(3000);
-/// Three intervals of 300 ms, and what two cores for everything cost.
-const BY_BFD: Duration = ms(1500);
+/// What asks waits for two seconds, perhaps more than once.
+const LOST: Duration = ms(7500);
+/// Three intervals of a second, and what two cores for everything cost. The hold time is nine seconds.
+const BY_BFD: Duration = ms(4500);
 /// Probes of the API server, and as many of them as are to fail.
 const BY_HEALTH: Duration = ms(3000);
 /// The kernel closes the connection.

@@ -43,6 +43,7 @@ start_routers() {
     mkdir -p "$cluster/$router"
     router_config "$router" >"$cluster/$router/config"
     make_groups "$router"
+    prefer "$router"
     (
       enter_group "$router"
       exec setsid nsenter "--net=/run/netns/$(namespace "$router")" unshare --mount --uts \
@@ -51,6 +52,15 @@ start_routers() {
   done
   for router in $(routers); do
     wait_for 30 "$router routes" test -s "$cluster/$router/init.pid" || { tail "$cluster/$router/log" >&2 && return 1; }
+  done
+}
+
+# A router has a machine of its own: it does not wait until three API servers have had their turn.
+prefer() { # router
+  local hierarchy
+  for hierarchy in $(hierarchies); do
+    [ ! -e "$hierarchy/$(namespace "$1")/cpu.shares" ] || echo 20480 >"$hierarchy/$(namespace "$1")/cpu.shares"
+    [ ! -e "$hierarchy/$(namespace "$1")/cpu.weight" ] || echo 2000 >"$hierarchy/$(namespace "$1")/cpu.weight"
   done
 }
 

@@ -35,7 +35,7 @@ routed_pod() { # node
   [ -z "$elect" ] || election=(--leaderElection --leaseDuration "${lease%%/*}"
     --leaseRenewDuration "$(cut -d/ -f2 <<<"$lease")" --leaseRetry "${lease##*/}")
   env -i "${environment[@]}" "$binary" manifest pod --interface lo --address "$vip" --controlplane --bgp --localAS 65000 \
-    --bgpRouterID "$(v4_of "$1")" --bgppeers "$(v4_of "rack$rack"):6510$rack::false::true;300;300;3" "${election[@]}"
+    --bgpRouterID "$(v4_of "$1")" --bgppeers "$(v4_of "rack$rack"):6510$rack::false::true;$bfd;$bfd;3" "${election[@]}"
 }
 
 # generated KIND FLAGS...: what `vipcast manifest` prints for these settings.
