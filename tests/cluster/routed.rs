@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use vipcast::clock;
 use vipcast::demo::lab::sys::Signal;
 
-use super::bed::{Bed, Cable, Node, SOON, VIP, ms, wait};
+use super::bed::{Bed, Cable, Node, SOON, Service, VIP, ms, wait};
 use super::bootstrap::{FROM_READY, never_restarted, outside};
 use super::faults::{LEASE, STILL};
 use super::https::Https;
@@ -57,8 +57,11 @@ fn without_the_lease() {
     };
 
     let begin_of_faults = clock::now();
+    // Its kubelet would start it again before three probes have failed, or not.
+    bed.stop_service(2, Service::Kubelet);
     bed.process(2, "kube-apiserver").unwrap().signal(Signal::Kill);
     loses("API server killed", 2, BY_HEALTH, begin_of_faults);
+    bed.start_service(2, Service::Kubelet);
     goes_on("API server killed", begin_of_faults, IN_FLIGHT);
     assert!(bed.daemon(2).lives());
 
@@ -190,7 +193,7 @@ const IN_FLIGHT: Duration = ms(3000);
 const LOST: Duration = ms(7500);
 /// Three intervals of a second, and what two cores for everything cost. The hold time is nine seconds.
 const BY_BFD: Duration = ms(4500);
-/// Probes of the API server, and as many of them as are to fail.
-const BY_HEALTH: Duration = ms(3000);
+/// Three probes of the API server in a row have to fail, a second apart.
+const BY_HEALTH: Duration = ms(7000);
 /// The kernel closes the connection.
 const AT_ONCE: Duration = ms(500);

@@ -1,5 +1,5 @@
 # The routers of a routed cluster: FRR in the racks of odd numbers, BIRD in the others and as the core. They have the configurations
-# of examples/routers: those of racks 1 and 2 and of the core as they stand. Sourced by tools/cluster.
+# of examples/kubeadm-bgp: those of racks 1 and 2 and of the core as they stand. Sourced by tools/cluster.
 # Nodes and pods are reached by static routes; BGP carries VIPs and nothing else.
 
 routers() { seq -f 'rack%g' "$node_count" && echo core; }
@@ -66,7 +66,7 @@ prefer() { # router
 
 # The example with the rack's number in the place of its own.
 router_config() { # router
-  local examples=$tools/../examples/routers number=${1#rack} own
+  local examples=$tools/../examples/kubeadm-bgp number=${1#rack} own
   if [ "$1" = core ]; then
     cat "$examples/core-bird.conf"
     return
