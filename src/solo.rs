@@ -28,7 +28,8 @@ pub async fn run(
 ) {
     loop {
         let now = *conditions.borrow_and_update();
-        let bar = bar(now);
+        let holding = rulings.borrow().grant.is_some();
+        let bar = bar(now, holding);
         rule(&node, keep, bar, &rulings, &witness);
         let seen = *vacancy.borrow_and_update();
         if now.stopping && seen == (Vacancy { serial: rulings.borrow().serial, vacated: true }) {
@@ -43,10 +44,12 @@ pub async fn run(
     }
 }
 
-/// Others announce as well: there is no reason to go on against a bar.
-fn bar(conditions: Conditions) -> Option<Bar> {
-    let Conditions { healthy, link_up, refused, rivals: _, stopping } = conditions;
-    Facts { healthy, link_up, refused, rivals: Rivals::Present, holding: false, stopping }.bar()
+/// Where others announce as well, there is no reason to go on against a bar. Who is alone goes on: a node that joins while etcd has
+/// no majority needs the VIP.
+fn bar(conditions: Conditions, holding: bool) -> Option<Bar> {
+    let Conditions { healthy, link_up, refused, rivals, stopping } = conditions;
+    let rivals = if rivals == Rivals::Nobody { Rivals::Nobody } else { Rivals::Present };
+    Facts { healthy, link_up, refused, rivals, holding, stopping }.bar()
 }
 
 fn rule(node: &str, keep: Duration, bar: Option<Bar>, rulings: &watch::Sender<Ruling>, witness: &Witness) {
@@ -108,7 +111,7 @@ mod tests {
     use super::*;
 
     const FIT: Conditions =
-        Conditions { healthy: true, link_up: true, refused: false, rivals: Rivals::Nobody, stopping: false };
+        Conditions { healthy: true, link_up: true, refused: false, rivals: Rivals::Present, stopping: false };
 
     #[tokio::test(start_paused = true)]
     async fn the_permission_of_a_fit_node_is_renewed_and_ends_with_its_fitness() {
@@ -141,5 +144,22 @@ mod tests {
         assert!(tasks.try_join_next().is_none());
         vacancy.send_replace(Vacancy { serial: 4, vacated: true });
         tasks.join_next().await.unwrap().unwrap();
+    }
+
+    #[test]
+    fn who_is_alone_begins_when_it_is_fit_and_goes_on_until_it_stops() {
+        let unfit = Conditions { healthy: false, ..FIT };
+        let of = |rivals, holding| bar(Conditions { rivals, ..unfit }, holding);
+        assert_eq!(
+            [
+                of(Rivals::Nobody, false),
+                of(Rivals::Nobody, true),
+                of(Rivals::Unknown, true),
+                of(Rivals::Present, true)
+            ],
+            [Some(Bar::Health), None, Some(Bar::Health), Some(Bar::Health)]
+        );
+        let stopping = Conditions { rivals: Rivals::Nobody, stopping: true, ..FIT };
+        assert_eq!(bar(stopping, true), Some(Bar::Stopping));
     }
 }

@@ -41,6 +41,10 @@ mod random;
 mod rival;
 #[path = "cluster/rivals.rs"]
 mod rivals;
+#[path = "cluster/routed.rs"]
+mod routed;
+#[path = "cluster/routers.rs"]
+mod routers;
 #[path = "cluster/shared.rs"]
 mod shared;
 #[path = "cluster/span.rs"]
@@ -61,6 +65,7 @@ fn main() -> ExitCode {
     let cluster = Shared::new(|| Bed::up(3, &["--lease", "5/3/1"]));
     let groups = [
         bootstrap::all(),
+        routed::all(),
         examples::all(),
         faults::all(&cluster),
         upkeep::all(&cluster),

@@ -111,6 +111,16 @@ fn manifests_of_the_documentation_are_those_that_are_printed() {
     assert_eq!(compared, 2, "the pod and the permissions");
 }
 
+#[test]
+fn configurations_of_routers_are_those_of_the_example() {
+    let page = read("docs/bgp.md");
+    let blocks: BTreeSet<&str> =
+        page.split("\n```text\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    for name in ["rack-frr.conf", "rack-bird.conf", "core-bird.conf"] {
+        assert!(blocks.contains(read(&format!("examples/kubeadm-bgp/{name}")).as_str()), "{name}");
+    }
+}
+
 /// Commands of one line, without the program's name, and the YAML that follows them.
 fn shown(page: &str) -> impl Iterator<Item = (&str, &str)> {
     page.split("```sh\nvipcast ").skip(1).filter_map(|rest| {

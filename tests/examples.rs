@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         vec![
             trial("readmes::every_folder_has_one_that_is_run", &[], readmes::complete),
             trial("readmes::kubeadm_runs_as_it_stands", &[], || readmes::run("kubeadm", &[])),
+            trial("readmes::kubeadm_bgp_runs_as_it_stands", &[], || readmes::run("kubeadm-bgp", &[])),
             trial("readmes::homelab_arp_runs_as_it_stands", &[], || readmes::run("homelab-arp", &[])),
             trial("readmes::cluster_api_runs_as_it_stands", &[], || readmes::run("cluster-api", &[])),
             trial("readmes::kubespray_runs_as_it_stands", ansible, readmes::kubespray),

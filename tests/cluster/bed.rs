@@ -26,6 +26,7 @@ use super::api::Api;
 use super::command::Script;
 use super::probes::Probes;
 use super::processes::{self, Process};
+use super::routers::Routers;
 
 /// The number of a node: 1 for `n1`.
 pub(crate) type Node = u8;
@@ -39,6 +40,8 @@ pub(crate) struct Bed {
     pub(crate) api: Api,
     /// The client and the observer.
     pub(crate) probes: Probes,
+    /// What the racks' routers have heard, where there are any.
+    pub(crate) routers: Option<Routers>,
     nodes: Vec<Node>,
     begun: Instant,
     left: bool,
@@ -86,7 +89,8 @@ impl Bed {
         let nodes: Vec<Node> = (1..=nodes).collect();
         let probes = Probes::start(&script, &nodes);
         let api = Api::new(&script, &nodes);
-        Self { script, api, probes, nodes, begun: clock::now(), left: false }
+        let routers = script.is_routed().then(|| Routers::watch(&script, &nodes));
+        Self { script, api, probes, routers, nodes, begun: clock::now(), left: false }
     }
 
     /// A whole cluster; with `$VIPCAST_KEEP` the one that an earlier run has left, where there is one.
@@ -140,7 +144,7 @@ impl Bed {
     }
 
     /// Waits until all is well: nodes ready, every daemon's pod ready, etcd and the API server of every node healthy, one owner
-    /// of the VIP who is the holder of the Lease. Scenarios begin and end so.
+    /// of the VIP who is the holder of the Lease, or all of them where there is none. Scenarios begin and end so.
     pub(crate) fn settle(&self) {
         self.settle_within(PATIENCE);
     }
@@ -162,10 +166,23 @@ impl Bed {
         let ready = |node: &Node| self.api.ready(*node);
         self.api.ready_nodes().as_ref() == Some(&members)
             && members.iter().all(ready)
-            && self.holder_now().is_some_and(|holder| self.owners(ms(300)) == BTreeSet::from([holder]))
+            && self.is_announced_as_it_should()
             && (!self.has_pods() || self.api.ready_pods().as_ref() == Some(&members))
             // What the API says of a pod that has just been replaced is old.
             && (!self.has_pods() || members.iter().all(|node| self.says_fine(*node)))
+    }
+
+    /// By the holder of the Lease and nobody else, or by all.
+    fn is_announced_as_it_should(&self) -> bool {
+        let wanted = match self.script.elects() {
+            true => self.holder_now().map(|holder| BTreeSet::from([holder])),
+            false => Some(self.members()),
+        };
+        let announcers = match &self.routers {
+            Some(routers) => routers.announcers(),
+            None => self.owners(ms(300)),
+        };
+        wanted == Some(announcers)
     }
 
     /// By the exit code of `vipcast status`.
@@ -365,6 +382,8 @@ impl Drop for Bed {
             }
             self.tell_pods();
         }
+        // Who is asked has to be there.
+        self.routers = None;
         if !self.left && !keeps() {
             remove(&self.script);
         }

@@ -61,7 +61,7 @@ fn bootstrap(options: &[&str]) {
 }
 
 /// What had been on this machine before the cluster was there.
-fn outside(bed: &Bed) -> BTreeSet<String> {
+pub(crate) fn outside(bed: &Bed) -> BTreeSet<String> {
     let mark = bed.script.namespace("");
     let folder = bed.script.folder().display().to_string();
     let ours =
@@ -69,11 +69,11 @@ fn outside(bed: &Bed) -> BTreeSet<String> {
     traces(&bed.script).into_iter().filter(|trace| !ours(trace)).collect()
 }
 
-fn never_restarted(nodes: &[Node]) -> BTreeMap<Node, u64> {
+pub(crate) fn never_restarted(nodes: &[Node]) -> BTreeMap<Node, u64> {
     nodes.iter().map(|node| (*node, 0)).collect()
 }
 
 /// Two successful probes a second apart, and the first write of the Lease.
-const FROM_READY: Duration = ms(3000);
+pub(crate) const FROM_READY: Duration = ms(3000);
 /// What the client's and the nodes' share of two cores may cost while an API server starts beside them.
 const STILL: Duration = ms(500);

@@ -40,6 +40,17 @@ impl Script {
         command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().unwrap()
     }
 
+    /// Whether each node of the cluster that is there has a router of its own.
+    pub(crate) fn is_routed(&self) -> bool {
+        self.folder().join("rack1").exists()
+    }
+
+    /// Whether only the holder of the Lease announces.
+    pub(crate) fn elects(&self) -> bool {
+        let settings = std::fs::read_to_string(self.folder().join("settings")).unwrap();
+        !self.is_routed() || settings.contains("elect=\"yes\"")
+    }
+
     /// The name of a host's network namespace below `/run/netns`.
     pub(crate) fn namespace(&self, host: &str) -> String {
         format!("vipcast-{}-{host}", self.name)

@@ -1,4 +1,5 @@
-//! The client that probes the VIP a thousand times a second, and the observer that asks the wire fifty times a second.
+//! The client that probes the VIP a thousand times a second, and the observer that asks the wire fifty times a second, where
+//! all are on one.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -20,7 +21,8 @@ use super::command::Script;
 #[derive(Debug)]
 pub(crate) struct Probes {
     client: Mutex<Client>,
-    observer: Mutex<Observer>,
+    /// Where routers lie between, nobody hears who answers ARP.
+    observer: Option<Mutex<Observer>>,
     _echoes: Vec<Echo>,
     nodes: Vec<Host>,
 }
@@ -34,7 +36,8 @@ impl Probes {
         let echo = |node: &Host| Echo::start(node, service, number(&node.name).unwrap()).unwrap();
         Self {
             client: Mutex::new(Client::start(&existing(script, "client"), service).unwrap()),
-            observer: Mutex::new(Observer::start(&existing(script, "observer"), vip).unwrap()),
+            observer: (!script.is_routed())
+                .then(|| Mutex::new(Observer::start(&existing(script, "observer"), vip).unwrap())),
             _echoes: nodes.iter().map(echo).collect(),
             nodes,
         }
@@ -57,7 +60,8 @@ impl Probes {
 
     /// What the observer saw: rounds in which two answered, announcements.
     pub(crate) fn sightings(&self, from: Instant, to: Instant) -> Sightings {
-        self.observer.lock().unwrap_or_else(PoisonError::into_inner).sightings(from, to)
+        let observer = self.observer.as_ref().expect("all are on one LAN");
+        observer.lock().unwrap_or_else(PoisonError::into_inner).sightings(from, to)
     }
 
     /// The nodes that answered for the VIP; a stranger among them is a failure of the test.
@@ -77,15 +81,22 @@ impl Probes {
 
 /// A machine on the LAN of `tools/cluster`, with the addresses that it gives.
 pub(crate) fn existing(script: &Script, name: &str) -> Host {
-    let number = match (name, number(name)) {
+    let node = number(name);
+    let number = match (name, node) {
         (_, Some(node)) => 10 + node,
         ("client", None) => 50,
         ("observer", None) => 60,
         (other, None) => panic!("no host is called {other}"),
     };
+    let network = match (script.is_routed(), node) {
+        (false, _) => 0,
+        (true, Some(node)) => node,
+        (true, None) => 50,
+    };
     let path = Path::new("/run/netns").join(script.namespace(name));
-    let v6 = Ipv6Addr::new(0xfd00, 0x88, 0, 0, 0, 0, 0, number.into());
-    Host::existing(name, &path, [2, 0x88, 0, 0, 0, number], Ipv4Addr::new(10, 88, 0, number), v6).unwrap()
+    let v4 = Ipv4Addr::new(10, 88, network, number);
+    let v6 = Ipv6Addr::new(0xfd00, 0x88, 0, network.into(), 0, 0, 0, number.into());
+    Host::existing(name, &path, [2, 0x88, 0, 0, 0, number], v4, v6).unwrap()
 }
 
 const ECHO_PORT: u16 = 7007;

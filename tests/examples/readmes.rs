@@ -10,7 +10,7 @@ use super::support::{ansible, readme};
 use super::{command, copied, example, said};
 
 /// The folders that a test of this program runs.
-const RUN: [&str; 4] = ["cluster-api", "homelab-arp", "kubeadm", "kubespray"];
+const RUN: [&str; 5] = ["cluster-api", "homelab-arp", "kubeadm", "kubeadm-bgp", "kubespray"];
 
 pub(crate) fn complete() {
     let entries = fs::read_dir(example("")).unwrap().map(|entry| entry.unwrap());

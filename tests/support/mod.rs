@@ -26,6 +26,7 @@ pub mod certificates;
 pub mod process;
 pub mod readme;
 pub mod real_api;
+pub mod terminal;
 
 use std::collections::BTreeMap;
 use std::env;

@@ -1,15 +1,13 @@
 //! BIRD 2.0: its configuration, and its control socket.
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Write as _};
 use std::net::IpAddr;
-use std::os::unix::net::UnixStream;
 
 use ipnet::IpNet;
 
 use super::super::route::{Route, community, prefix};
 use super::super::setup::{Family, Peer, Restart, Setup};
-use super::super::wait::ms;
+use super::super::support::terminal;
 use super::{Session, Site};
 
 pub(super) fn run(site: &mut Site, setup: &Setup) {
@@ -194,29 +192,8 @@ fn table(family: Family) -> &'static str {
     }
 }
 
-/// One command on the control socket. Each line of the answer begins with a code of four digits and `-`, or a space where
-/// the code is the last one's; after the code of the last line there is a space.
 fn ask(site: &Site, command: &str) -> Option<String> {
-    let mut stream = UnixStream::connect(site.file(SOCKET)).ok()?;
-    stream.set_read_timeout(Some(ms(5000))).ok()?;
-    let mut lines = BufReader::new(stream.try_clone().ok()?);
-    let mut greeting = String::new();
-    lines.read_line(&mut greeting).ok()?;
-    writeln!(stream, "{command}").ok()?;
-    let mut answer = String::new();
-    loop {
-        let mut line = String::new();
-        lines.read_line(&mut line).ok().filter(|length| *length > 0)?;
-        match (line.get(..4), line.get(4..5)) {
-            (Some(code), Some(mark)) if code.bytes().all(|octet| octet.is_ascii_digit()) => {
-                answer += line.get(5..).unwrap_or_default();
-                if mark == " " {
-                    return Some(answer);
-                }
-            }
-            _ => answer += line.get(1..).unwrap_or_default(),
-        }
-    }
+    terminal::bird(&site.file(SOCKET), command)
 }
 
 const SOCKET: &str = "bird.ctl";

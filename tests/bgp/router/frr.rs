@@ -1,7 +1,6 @@
 //! FRR 8.4: zebra, bfdd and bgpd, and bgpd's terminal socket.
 
 use std::fmt::Write as _;
-use std::io::{Read, Write};
 use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
 
@@ -9,7 +8,8 @@ use serde_json::Value;
 
 use super::super::route::{Route, community};
 use super::super::setup::{Family, Peer, Restart, Setup};
-use super::super::wait::{SOON, ms, wait};
+use super::super::support::terminal;
+use super::super::wait::{SOON, wait};
 use super::{Session, Site};
 
 pub(super) fn run(site: &mut Site, setup: &Setup) {
@@ -181,22 +181,6 @@ fn show(site: &Site, command: &str) -> Value {
     serde_json::from_str(&said).unwrap_or(Value::String(said))
 }
 
-/// Commands one after another, and the answer to the last one. Each ends with a zero octet; each answer with three, and
-/// the outcome.
 fn ask(site: &Site, daemon: &str, commands: &[&str]) -> Option<String> {
-    let mut stream = UnixStream::connect(site.file(&format!("{daemon}.vty"))).ok()?;
-    stream.set_read_timeout(Some(ms(10_000))).ok()?;
-    let mut answer = String::new();
-    for command in commands {
-        stream.write_all(command.as_bytes()).and_then(|()| stream.write_all(&[0])).ok()?;
-        let mut octets = Vec::new();
-        let mut piece = [0; 16_384];
-        while !matches!(octets.as_slice(), [.., 0, 0, 0, _]) {
-            let length = stream.read(&mut piece).ok().filter(|length| *length > 0)?;
-            octets.extend_from_slice(piece.get(..length)?);
-        }
-        octets.truncate(octets.len() - 4);
-        answer = String::from_utf8_lossy(&octets).into_owned();
-    }
-    Some(answer)
+    terminal::frr(&site.file(&format!("{daemon}.vty")), commands)
 }

@@ -1,36 +1,72 @@
-# The LAN of a cluster: a switch, the nodes n1 n2 …, a client and an observer, each a network namespace. Sourced by tools/cluster.
-# Every cluster has the same addresses; their namespaces keep them apart.
+# The network of a cluster, each host a network namespace. Sourced by tools/cluster. Every cluster has the same addresses; their
+# namespaces keep them apart. Either of:
+#   lan      a switch, and on it the nodes n1 n2 …, a client and an observer
+#   routed   each node on a link of its own to the router of its rack (rack1 rack2 …), these on links of their own to the router
+#            core, and on the core's own network the client and the observer
 
 v4_prefix=10.88.0
-v6_prefix=fd00:88::
 
 # The namespace of a host.
 namespace() { echo "vipcast-$name-$1"; }
 
-# The last number of a host's addresses.
+# The number of a host's network, and the last number of its addresses there.
+network_number() {
+  case $topology:$1 in
+    lan:*) echo 0 ;;
+    routed:n*) echo "${1#n}" ;;
+    routed:rack*) echo "${1#rack}" ;;
+    routed:*) echo 50 ;;
+  esac
+}
 host_number() {
   case $1 in
-    switch) echo 1 ;;
+    switch | rack* | core) echo 1 ;;
     client) echo 50 ;;
     observer) echo 60 ;;
     n*) echo $((10 + ${1#n})) ;;
   esac
 }
 
-v4_of() { echo "$v4_prefix.$(host_number "$1")"; }
+v4_of() { echo "10.88.$(network_number "$1").$(host_number "$1")"; }
+
+v6_of() { echo "fd00:88:0:$(network_number "$1")::$(host_number "$1")"; }
 
 mac_of() { printf '02:88:00:00:00:%02x' "$(host_number "$1")"; }
 
 pod_range() { echo "10.244.${1#n}.0/24"; }
 
+# Where a host's cable leads to.
+switch_of() {
+  case $topology:$1 in
+    lan:*) echo switch ;;
+    routed:n*) echo "rack${1#n}" ;;
+    routed:*) echo core ;;
+  esac
+}
+
 build_lan() { # nodes...
-  local host switch
-  switch=$(namespace switch)
+  local host
+  case $topology in
+    lan) make_switch switch ;;
+    routed) build_fabric "$@" ;;
+  esac
+  for host in client observer "$@"; do
+    plug "$host"
+  done
+  for host in "$@"; do
+    connect_node "$host" "$@"
+  done
+}
+
+# A bridge with an address of its own, on whose ports frames can be lost.
+make_switch() { # name
+  local switch
+  switch=$(namespace "$1")
   ip netns add "$switch"
   ip -n "$switch" link set lo up
   # Multicast is flooded: who snoops loses neighbour solicitations to groups that nobody has reported yet.
   ip -n "$switch" link add br0 type bridge forward_delay 0 mcast_snooping 0
-  ip -n "$switch" addr add "$(v4_of switch)/24" dev br0
+  ip -n "$switch" addr add "$(v4_of "$1")/24" dev br0
   ip -n "$switch" link set br0 up
   # Frames on these ports are dropped, and nobody loses the carrier.
   ip netns exec "$switch" nft -f - <<'NFT'
@@ -41,26 +77,21 @@ table bridge cables {
   chain output { type filter hook output priority 0; oifname @lossy drop; }
 }
 NFT
-  for host in client observer "$@"; do
-    plug "$host"
-  done
-  for host in "$@"; do
-    connect_node "$host" "$@"
-  done
 }
 
-# A host with its cable into the switch, whose port is called like the host.
+# A host with its cable into its switch, whose port is called like the host.
 plug() {
   local ns switch
-  ns=$(namespace "$1") switch=$(namespace switch)
+  ns=$(namespace "$1") switch=$(namespace "$(switch_of "$1")")
   ip netns add "$ns"
   ip -n "$ns" link set lo up
   ip -n "$switch" link add "$1" type veth peer name eth0 address "$(mac_of "$1")" netns "$ns"
   ip -n "$switch" link set "$1" master br0 up
   ip -n "$ns" addr add "$(v4_of "$1")/24" dev eth0
   # No duplicate address detection: it would delay whoever comes first.
-  ip -n "$ns" addr add "$v6_prefix$(host_number "$1")/64" dev eth0 nodad
+  ip -n "$ns" addr add "$(v6_of "$1")/64" dev eth0 nodad
   ip -n "$ns" link set eth0 up
+  [ "$topology" = lan ] || ip -n "$ns" route add default via "$(v4_of "$(switch_of "$1")")"
 }
 
 # Forwarding, and the way to the pods of the other nodes.
@@ -69,6 +100,7 @@ connect_node() { # node, all nodes...
   ns=$(namespace "$1")
   shift
   ip netns exec "$ns" sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0
+  [ "$topology" = lan ] || return 0
   # Locally made packets to a Service's address need some route before kube-proxy sees them.
   ip -n "$ns" route add default via "$(v4_of switch)"
   for other in "$@"; do
@@ -87,7 +119,7 @@ remove_lan() {
 #   unplugged: both ends lose the carrier and know it. lossy: every frame is lost and neither end knows.
 cable() {
   local switch
-  switch=$(namespace switch)
+  switch=$(namespace "$(switch_of "$1")")
   case $2 in
     plugged)
       ip netns exec "$switch" nft flush set bridge cables lossy

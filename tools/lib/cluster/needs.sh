@@ -3,11 +3,14 @@
 # The programs and the Debian packages that have them.
 programs="ip:iproute2 nft:nftables nsenter:util-linux sysctl:procps containerd:containerd ctr:containerd runc:runc
 conntrack:conntrack socat:socat ethtool:ethtool"
+# The same for routed clusters.
+routing="bird:bird2 birdc:bird2 vtysh:frr"
 
 # One line for each thing that is missing.
 missing() {
   local pair packages="" component built=""
   [ "$(id -u)" = 0 ] || echo "not root: run it with sudo -E, or as root in a container"
+  [ "$topology" = lan ] || programs+=" $routing"
   for pair in $programs; do
     command -v "${pair%%:*}" >/dev/null || packages+=" ${pair#*:}"
   done

@@ -36,8 +36,8 @@ start_service() { # node, service
 in_node() {
   local node=$1 home=$cluster/$1 init
   shift
-  init=$(cat "$home/init.pid" 2>/dev/null) || fail "cluster $name has no running node $node"
-  grep -qs "/$(namespace "$node")/" "/proc/$init/cgroup" || fail "node $node of cluster $name does not run any more"
+  init=$(cat "$home/init.pid" 2>/dev/null) || fail "cluster $name has no running host $node"
+  grep -qs "/$(namespace "$node")/" "/proc/$init/cgroup" || fail "host $node of cluster $name does not run any more"
   (
     enter_group "$node"
     exec nsenter --target "$init" --mount --uts --net -- \
@@ -83,7 +83,7 @@ enter_group() {
 }
 
 groups_of_cluster() {
-  find /sys/fs/cgroup -mindepth 1 -depth -type d -path "/sys/fs/cgroup/*vipcast-$name-n[0-9]*" 2>/dev/null
+  find /sys/fs/cgroup -mindepth 1 -depth -type d -path "/sys/fs/cgroup/*vipcast-$name-*" 2>/dev/null
 }
 
 # Kills whatever runs in the groups of the cluster, until nothing does, and removes them.

@@ -16,10 +16,26 @@ settings() {
 # Puts the static pod's manifest onto a node; before kubeadm, as the guides do it.
 put_manifest() { # node
   case $mode in
-    static-pod) generated pod | in_node "$1" tee /etc/kubernetes/manifests/vipcast.yaml >/dev/null ;;
+    static-pod) static_pod "$1" | in_node "$1" tee /etc/kubernetes/manifests/vipcast.yaml >/dev/null ;;
     manifest) in_node "$1" cp "$cluster/manifest.yaml" /etc/kubernetes/manifests/vipcast.yaml ;;
     daemonset | none) ;;
   esac
+}
+
+static_pod() { # node
+  case $topology in
+    lan) generated pod ;;
+    routed) routed_pod "$1" ;;
+  esac
+}
+
+# By kube-vip's flags. Each node has the router of its own rack.
+routed_pod() { # node
+  local rack=${1#n} election=()
+  [ -z "$elect" ] || election=(--leaderElection --leaseDuration "${lease%%/*}"
+    --leaseRenewDuration "$(cut -d/ -f2 <<<"$lease")" --leaseRetry "${lease##*/}")
+  env -i "${environment[@]}" "$binary" manifest pod --interface lo --address "$vip" --controlplane --bgp --localAS 65000 \
+    --bgpRouterID "$(v4_of "$1")" --bgppeers "$(v4_of "rack$rack"):6510$rack::false::true;$bfd;$bfd;3" "${election[@]}"
 }
 
 # generated KIND FLAGS...: what `vipcast manifest` prints for these settings.
