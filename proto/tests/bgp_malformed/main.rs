@@ -46,7 +46,8 @@ fn no_case_is_there_twice() {
     let mut key = |case: &Case| {
         seen.insert((case.octets(&place(case.session)), format!("{:?} {:?}", case.session, case.state)))
     };
-    let again: Vec<String> = cases::all().iter().filter(|case| !key(case)).map(|case| case.what.clone()).collect();
+    let again: Vec<String> =
+        cases::all().iter().filter(|case| !key(case)).map(|case| case.what.clone()).collect();
     assert_eq!(again, [""; 0]);
 }
 

@@ -49,6 +49,18 @@ impl Said {
     }
 }
 
+impl Said {
+    fn take(&mut self, action: Action) {
+        match action {
+            Action::Send(Outgoing::Notification(notification)) => self.notification = Some(notification),
+            Action::Close => self.closed = true,
+            Action::Send(_) | Action::Resend { .. } | Action::Connect | Action::Up(_) | Action::Down(_) => {
+                self.answered = true
+            }
+        }
+    }
+}
+
 impl Speaker {
     /// Where the message of the case comes.
     pub(crate) fn in_state(case: &Case, place: &Place) -> Self {
@@ -87,21 +99,13 @@ impl Speaker {
                 Err(refused) => Event::Refused(refused),
             };
             for action in self.machine.handle(self.now, event) {
-                self.perform(action, &mut said);
+                said.take(action);
+            }
+            if let Some(negotiated) = self.machine.negotiated() {
+                self.decoder.set(negotiated.parameters());
             }
         }
         said
-    }
-
-    fn perform(&mut self, action: Action, said: &mut Said) {
-        match action {
-            Action::Send(Outgoing::Notification(notification)) => said.notification = Some(notification),
-            Action::Close => said.closed = true,
-            Action::Up(negotiated) => self.decoder.set(negotiated.parameters()),
-            Action::Send(_) | Action::Resend { .. } | Action::Connect | Action::Down(_) => {
-                said.answered = true;
-            }
-        }
     }
 }
 

@@ -6,7 +6,9 @@ use vipcast_proto::bgp::wire::{AsNumbers, Parameters};
 use crate::cases::Session;
 use crate::cases::attributes::CASES;
 use crate::cases::attributes::Verdict::{Accept, Discard, Reset, Withdraw};
-use crate::support::{EXTERNAL, INTERNAL, OLD, announced, answer, hex, reset, taken, treated_as_withdraw, update};
+use crate::support::{
+    EXTERNAL, INTERNAL, OLD, announced, answer, hex, reset, taken, treated_as_withdraw, update,
+};
 
 fn parameters(session: Session) -> Parameters {
     match session {

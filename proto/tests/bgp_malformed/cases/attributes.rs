@@ -92,7 +92,7 @@ pub(crate) const CASES: &[(&str, Session, Verdict)] = &[
     ("40 02 04 02 01 fde9", TwoOctets, Accept),
     ("40 02 04 02 01 5ba0", TwoOctets, Accept),
     ("40 02 04 02 01 fde9", External, Withdraw(11)), // an overrun in four octets
-    ("40 02 06 02 01 0000fde9", TwoOctets, Withdraw(11)),  // AS 0 in two, and a segment of type 253
+    ("40 02 06 02 01 0000fde9", TwoOctets, Withdraw(11)), // AS 0 in two, and a segment of type 253
     ("40 02 06 02 02 0000fde9", External, Withdraw(11)),
     ("40 02 0a 02 01 0000fde9 0000fdea", External, Withdraw(11)),
     ("40 02 07 02 01 0000fde9 02", External, Withdraw(11)), // an underrun

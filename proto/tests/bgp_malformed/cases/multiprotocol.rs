@@ -19,7 +19,10 @@ pub(super) fn all() -> Vec<Case> {
         case("4760 §7", "a family that was not agreed on", update("", "80 0f 04 0001 80 00", ""), NOTHING),
         withdraws("an IPv6 route and no AS_PATH", &format!("{route6} 40 01 01 00")),
         withdraws("an IPv6 route and no ORIGIN", &format!("{route6} 40 02 06 02 01 0000fde9")),
-        withdraws("an IPv6 route and a malformed ORIGIN", &format!("{route6} 40 01 01 03 40 02 06 02 01 0000fde9")),
+        withdraws(
+            "an IPv6 route and a malformed ORIGIN",
+            &format!("{route6} 40 01 01 03 40 02 06 02 01 0000fde9"),
+        ),
         case(
             "7606 §4",
             "an IPv6 route and a stray octet",

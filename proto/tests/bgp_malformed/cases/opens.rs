@@ -29,8 +29,18 @@ fn fixed_fields() -> Vec<Case> {
         case("4271 §6.2", "no parameters", "04 P 005a N 00", NOTHING),
         case("4271 §6.2", "AS is not the configured one", "04 fdeb 005a N 00", say(2, 2)),
         case("4271 §6.2", "AS is the speaker's", "04 fdea 005a N 00", say(2, 2)),
-        case("6793 §4.2.3", "capability has another AS", &format!("04 P 005a N {}", four("0000fdeb")), say(2, 2)),
-        case("6793 §4.2.3", "capability has a large AS", &format!("04 5ba0 005a N {}", four("fa56ea00")), say(2, 2)),
+        case(
+            "6793 §4.2.3",
+            "capability has another AS",
+            &format!("04 P 005a N {}", four("0000fdeb")),
+            say(2, 2),
+        ),
+        case(
+            "6793 §4.2.3",
+            "capability has a large AS",
+            &format!("04 5ba0 005a N {}", four("fa56ea00")),
+            say(2, 2),
+        ),
         case("6793 §9", "AS_TRANS and no capability", "04 5ba0 005a N 00", say(2, 2)),
         case("7607 §2", "AS 0", "04 0000 005a N 00", say(2, 2)),
         case("7607 §2", "AS 0 in the capability", &format!("04 P 005a N {}", four("00000000")), say(2, 2)),
@@ -50,7 +60,12 @@ fn fixed_fields() -> Vec<Case> {
         cases.push(case("4271 §6.2", &what, &format!("{version:02x} P 005a N 00"), tell(2, 1, "0004")));
     }
     // In the order of RFC 4271 §6.2.
-    cases.push(case("4271 §6.2", "version 3, all else wrong", "03 0000 0001 00000000 02 63 00", tell(2, 1, "0004")));
+    cases.push(case(
+        "4271 §6.2",
+        "version 3, all else wrong",
+        "03 0000 0001 00000000 02 63 00",
+        tell(2, 1, "0004"),
+    ));
     cases
 }
 
@@ -93,7 +108,12 @@ fn capabilities() -> Vec<Case> {
         capability("4760 §8", "an unknown family", "0104 0001 00 01 0104 4004 00 47", NOTHING),
         capability("4760 §8", "a reserved octet that is not 0", "0104 0001 ff 01", NOTHING),
         capability("8538 §2", "restart time 4095, N, and no family", "0104 0001 00 01 4002 4fff", NOTHING),
-        capability("4724 §3", "an unknown family to restart", "0104 0001 00 01 4006 0078 4004 47 80", NOTHING),
+        capability(
+            "4724 §3",
+            "an unknown family to restart",
+            "0104 0001 00 01 4006 0078 4004 47 80",
+            NOTHING,
+        ),
     ];
     for (code, name, wrong) in [
         (1, "multiprotocol", &[0, 3, 5, 8][..]),

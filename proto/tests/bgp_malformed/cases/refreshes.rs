@@ -27,7 +27,8 @@ pub(super) fn all() -> Vec<Case> {
     cases.extend([
         refresh("2918 §4", "of a family that was not agreed on", "0001 00 80", NOTHING),
         refresh("2918 §4", "of an unknown family", "4004 00 47", NOTHING),
-        refresh("7313 §3.2", "a reserved octet that is not 0", "0001 01 01", NOTHING).of(Session::PlainRefresh),
+        refresh("7313 §3.2", "a reserved octet that is not 0", "0001 01 01", NOTHING)
+            .of(Session::PlainRefresh),
     ]);
     cases
 }

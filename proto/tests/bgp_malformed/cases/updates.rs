@@ -16,7 +16,8 @@ fn mandatory() -> String {
 
 /// RFC 7606 §3 (b): they leave no way to find the NLRI.
 fn lengths() -> Vec<Case> {
-    let wrong = |(what, body): (&str, &str)| case("7606 §3 (b)", what, Sent::Message(2, body.into()), say(3, 1));
+    let wrong =
+        |(what, body): (&str, &str)| case("7606 §3 (b)", what, Sent::Message(2, body.into()), say(3, 1));
     let bodies = [
         ("withdrawn routes take the length of attributes", "0001 0000"),
         ("withdrawn routes take all", "0002 0000"),
