@@ -7,6 +7,7 @@
     clippy::wildcard_enum_match_arm,
     reason = "a test fails by panicking"
 )]
+#![expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
 #![allow(dead_code, reason = "the cases are shared with those who send them over TCP")]
 
 mod cases;

@@ -7,7 +7,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::side::Side;
 use super::table::{self, Answer, Case, Place, Route, all};
-use crate::net::{self, Net};
+use crate::net;
 use crate::router::{Brand, PORT, Router};
 use crate::setup::{Family, Peer, Setup};
 use crate::support::{Needs, Test, on_request};
@@ -34,12 +34,16 @@ fn compare(brand: Brand) {
     let (mut wrong, mut ends) = (Vec::new(), 0);
     for (number, case) in (0_u16..).zip(&cases) {
         let place = place(number, case);
-        let found = judge(&script, &router, case, &place);
-        if !router.is_alive() {
-            ends += 1;
-            router.kill();
-            router.start_again();
-        }
+        let stream = wait("it takes connections", SOON, || {
+            // What ended it came before.
+            if !router.is_alive() {
+                ends += 1;
+                router.kill();
+                router.start_again();
+            }
+            script.run(|| dial(place.sender)).unwrap()
+        });
+        let found = judge(stream, &router, case, &place);
         wrong.extend(found.err().map(|why| format!("RFC {}: {}: {why}", case.rfc, case.what)));
     }
     let right = cases.len() - wrong.len();
@@ -48,8 +52,7 @@ fn compare(brand: Brand) {
 }
 
 /// What the speaker does is right, or else what it is.
-fn judge(script: &Net, router: &Router, case: &Case, place: &Place) -> Result<(), String> {
-    let stream = wait("it takes connections", SOON, || script.run(|| dial(place.sender)).unwrap());
+fn judge(stream: TcpStream, router: &Router, case: &Case, place: &Place) -> Result<(), String> {
     let mut side = Side::new(stream);
     side.reach(case, place)?;
     let heard = side.deliver(case, place);
