@@ -16,9 +16,14 @@ cargo fuzz --version >/dev/null 2>&1 || (cd / && cargo install cargo-fuzz --lock
 host=$(rustc +nightly -vV | sed -n 's/^host: //p')
 export RUSTFLAGS="-C target-feature=-crt-static"
 
-for target in bfd bfd_sessions bgp frames mutations session; do
+for target in bfd bfd_sessions bgp config frames mutations session; do
     mkdir -p "corpus/$target" "seeds/$target"
     echo "== $target, $seconds s"
-    cargo +nightly fuzz run --fuzz-dir . --target "$host" "$target" "corpus/$target" "seeds/$target" -- \
-        -max_total_time="$seconds" -max_len=4200 -timeout=5 -rss_limit_mb=512 -print_final_stats=1
+    case $target in
+        config) features=--features=config ;;
+        *) features= ;;
+    esac
+    # shellcheck disable=SC2086  # none, or one
+    cargo +nightly fuzz run --fuzz-dir . --target "$host" $features "$target" "corpus/$target" "seeds/$target" -- \
+        -max_total_time="$seconds" -max_len=4200 -timeout=20 -rss_limit_mb=512 -print_final_stats=1
 done

@@ -16,6 +16,8 @@ mod bed;
 mod cases;
 #[path = "bgp/daemon.rs"]
 mod daemon;
+#[path = "bgp/malformed/mod.rs"]
+mod malformed;
 #[path = "bgp/net.rs"]
 mod net;
 #[path = "bgp/plan.rs"]
@@ -45,7 +47,7 @@ fn main() -> ExitCode {
         let able = Brand::ALL.into_iter().filter(|brand| case.obstacle(*brand).is_none());
         able.map(|brand| test(case, brand))
     });
-    let code = support::run_at_most(AT_A_TIME, tests.collect::<Vec<Test>>());
+    let code = support::run_at_most(AT_A_TIME, tests.chain(malformed::tests()).collect::<Vec<Test>>());
     println!("\nNot in the table, because the router cannot:\n{}", gaps(&cases));
     code
 }

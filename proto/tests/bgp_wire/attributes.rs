@@ -3,9 +3,21 @@
 use vipcast_proto::bgp::types::Update;
 use vipcast_proto::bgp::wire::{AsNumbers, Parameters};
 
-use crate::cases::CASES;
-use crate::cases::Verdict::{Accept, Discard, Reset, Withdraw};
-use crate::support::{EXTERNAL, announced, answer, hex, reset, taken, treated_as_withdraw, update};
+use crate::cases::Session;
+use crate::cases::attributes::CASES;
+use crate::cases::attributes::Verdict::{Accept, Discard, Reset, Withdraw};
+use crate::support::{
+    EXTERNAL, INTERNAL, OLD, announced, answer, hex, reset, taken, treated_as_withdraw, update,
+};
+
+fn parameters(session: Session) -> Parameters {
+    match session {
+        Session::External | Session::PlainRefresh | Session::Ipv6 => EXTERNAL,
+        Session::Internal => INTERNAL,
+        Session::TwoOctets => OLD,
+        Session::TwoOctetsInternal => Parameters { external: false, ..OLD },
+    }
+}
 
 /// The attributes that a route must have, but for the one of that type.
 fn base(parameters: Parameters, but: u8) -> String {
@@ -20,8 +32,9 @@ fn base(parameters: Parameters, but: u8) -> String {
 
 #[test]
 fn beside_a_route_each_gets_what_rfc_7606_has_for_it() {
-    for (attribute, parameters, verdict) in CASES {
-        let base = base(*parameters, hex(attribute)[1]);
+    for (attribute, session, verdict) in CASES {
+        let parameters = parameters(*session);
+        let base = base(parameters, hex(attribute)[1]);
         let expected = match verdict {
             Accept => taken(announced(2)),
             Discard => taken(Update { attributes_discarded: 1, ..announced(2) }),
@@ -30,38 +43,40 @@ fn beside_a_route_each_gets_what_rfc_7606_has_for_it() {
         };
         for list in [format!("{base} {attribute}"), format!("{attribute} {base}")] {
             let octets = update("", &list, "20 c6336401 18 c63364");
-            assert_eq!(answer(*parameters, &octets), expected, "{attribute} {parameters:?}");
+            assert_eq!(answer(parameters, &octets), expected, "{attribute} {parameters:?}");
         }
     }
 }
 
 #[test]
 fn without_a_route_what_would_withdraw_it_ends_the_session() {
-    for (attribute, parameters, verdict) in CASES {
+    for (attribute, session, verdict) in CASES {
+        let parameters = parameters(*session);
         let expected = match verdict {
             Accept => taken(Update::default()),
             Discard => taken(Update { attributes_discarded: 1, ..Update::default() }),
             Withdraw(11) => reset(11, ""),
             Withdraw(subcode) | Reset(subcode) => reset(*subcode, attribute),
         };
-        assert_eq!(answer(*parameters, &update("", attribute, "")), expected, "{attribute} {parameters:?}");
+        assert_eq!(answer(parameters, &update("", attribute, "")), expected, "{attribute} {parameters:?}");
         // Withdrawn routes are no reachable ones (RFC 7606 §5.2).
-        let withdrawing = answer(*parameters, &update("18 c63364", attribute, ""));
+        let withdrawing = answer(parameters, &update("18 c63364", attribute, ""));
         assert_eq!(withdrawing.is_err(), expected.is_err(), "{attribute} {parameters:?}");
     }
 }
 
 #[test]
 fn of_two_the_first_is_kept_and_the_other_is_not_looked_at() {
-    for (attribute, parameters, verdict) in CASES {
+    for (attribute, session, verdict) in CASES {
+        let parameters = parameters(*session);
         let code = hex(attribute)[1];
         if matches!(code, 14 | 15) || !matches!(verdict, Accept) {
             continue;
         }
         for (other, _, _) in CASES.iter().filter(|(other, _, _)| hex(other)[1] == code) {
-            let list = format!("{} {attribute} {other}", base(*parameters, code));
+            let list = format!("{} {attribute} {other}", base(parameters, code));
             let expected = taken(Update { attributes_discarded: 1, ..announced(1) });
-            assert_eq!(answer(*parameters, &update("", &list, "18 c63364")), expected, "{attribute} {other}");
+            assert_eq!(answer(parameters, &update("", &list, "18 c63364")), expected, "{attribute} {other}");
         }
     }
 }

@@ -9,6 +9,8 @@
 )]
 
 mod attributes;
+#[path = "../bgp_malformed/cases/mod.rs"]
+#[allow(dead_code, reason = "only single attributes are looked at here")]
 mod cases;
 mod headers;
 mod notifications;

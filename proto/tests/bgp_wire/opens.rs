@@ -221,6 +221,15 @@ fn capabilities_for_which_there_is_no_room_are_left_out() {
 }
 
 #[test]
+fn capabilities_fill_an_open_to_its_last_octet() {
+    let unknown = |length: usize| Capability::Unknown { code: 200, value: vec![7; length].into() };
+    let last = |length| open([vec![unknown(255); 15], vec![unknown(length)]].concat());
+    assert_eq!(written(&last(204)).len(), 4096);
+    assert_eq!(read(&written(&last(204))), Ok(Message::Open(last(204))));
+    assert_eq!(read(&written(&last(205))), Ok(Message::Open(open(vec![unknown(255); 15]))));
+}
+
+#[test]
 fn what_a_value_has_no_room_for_is_left_out() {
     let family = Family::IPV4_UNICAST;
     let too_long = |restart_time| {

@@ -253,6 +253,11 @@ impl Router {
         self.site.processes.clear();
     }
 
+    /// Whether its processes run.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        self.site.processes.iter_mut().all(|process| matches!(process.exit_status(), Ok(None)))
+    }
+
     /// SIGSTOP.
     pub(crate) fn freeze(&mut self) {
         self.site.processes.iter_mut().for_each(|process| process.stop().unwrap());
