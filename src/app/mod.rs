@@ -51,8 +51,10 @@ pub async fn run(
     reload: Option<Reload>,
 ) -> anyhow::Result<Ending> {
     let (board, status) = StatusBoard::new(VERSION, &config.node_name);
-    let watched = config.bgp.as_ref().and_then(bgp::statistics);
-    let metrics = Metrics::with_bfd(VERSION, REVISION, status.clone(), watched.clone());
+    // A peer that is to be watched may be configured later.
+    let watched = crate::bfd::Stats::new();
+    let metrics =
+        Metrics::with_bfd(VERSION, REVISION, status.clone(), config.bgp.is_some().then(|| watched.clone()));
     let (heart, heartbeat) = watch::channel(clock::now());
     let (commands, commanded) = mpsc::channel(REPORTS);
     let speaker = config.bgp.is_some().then_some(commands);
@@ -107,8 +109,8 @@ struct Daemon<'a> {
     control_plane: &'a ControlPlane,
     witness: Witness,
     connections: kubernetes::Connections,
-    /// What BFD counts, where there is BFD.
-    watched: Option<crate::bfd::Stats>,
+    /// What BFD counts.
+    watched: crate::bfd::Stats,
     /// When VIPs have to be given up.
     leaving: Drain,
 }

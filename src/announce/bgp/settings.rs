@@ -237,13 +237,19 @@ impl Reach {
         }
     }
 
+    /// The interface whose link the peer is on, where that is fixed.
+    #[must_use]
+    pub fn link(&self) -> Option<&str> {
+        match &self.at {
+            At::Address(_) => None,
+            At::LinkLocal(_, interface) | At::Unnumbered(interface) => Some(interface),
+        }
+    }
+
     /// The interface whose link the peer is on, or that is to be used.
     #[must_use]
     pub fn interface(&self) -> Option<&str> {
-        match &self.at {
-            At::Address(_) => self.interface.as_deref(),
-            At::LinkLocal(_, interface) | At::Unnumbered(interface) => Some(interface),
-        }
+        self.link().or(self.interface.as_deref())
     }
 }
 

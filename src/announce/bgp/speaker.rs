@@ -17,7 +17,7 @@ use super::origin::Origin;
 use super::peer::{Orders, Peer, Progress, Standing};
 use super::settings::{Change, PeerSettings, Settings};
 use super::versions::Versions;
-use crate::bfd;
+use super::watched::Watch;
 use crate::change::publish;
 use crate::clock;
 use crate::witness::Witness;
@@ -61,9 +61,6 @@ pub enum Command {
     /// The session with this peer ends and is tried again. Answered with whether there is such a peer.
     Reset(String, oneshot::Sender<bool>),
 }
-
-/// Watches a peer with BFD, where that is wanted.
-pub type Watch = Box<dyn Fn(&str, &PeerSettings) -> Option<bfd::Session> + Send + Sync>;
 
 /// The speaker's name in its reports.
 pub const NAME: &str = "bgp";
@@ -305,7 +302,6 @@ impl Speaker {
             resets: 0,
             stop: None,
         });
-        let watch = (self.bfd)(name, settings);
         let standing = Standing { told: self.origin.serial, established: false };
         self.progress.send_modify(|progress| {
             progress.insert(name.to_owned(), standing);
@@ -313,7 +309,7 @@ impl Speaker {
         let peer = Peer::new(
             name,
             orders,
-            watch,
+            self.bfd.clone(),
             self.progress.clone(),
             self.surroundings.clone(),
             self.witness.clone(),

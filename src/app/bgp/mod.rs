@@ -2,6 +2,7 @@
 
 mod follow;
 mod settings;
+mod watcher;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -12,15 +13,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 use vipcast_proto::advertiser::{Desired, Report};
-use vipcast_proto::bfd::session::Config as BfdTimers;
-use vipcast_proto::bfd::types::{DetectMult, Interval};
 use vipcast_proto::l2::announcer::Link;
 
 use self::follow::Follower;
 pub use self::follow::Reload;
+use self::watcher::Watcher;
 use super::Ending;
 use super::kubernetes::Connections;
-use crate::announce::bgp::settings::{At, BfdSettings, PeerSettings, Settings};
+use crate::announce::bgp::settings::{PeerSettings, Settings};
 use crate::announce::bgp::{self, Stage, Surroundings, loopback};
 pub(super) use crate::announce::bgp::{Command, NAME};
 use crate::bfd;
@@ -40,7 +40,7 @@ pub(super) struct Speaker {
     stage: watch::Sender<Stage>,
     /// In a set of its own: it ends when its peers have been told.
     task: Tasks,
-    bfd: Option<bfd::Handle>,
+    bfd: Watcher,
     /// Where an announcer of another kind reports to as well.
     pub(super) holders: mpsc::Sender<(String, Report)>,
 }
@@ -56,7 +56,7 @@ pub(super) struct Parts<'a> {
     pub(super) config: &'a Config,
     pub(super) connections: Connections,
     pub(super) reload: Option<Reload>,
-    pub(super) watched: Option<bfd::Stats>,
+    pub(super) watched: bfd::Stats,
     pub(super) witness: Witness,
 }
 
@@ -70,7 +70,7 @@ impl Speaker {
         let router_id = router_id(&parts.bgp.router_id, &parts.vips).await;
         let told = settings::settings(parts.bgp, router_id);
         info!(%router_id, local_as = %parts.bgp.local_as, peers = told.peers.len(), "BGP speaker starts");
-        let bfd = parts.watched.take().and_then(watcher);
+        let bfd = Watcher::new(parts.watched.clone());
         let secrets = secrets(&told, &parts.connections, tasks);
         let (settings, configured) = watch::channel(Arc::new(told));
         follow_configuration(&mut parts, router_id, settings, tasks);
@@ -90,14 +90,14 @@ impl Speaker {
             stage,
         };
         let surroundings = Surroundings { vips: Arc::new(parts.vips), secrets };
-        let watch = bfd.clone();
+        let watcher = bfd.clone();
         let mut task = Tasks::default();
         task.spawn(
             "bgp",
             bgp::run(
                 wires,
                 surroundings,
-                Box::new(move |name, peer| session(watch.as_ref()?, name, peer)),
+                Arc::new(move |name, peer, remote| watcher.watch(name, peer, remote)),
                 parts.witness,
             ),
         );
@@ -113,9 +113,7 @@ impl Speaker {
     pub(super) async fn stop(mut self) {
         self.stage.send_replace(Stage::Stopping);
         self.task.next().await;
-        if let Some(bfd) = self.bfd {
-            bfd.shutdown(FAREWELL).await;
-        }
+        self.bfd.shutdown(FAREWELL).await;
     }
 
     /// Completes when it ends by itself, which it must not.
@@ -224,53 +222,6 @@ fn bind_to_loopback(
         Announced::ByEveryHealthyNode => watch::channel(Link::Up).1,
     };
     vec![conditions::Interface { link, refused: refusal }]
-}
-
-/// Counters of BFD, where any peer wants it, or may want it later.
-pub(super) fn statistics(bgp: &Bgp) -> Option<bfd::Stats> {
-    let wanted = bgp.node_annotations.is_some() || bgp.peers.iter().any(|peer| peer.bfd.is_some());
-    wanted.then(bfd::Stats::new)
-}
-
-fn watcher(stats: bfd::Stats) -> Option<bfd::Handle> {
-    match bfd::start(stats) {
-        Ok(handle) => Some(handle),
-        Err(error) => {
-            warn!(%error, "BFD cannot be started");
-            None
-        }
-    }
-}
-
-fn session(bfd: &bfd::Handle, name: &str, peer: &PeerSettings) -> Option<bfd::Session> {
-    let settings = peer.bfd?;
-    let remote = peer.reach.address()?.ip();
-    let config = bfd::SessionConfig {
-        remote,
-        local: peer.reach.source,
-        interface: match &peer.reach.at {
-            At::LinkLocal(_, interface) => Some(interface.clone()),
-            At::Address(_) | At::Unnumbered(_) => None,
-        },
-        hops: if settings.multihop { bfd::Hops::Multiple { minimum_ttl: 1 } } else { bfd::Hops::Single },
-        timers: timers(settings)?,
-    };
-    match bfd.add(config) {
-        Ok(session) => Some(session),
-        Err(error) => {
-            warn!(peer = name, %error, "peer is not watched with BFD");
-            None
-        }
-    }
-}
-
-/// Always some: the configuration permits nothing else.
-fn timers(settings: BfdSettings) -> Option<BfdTimers> {
-    Some(BfdTimers {
-        desired_min_tx: Interval::from_duration(settings.transmit)?,
-        required_min_rx: Interval::from_duration(settings.receive)?,
-        detect_mult: DetectMult::new(settings.multiplier.get())?,
-    })
 }
 
 /// Our BGP Identifier. It is not awaited: an interface that comes later changes it with the next start.
