@@ -28,7 +28,7 @@ pub async fn run(
 ) {
     loop {
         let now = *conditions.borrow_and_update();
-        let bar = bar(now);
+        let bar = now.word(bar(now));
         rule(&node, keep, bar, &rulings, &witness);
         let seen = *vacancy.borrow_and_update();
         if now.stopping && seen == (Vacancy { serial: rulings.borrow().serial, vacated: true }) {
@@ -45,7 +45,10 @@ pub async fn run(
 
 /// Others announce as well: there is no reason to go on against a bar.
 fn bar(conditions: Conditions) -> Option<Bar> {
-    let Conditions { healthy, link_up, refused, rivals: _, stopping } = conditions;
+    let Conditions { healthy, proven: _, link_up, refused, rivals: _, stopping, drained } = conditions;
+    if drained && !stopping {
+        return Some(Bar::Drained);
+    }
     Facts { healthy, link_up, refused, rivals: Rivals::Present, holding: false, stopping }.bar()
 }
 
@@ -67,7 +70,7 @@ fn rule(node: &str, keep: Duration, bar: Option<Bar>, rulings: &watch::Sender<Ru
         bar,
     };
     show(node, &ruling, witness);
-    if turned || (!before.known && bar.is_some()) {
+    if turned || bar.is_some() && (!before.known || before.bar != bar) {
         tell(bar);
     }
     publish(rulings, ruling);
@@ -77,6 +80,9 @@ fn tell(bar: Option<Bar>) {
     match bar {
         None => info!("this node announces, as every healthy one does"),
         Some(Bar::Stopping) => info!("this node announces nothing any more: it is stopping"),
+        Some(Bar::Unproven | Bar::Drained) => {
+            info!(why = bar.map(tracing::field::display), "this node announces nothing at present")
+        }
         Some(bar) => warn!(why = %bar, "this node announces nothing"),
     }
 }
@@ -109,8 +115,15 @@ mod tests {
 
     use super::*;
 
-    const FIT: Conditions =
-        Conditions { healthy: true, link_up: true, refused: false, rivals: Rivals::Nobody, stopping: false };
+    const FIT: Conditions = Conditions {
+        healthy: true,
+        proven: true,
+        link_up: true,
+        refused: false,
+        rivals: Rivals::Nobody,
+        stopping: false,
+        drained: false,
+    };
 
     #[tokio::test(start_paused = true)]
     async fn the_permission_of_a_fit_node_is_renewed_and_ends_with_its_fitness() {
@@ -136,12 +149,16 @@ mod tests {
         seen(2, false).await;
         health.send_replace(FIT);
         seen(3, true).await;
+        health.send_replace(Conditions { drained: true, ..FIT });
+        seen(4, false).await;
+        health.send_replace(FIT);
+        seen(5, true).await;
         health.send_replace(Conditions { stopping: true, ..FIT });
-        seen(4, false).await;
-        vacancy.send_replace(Vacancy { serial: 3, vacated: true });
-        seen(4, false).await;
+        seen(6, false).await;
+        vacancy.send_replace(Vacancy { serial: 5, vacated: true });
+        seen(6, false).await;
         assert!(tasks.try_join_next().is_none());
-        vacancy.send_replace(Vacancy { serial: 4, vacated: true });
+        vacancy.send_replace(Vacancy { serial: 6, vacated: true });
         tasks.join_next().await.unwrap().unwrap();
     }
 }

@@ -317,6 +317,13 @@ const TIMING: Timing = Timing {
     renew_deadline: Duration::from_secs(3),
     retry_period: Duration::from_secs(1),
 };
-const FIT: Conditions =
-    Conditions { healthy: true, link_up: true, refused: false, rivals: Rivals::Present, stopping: false };
+const FIT: Conditions = Conditions {
+    healthy: true,
+    proven: true,
+    link_up: true,
+    refused: false,
+    rivals: Rivals::Present,
+    stopping: false,
+    drained: false,
+};
 const ALONE: Conditions = Conditions { rivals: Rivals::Nobody, ..FIT };

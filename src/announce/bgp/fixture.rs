@@ -17,6 +17,7 @@ pub(super) fn peer(port: u16) -> PeerSettings {
             peer_as: Asn(65001),
             identifier: Ipv4Addr::new(192, 0, 2, 1),
             hold_time: HoldTime::new(9).unwrap(),
+            keepalive: None,
             families: [Family::IPV4_UNICAST].into(),
             extended_next_hop: false,
             graceful_restart: None,

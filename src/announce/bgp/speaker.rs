@@ -242,10 +242,12 @@ impl Speaker {
     }
 
     fn enter(&mut self) {
-        self.stage = *self.wires.stage.borrow_and_update();
+        let before = std::mem::replace(&mut self.stage, *self.wires.stage.borrow_and_update());
         let draining = self.stage >= Stage::Draining;
-        if draining && self.stage == Stage::Draining {
-            info!("BGP routes are announced with GRACEFUL_SHUTDOWN from now on");
+        match (before, self.stage) {
+            (_, Stage::Draining) => info!("BGP routes are announced with GRACEFUL_SHUTDOWN from now on"),
+            (Stage::Draining, Stage::Running) => info!("BGP routes are announced as ever from now on"),
+            (_, Stage::Running | Stage::Stopping) => {}
         }
         for orders in self.peers.values() {
             orders.send_if_modified(|orders| {

@@ -1,6 +1,7 @@
 //! The BGP speaker in the daemon: its settings, its identity, the loopback interface, BFD, and its ordered end.
 
-mod follow;
+pub(super) mod follow;
+mod room;
 mod settings;
 mod watcher;
 
@@ -17,6 +18,7 @@ use vipcast_proto::l2::announcer::Link;
 
 use self::follow::Follower;
 pub use self::follow::Reload;
+pub(super) use self::room::Room;
 use self::watcher::Watcher;
 use super::Ending;
 use super::kubernetes::Connections;
@@ -27,9 +29,7 @@ use crate::bfd;
 use crate::clock;
 use crate::conditions;
 use crate::config::bgp::{Bgp, RouterId};
-use crate::config::{Announced, Config};
-use crate::drain::{Drain, Trigger};
-use crate::kube::annotations::watch_annotations;
+use crate::config::{self, Announced, Config};
 use crate::kube::secrets::{Place, watch_secrets};
 use crate::net::netlink::{Interface, Netlink};
 use crate::task::Tasks;
@@ -41,6 +41,8 @@ pub(super) struct Speaker {
     /// In a set of its own: it ends when its peers have been told.
     task: Tasks,
     bfd: Watcher,
+    /// How to end, as it is configured at present.
+    pub(super) drain: watch::Receiver<config::bgp::Drain>,
     /// Where an announcer of another kind reports to as well.
     pub(super) holders: mpsc::Sender<(String, Report)>,
 }
@@ -71,9 +73,9 @@ impl Speaker {
         let told = settings::settings(parts.bgp, router_id);
         info!(%router_id, local_as = %parts.bgp.local_as, peers = told.peers.len(), "BGP speaker starts");
         let bfd = Watcher::new(parts.watched.clone());
-        let secrets = secrets(&told, &parts.connections, tasks);
         let (settings, configured) = watch::channel(Arc::new(told));
-        follow_configuration(&mut parts, router_id, settings, tasks);
+        let secrets = secrets(configured.clone(), &parts.connections, tasks);
+        let drain = follow_configuration(&mut parts, router_id, settings, tasks);
         let (stage_out, stage) = watch::channel(Stage::Running);
         let (holders, held) = mpsc::channel(REPORTS);
         let (bind_out, bind) = watch::channel(Desired::default());
@@ -101,7 +103,7 @@ impl Speaker {
                 parts.witness,
             ),
         );
-        (Self { stage: stage_out, task, bfd, holders }, interfaces)
+        (Self { stage: stage_out, task, bfd, drain, holders }, interfaces)
     }
 
     /// How far the daemon's end has come.
@@ -120,22 +122,6 @@ impl Speaker {
     pub(super) async fn ended(&mut self) -> Option<crate::task::Exit> {
         self.task.next().await
     }
-}
-
-/// Tells `leaving` when VIPs have to be given up: after routers had the time to prefer other nodes.
-pub(super) async fn make_room(
-    drain: Drain,
-    stage: Option<watch::Sender<Stage>>,
-    wait: Duration,
-    leaving: Trigger,
-) {
-    drain.started().await;
-    if let Some(stage) = stage.filter(|_| !wait.is_zero()) {
-        stage.send_replace(Stage::Draining);
-        clock::pause(wait).await;
-    }
-    leaving.start();
-    std::future::pending().await
 }
 
 /// Takes VIPs from the loopback interface, when what was on its way to them has been answered.
@@ -177,16 +163,32 @@ pub(super) async fn overhear(
 
 /// The passwords that stand in Kubernetes Secrets.
 fn secrets(
-    settings: &Settings,
+    settings: watch::Receiver<Arc<Settings>>,
     connections: &Connections,
     tasks: &mut Tasks,
 ) -> watch::Receiver<BTreeMap<Place, String>> {
     let (out, secrets) = watch::channel(BTreeMap::new());
-    let places: BTreeSet<Place> = settings.peers.values().filter_map(PeerSettings::secret).collect();
-    if !places.is_empty() {
-        tasks.spawn("secret watch", watch_secrets(places, connections.clone(), out));
-    }
+    tasks.spawn("secret watch", follow_secrets(settings, connections.clone(), out));
     secrets
+}
+
+/// Those of the peers that there are at present, for ever.
+async fn follow_secrets(
+    mut settings: watch::Receiver<Arc<Settings>>,
+    connections: Connections,
+    out: watch::Sender<BTreeMap<Place, String>>,
+) {
+    let places = |settings: &Arc<Settings>| -> BTreeSet<Place> {
+        settings.peers.values().filter_map(PeerSettings::secret).collect()
+    };
+    loop {
+        let now = places(&settings.borrow_and_update());
+        let watching = watch_secrets(now.clone(), connections.clone(), out.clone());
+        tokio::select! {
+            () = watching, if !now.is_empty() => return,
+            changed = settings.wait_for(|settings| places(settings) != now) => if changed.is_err() { return },
+        }
+    }
 }
 
 fn follow_configuration(
@@ -194,15 +196,18 @@ fn follow_configuration(
     router_id: Ipv4Addr,
     out: watch::Sender<Arc<Settings>>,
     tasks: &mut Tasks,
-) {
-    let (annotations_out, annotations) = watch::channel(None);
-    if parts.bgp.node_annotations.is_some() {
-        let (node, connections) = (parts.config.node_name.clone(), parts.connections.clone());
-        tasks.spawn("annotation watch", watch_annotations(node, connections, annotations_out));
-    }
-    let follower =
-        Follower { config: parts.config.clone(), bgp: parts.bgp.clone(), router_id, annotations, out };
+) -> watch::Receiver<config::bgp::Drain> {
+    let (drain_out, drain) = watch::channel(parts.bgp.drain.clone());
+    let follower = Follower {
+        node_name: parts.config.node_name.clone(),
+        connections: parts.connections.clone(),
+        bgp: parts.bgp.clone(),
+        router_id,
+        out,
+        drain: drain_out,
+    };
     tasks.spawn("configuration", follower.run(parts.reload.take()));
+    drain
 }
 
 fn bind_to_loopback(
