@@ -10,7 +10,7 @@ use vipcast_proto::bgp::types::{Asn, Family, HoldTime};
 use super::settings::{At, NextHop, PeerSettings, Reach, RemoteAs};
 
 /// AS 65001 at a port of this host.
-pub(super) fn peer(port: u16) -> PeerSettings {
+pub(crate) fn peer(port: u16) -> PeerSettings {
     PeerSettings {
         session: Config {
             local_as: Asn(65000),

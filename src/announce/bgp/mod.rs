@@ -3,7 +3,7 @@
 mod connection;
 mod dial;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 pub mod loopback;
 mod origin;
 mod outbox;

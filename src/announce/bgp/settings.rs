@@ -153,6 +153,13 @@ pub enum Change {
 }
 
 impl Settings {
+    /// Peers whose connections shall prove themselves by TCP-AO.
+    pub fn signed_by_tcp_ao(&self) -> impl Iterator<Item = &str> {
+        let signed =
+            |peer: &PeerSettings| matches!(peer.reach.authentication, Some(Authentication::Ao { .. }));
+        self.peers.iter().filter(move |(_, peer)| signed(peer)).map(|(name, _)| name.as_str())
+    }
+
     /// What has to happen to which peer; peers that stay as they are do not notice.
     #[must_use]
     pub fn changes(&self, to: &Self) -> BTreeMap<String, Change> {

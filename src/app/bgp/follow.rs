@@ -17,6 +17,7 @@ use crate::clock;
 use crate::config::bgp::{Bgp, Drain, NodeBgp};
 use crate::config::{Effective, Resolved};
 use crate::kube::annotations::{Annotations, watch_annotations};
+use crate::net::tcp_key::has_tcp_ao;
 
 /// Reads the configuration again.
 pub struct Reload {
@@ -142,8 +143,19 @@ impl Follower {
         for (peer, change) in changes {
             info!(peer, ?change, "BGP peer by another configuration");
         }
+        warn_of_tcp_ao(&settings, has_tcp_ao);
         self.out.send_replace(Arc::new(settings));
     }
+}
+
+/// Before each attempt to connect says the same in its own way.
+pub(super) fn warn_of_tcp_ao(settings: &Settings, is_there: impl FnOnce() -> bool) -> bool {
+    let peers = settings.signed_by_tcp_ao().collect::<Vec<_>>().join(", ");
+    let missing = !peers.is_empty() && !is_there();
+    if missing {
+        warn!(peers, "this kernel has no TCP-AO (Linux 6.7, CONFIG_TCP_AO): these peers stay down");
+    }
+    missing
 }
 
 impl Words {
@@ -217,12 +229,30 @@ const LOOK: Duration = Duration::from_secs(2);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::announce::bgp::settings::{Authentication, Password};
     use crate::config::{Flags, HostFacts, resolve};
 
     fn sources(file: &str) -> Vec<Effective> {
         let file = Some(("config.yaml".to_owned(), file.to_owned()));
         let host = HostFacts { hostname: "n1".into(), ..HostFacts::default() };
         resolve(&Flags::default(), std::iter::empty(), file, &host).unwrap().sources
+    }
+
+    #[test]
+    fn a_kernel_without_tcp_ao_is_asked_and_named_only_where_a_peer_needs_it() {
+        let mut peer = crate::announce::bgp::fixture::peer(179);
+        let settings = |peer: &_| Settings {
+            peers: [("r1".to_owned(), Clone::clone(peer))].into(),
+            ..Settings::default()
+        };
+        assert!(!warn_of_tcp_ao(&settings(&peer), || unreachable!("nobody needs it")));
+        peer.reach.authentication = Some(Authentication::Ao {
+            password: Password::Given("p".into()),
+            send_id: 1,
+            receive_id: 1,
+            algorithm: "hmac(sha1)",
+        });
+        assert_eq!([true, false].map(|there| warn_of_tcp_ao(&settings(&peer), || there)), [false, true]);
     }
 
     #[test]

@@ -32,6 +32,7 @@ use crate::config::bgp::{Bgp, RouterId};
 use crate::config::{self, Announced, Config};
 use crate::kube::secrets::{Place, watch_secrets};
 use crate::net::netlink::{Interface, Netlink};
+use crate::net::tcp_key::has_tcp_ao;
 use crate::task::Tasks;
 use crate::witness::Witness;
 
@@ -73,6 +74,7 @@ impl Speaker {
         let told = settings::settings(parts.bgp, router_id);
         info!(%router_id, local_as = %parts.bgp.local_as, peers = told.peers.len(), "BGP speaker starts");
         let bfd = Watcher::new(parts.watched.clone());
+        follow::warn_of_tcp_ao(&told, has_tcp_ao);
         let (settings, configured) = watch::channel(Arc::new(told));
         let secrets = secrets(configured.clone(), &parts.connections, tasks);
         let drain = follow_configuration(&mut parts, router_id, settings, tasks);
