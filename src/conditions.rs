@@ -27,6 +27,8 @@ pub struct Sources {
     pub node_name: String,
     /// When to stop.
     pub drain: Drain,
+    /// Whether others announce in place of this node, which is cordoned.
+    pub drained: watch::Receiver<bool>,
 }
 
 /// An interface that carries VIPs.
@@ -54,13 +56,16 @@ impl Sources {
     /// What they say now.
     #[must_use]
     pub fn conditions(&mut self) -> Conditions {
-        let healthy = |health: &mut watch::Receiver<Verdict>| *health.borrow_and_update() == Verdict::Healthy;
+        let verdict =
+            self.health.as_mut().map_or(Verdict::Healthy, |health| health.borrow_and_update().clone());
         let mut conditions = Conditions {
-            healthy: self.health.as_mut().is_none_or(healthy),
+            healthy: verdict == Verdict::Healthy,
+            proven: verdict != Verdict::Unknown,
             link_up: true,
             refused: false,
             rivals: rivals(&self.nodes.borrow_and_update(), &self.node_name),
             stopping: self.drain.has_started(),
+            drained: *self.drained.borrow_and_update(),
         };
         // All of them are asked, so that each is marked as seen.
         for interface in &mut self.interfaces {
@@ -76,6 +81,7 @@ impl Sources {
         tokio::select! {
             () = changed(self.health.as_mut()) => {}
             () = changed(Some(&mut self.nodes)) => {}
+            () = changed(Some(&mut self.drained)) => {}
             Some(()) = interfaces.next() => {}
             () = self.drain.started(), if !stopping => {}
         }
@@ -139,6 +145,7 @@ mod tests {
         refused: watch::Sender<bool>,
         nodes: watch::Sender<Snapshot>,
         trigger: Trigger,
+        drained: watch::Sender<bool>,
     }
 
     fn bench() -> (Bench, Sources) {
@@ -147,28 +154,39 @@ mod tests {
         let [(one, first), (two, second)] = [Link::Up; 2].map(watch::channel);
         let (refused, refusal) = watch::channel(false);
         let (trigger, drain) = Drain::manual();
+        let (drained, is_drained) = watch::channel(false);
         let sources = Sources {
             health: Some(verdict),
             interfaces: [first, second].map(|link| Interface { link, refused: refusal.clone() }).into(),
             nodes: snapshots,
             node_name: "n1".into(),
             drain,
+            drained: is_drained,
         };
-        (Bench { health, links: [one, two], refused, nodes, trigger }, sources)
+        (Bench { health, links: [one, two], refused, nodes, trigger, drained }, sources)
     }
 
     fn snapshot(complete: bool, names: &[&str]) -> Snapshot {
         Snapshot { complete, control_plane: names.iter().map(ToString::to_string).collect() }
     }
 
-    const FIT: Conditions =
-        Conditions { healthy: true, link_up: true, refused: false, rivals: Rivals::Present, stopping: false };
+    const FIT: Conditions = Conditions {
+        healthy: true,
+        proven: true,
+        link_up: true,
+        refused: false,
+        rivals: Rivals::Present,
+        stopping: false,
+        drained: false,
+    };
     const NOTHING: Conditions = Conditions {
         healthy: false,
+        proven: false,
         link_up: false,
         refused: false,
         rivals: Rivals::Unknown,
         stopping: false,
+        drained: false,
     };
 
     #[tokio::test]
@@ -199,8 +217,12 @@ mod tests {
         bench.refused.send_replace(false);
         assert_eq!(published().await, Some(alone));
         bench.health.send_replace(Verdict::Unknown);
-        assert_eq!(published().await, Some(Conditions { healthy: false, ..alone }));
+        assert_eq!(published().await, Some(Conditions { healthy: false, proven: false, ..alone }));
         bench.health.send_replace(Verdict::Healthy);
+        assert_eq!(published().await, Some(alone));
+        bench.drained.send_replace(true);
+        let alone = Conditions { drained: true, ..alone };
+        assert_eq!(published().await, Some(alone));
         bench.trigger.start();
         assert_eq!(published().await, Some(Conditions { stopping: true, ..alone }));
     }

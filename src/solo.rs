@@ -29,7 +29,7 @@ pub async fn run(
     loop {
         let now = *conditions.borrow_and_update();
         let holding = rulings.borrow().grant.is_some();
-        let bar = bar(now, holding);
+        let bar = now.word(bar(now, holding));
         rule(&node, keep, bar, &rulings, &witness);
         let seen = *vacancy.borrow_and_update();
         if now.stopping && seen == (Vacancy { serial: rulings.borrow().serial, vacated: true }) {
@@ -47,9 +47,13 @@ pub async fn run(
 /// Where others announce as well, there is no reason to go on against a bar. Who is alone goes on: a node that joins while etcd has
 /// no majority needs the VIP.
 fn bar(conditions: Conditions, holding: bool) -> Option<Bar> {
-    let Conditions { healthy, link_up, refused, rivals, stopping } = conditions;
+    let Conditions { healthy, proven: _, link_up, refused, rivals, stopping, drained } = conditions;
+    if drained && !stopping {
+        return Some(Bar::Drained);
+    }
     let rivals = if rivals == Rivals::Nobody { Rivals::Nobody } else { Rivals::Present };
     Facts { healthy, link_up, refused, rivals, holding, stopping }.bar()
+}
 }
 
 fn rule(node: &str, keep: Duration, bar: Option<Bar>, rulings: &watch::Sender<Ruling>, witness: &Witness) {
@@ -70,7 +74,7 @@ fn rule(node: &str, keep: Duration, bar: Option<Bar>, rulings: &watch::Sender<Ru
         bar,
     };
     show(node, &ruling, witness);
-    if turned || (!before.known && bar.is_some()) {
+    if turned || bar.is_some() && (!before.known || before.bar != bar) {
         tell(bar);
     }
     publish(rulings, ruling);
@@ -80,6 +84,9 @@ fn tell(bar: Option<Bar>) {
     match bar {
         None => info!("this node announces, as every healthy one does"),
         Some(Bar::Stopping) => info!("this node announces nothing any more: it is stopping"),
+        Some(Bar::Unproven | Bar::Drained) => {
+            info!(why = bar.map(tracing::field::display), "this node announces nothing at present")
+        }
         Some(bar) => warn!(why = %bar, "this node announces nothing"),
     }
 }
@@ -110,8 +117,15 @@ mod tests {
 
     use super::*;
 
-    const FIT: Conditions =
-        Conditions { healthy: true, link_up: true, refused: false, rivals: Rivals::Present, stopping: false };
+    const FIT: Conditions = Conditions {
+        healthy: true,
+        proven: true,
+        link_up: true,
+        refused: false,
+        rivals: Rivals::Present,
+        stopping: false,
+        drained: false,
+    };
 
     #[tokio::test(start_paused = true)]
     async fn the_permission_of_a_fit_node_is_renewed_and_ends_with_its_fitness() {
@@ -137,12 +151,16 @@ mod tests {
         seen(2, false).await;
         health.send_replace(FIT);
         seen(3, true).await;
+        health.send_replace(Conditions { drained: true, ..FIT });
+        seen(4, false).await;
+        health.send_replace(FIT);
+        seen(5, true).await;
         health.send_replace(Conditions { stopping: true, ..FIT });
-        seen(4, false).await;
-        vacancy.send_replace(Vacancy { serial: 3, vacated: true });
-        seen(4, false).await;
+        seen(6, false).await;
+        vacancy.send_replace(Vacancy { serial: 5, vacated: true });
+        seen(6, false).await;
         assert!(tasks.try_join_next().is_none());
-        vacancy.send_replace(Vacancy { serial: 4, vacated: true });
+        vacancy.send_replace(Vacancy { serial: 6, vacated: true });
         tasks.join_next().await.unwrap().unwrap();
     }
 

@@ -47,8 +47,12 @@ pub struct Facts {
 /// Why a node does not stand.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Bar {
+    /// Whether the local API server is healthy is not known yet.
+    Unproven,
     /// The local API server is not healthy.
     Health,
+    /// Nothing new shall run on this node, and others announce.
+    Drained,
     /// The interface has no carrier, or no router listens.
     Link,
     /// The kernel refuses a VIP, which another node's may not.
@@ -64,7 +68,7 @@ impl Facts {
         match self.bar() {
             None => Standing::Candidate { alone: self.rivals == Rivals::Nobody },
             Some(Bar::Stopping) => Standing::Withdrawn,
-            Some(Bar::Health | Bar::Link | Bar::Refusal) => Standing::Barred,
+            Some(Bar::Unproven | Bar::Health | Bar::Drained | Bar::Link | Bar::Refusal) => Standing::Barred,
         }
     }
 
@@ -91,7 +95,9 @@ impl Facts {
 impl fmt::Display for Bar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Unproven => "the local API server has not been probed often enough yet",
             Self::Health => "the local API server is not healthy",
+            Self::Drained => "this node is cordoned, and others announce",
             Self::Link => "no link: the interface has no carrier, or no BGP session is established",
             Self::Refusal => "the kernel refuses the address",
             Self::Stopping => "this process is stopping",

@@ -12,6 +12,7 @@ use crate::admin::status::HealthVerdict;
 use crate::clock;
 use crate::config::{self, Config, ControlPlane};
 use crate::kube::access::{self, AccessSettings, Condition, Connection, EndpointSettings, InCluster};
+use crate::kube::cordon::watch_cordon;
 use crate::kube::events::{Events, publish};
 use crate::kube::health::{Probe, Target};
 use crate::kube::lease::{Holder, LeaseName, LeaseStore, Observed, watch_lease};
@@ -108,6 +109,13 @@ pub(super) fn nodes(connections: &Connections, tasks: &mut Tasks) -> watch::Rece
     let (out, nodes) = watch::channel(Snapshot::default());
     tasks.spawn("node watch", watch_nodes(connections.clone(), out));
     nodes
+}
+
+/// Whether this node is cordoned, and others of the control plane are there.
+pub(super) fn cordon(config: &Config, connections: &Connections, tasks: &mut Tasks) -> watch::Receiver<bool> {
+    let (out, cordoned) = watch::channel(false);
+    tasks.spawn("cordon watch", watch_cordon(config.node_name.clone(), connections.clone(), out));
+    cordoned
 }
 
 /// The verdict on the local API server; `None` where nobody asked for the gate.

@@ -23,7 +23,7 @@ use crate::admin::metrics::Metrics;
 use crate::admin::server::Admin;
 use crate::announce::layer2;
 use crate::cli::version::{REVISION, VERSION};
-use crate::config::{Announced, Config, ControlPlane};
+use crate::config::{self, Announced, Config, ControlPlane};
 use crate::drain::Drain;
 use crate::election::{self, Conditions, Inputs, Ruling, Vacancy};
 use crate::task::Tasks;
@@ -51,8 +51,10 @@ pub async fn run(
     reload: Option<Reload>,
 ) -> anyhow::Result<Ending> {
     let (board, status) = StatusBoard::new(VERSION, &config.node_name);
-    let watched = config.bgp.as_ref().and_then(bgp::statistics);
-    let metrics = Metrics::with_bfd(VERSION, REVISION, status.clone(), watched.clone());
+    // A peer that is to be watched may be configured later.
+    let watched = crate::bfd::Stats::new();
+    let metrics =
+        Metrics::with_bfd(VERSION, REVISION, status.clone(), config.bgp.is_some().then(|| watched.clone()));
     let (heart, heartbeat) = watch::channel(clock::now());
     let (commands, commanded) = mpsc::channel(REPORTS);
     let speaker = config.bgp.is_some().then_some(commands);
@@ -70,13 +72,29 @@ pub async fn run(
         () = drain.started() => return Ok(Ending::Orderly),
     };
     let (leave, leaving) = Drain::manual();
-    let daemon =
-        Daemon { config: &config, control_plane: &control_plane, witness, connections, watched, leaving };
+    let (relieved_out, relieved) = watch::channel(false);
+    let daemon = Daemon {
+        config: &config,
+        control_plane: &control_plane,
+        witness,
+        connections,
+        watched,
+        leaving,
+        relieved,
+    };
     let moving = daemon.wire(ports, commanded, reload, &mut tasks).await;
-    let wait = daemon.graceful();
-    let stage = moving.speaker.as_ref().map(bgp::Speaker::stage);
-    tasks.spawn("drain", bgp::make_room(drain.clone(), stage, wait, leave));
-    supervise(tasks, moving, &drain, &board, config.shutdown_wait + wait).await
+    let how = daemon.graceful(moving.speaker.as_ref());
+    let room = bgp::Room {
+        drain: drain.clone(),
+        stage: moving.speaker.as_ref().map(bgp::Speaker::stage),
+        cordoned: daemon.cordoned(how.is_some(), &mut tasks),
+        how: how.clone(),
+        relieved: relieved_out,
+        leaving: leave,
+    };
+    tasks.spawn("drain", room.run());
+    let patience = || config.shutdown_wait + how.as_ref().map_or(Duration::ZERO, |how| how.borrow().wait);
+    supervise(tasks, moving, &drain, &board, patience).await
 }
 
 /// The interfaces of the layer 2 announcer. Without it there are none, but an earlier life may have had some.
@@ -107,10 +125,12 @@ struct Daemon<'a> {
     control_plane: &'a ControlPlane,
     witness: Witness,
     connections: kubernetes::Connections,
-    /// What BFD counts, where there is BFD.
-    watched: Option<crate::bfd::Stats>,
+    /// What BFD counts.
+    watched: crate::bfd::Stats,
     /// When VIPs have to be given up.
     leaving: Drain,
+    /// Whether others announce in place of this node.
+    relieved: watch::Receiver<bool>,
 }
 
 /// What moves VIPs, each in a set of its own: an ordered shutdown waits for the end of one, then of the other.
@@ -127,7 +147,7 @@ impl Daemon<'_> {
         &self,
         ports: BTreeMap<String, interfaces::Vips>,
         commands: mpsc::Receiver<bgp::Command>,
-        reload: Option<Reload>,
+        mut reload: Option<Reload>,
         tasks: &mut Tasks,
     ) -> Moving {
         let (desired_out, desired) = watch::channel(Desired::default());
@@ -152,7 +172,7 @@ impl Daemon<'_> {
                 commands,
                 config: self.config,
                 connections: self.connections.clone(),
-                reload,
+                reload: reload.take(),
                 watched: self.watched.clone(),
                 witness: self.witness.clone(),
             };
@@ -165,6 +185,11 @@ impl Daemon<'_> {
             }
             speaker = Some(started);
         }
+        if speaker.is_none()
+            && let Some(reload) = reload.take()
+        {
+            tasks.spawn("configuration", bgp::follow::only_tell(reload));
+        }
         interfaces.extend(self.announcers(ports, &desired, &reports, tasks));
         let conditions = self.conditions(interfaces, tasks);
         Moving { election: self.elect(conditions, ruling_out, vacancy, tasks), speaker, vips: self.vips() }
@@ -174,11 +199,19 @@ impl Daemon<'_> {
         self.control_plane.vips.iter().map(ipnet::IpNet::addr).collect()
     }
 
-    /// How long routers are given to prefer other nodes, where there are any.
-    fn graceful(&self) -> Duration {
-        match (&self.config.bgp, self.control_plane.announced) {
-            (Some(bgp), Announced::ByEveryHealthyNode) => bgp.drain.wait,
-            (Some(_), Announced::ByTheHolder) | (None, _) => Duration::ZERO,
+    /// How room is made for other nodes, where there are any that announce.
+    fn graceful(&self, speaker: Option<&bgp::Speaker>) -> Option<watch::Receiver<config::bgp::Drain>> {
+        match self.control_plane.announced {
+            Announced::ByEveryHealthyNode => speaker.map(|speaker| speaker.drain.clone()),
+            Announced::ByTheHolder => None,
+        }
+    }
+
+    fn cordoned(&self, matters: bool, tasks: &mut Tasks) -> watch::Receiver<bool> {
+        if matters {
+            kubernetes::cordon(self.config, &self.connections, tasks)
+        } else {
+            watch::channel(false).1
         }
     }
 
@@ -212,13 +245,16 @@ impl Daemon<'_> {
             nodes: kubernetes::nodes(&self.connections, tasks),
             node_name: self.config.node_name.clone(),
             drain: self.leaving.clone(),
+            drained: self.relieved.clone(),
         };
         let nothing = Conditions {
             healthy: false,
+            proven: false,
             link_up: false,
             refused: false,
             rivals: Rivals::Unknown,
             stopping: false,
+            drained: false,
         };
         let (out, conditions) = watch::channel(nothing);
         tasks.spawn("conditions", conditions::run(sources, out));
@@ -257,7 +293,7 @@ async fn supervise(
     moving: Moving,
     drain: &Drain,
     board: &StatusBoard,
-    patience: Duration,
+    patience: impl Fn() -> Duration,
 ) -> anyhow::Result<Ending> {
     let Moving { mut election, mut speaker, vips } = moving;
     let ending = tokio::select! {
@@ -265,7 +301,7 @@ async fn supervise(
         biased;
         () = drain.started() => {
             board.leaving();
-            leave(&mut election, drain, patience).await
+            leave(&mut election, drain, patience()).await
         }
         Some(exit) = tasks.next() => {
             error!(task = %exit.task, why = %exit, "a task ended that must not");

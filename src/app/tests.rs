@@ -148,7 +148,7 @@ async fn ending(
     tasks.spawn("core", task);
     elections.spawn("election", election);
     let moving = Moving { election: elections, speaker: None, vips: BTreeSet::new() };
-    let supervised = supervise(tasks, moving, &drain, &board, Duration::from_secs(3));
+    let supervised = supervise(tasks, moving, &drain, &board, || Duration::from_secs(3));
     let (ending, ()) = tokio::join!(supervised, signals(trigger));
     assert!(status.ready().is_err());
     ending.unwrap()
@@ -193,7 +193,7 @@ async fn what_ends_at_once_because_of_a_signal_is_an_orderly_end() {
         trigger.advance();
         tokio::task::yield_now().await;
         let moving = Moving { election: elections, speaker: None, vips: BTreeSet::new() };
-        let ending = supervise(tasks, moving, &drain, &board, Duration::from_secs(3)).await;
+        let ending = supervise(tasks, moving, &drain, &board, || Duration::from_secs(3)).await;
         assert_eq!(ending.unwrap(), Ending::Orderly);
     }
 }
@@ -241,8 +241,15 @@ async fn three_nodes_hand_an_address_on_and_never_two_of_them_have_it() {
     assert_eq!((lan.owners(), lan.most()), (vec![], 1));
 }
 
-const FIT: Conditions =
-    Conditions { healthy: true, link_up: true, refused: false, rivals: Rivals::Present, stopping: false };
+const FIT: Conditions = Conditions {
+    healthy: true,
+    proven: true,
+    link_up: true,
+    refused: false,
+    rivals: Rivals::Present,
+    stopping: false,
+    drained: false,
+};
 const TIMING: Timing = Timing {
     lease_duration: Duration::from_secs(5),
     renew_deadline: Duration::from_secs(3),

@@ -166,10 +166,19 @@ impl Engine {
         let waiting = self.waiting.len();
         self.waiting.retain(|(other, ..)| *other != id);
         if self.waiting.len() < waiting {
-            self.lines.remove(&id);
+            self.forget(id);
         }
         self.sessions.remove(clock::now(), id, &mut self.actions);
         self.admit();
+    }
+
+    /// A port that no session needs is free for others.
+    fn forget(&mut self, id: SessionId) {
+        self.lines.remove(&id);
+        let lines = &self.lines;
+        self.receivers.retain(|listener| {
+            lines.values().any(|line| (line.remote.is_ipv4(), line.port()) == listener.place())
+        });
     }
 
     fn remove_all(&mut self) {
@@ -204,7 +213,7 @@ impl Engine {
                         line.tell(status);
                     }
                 }
-                Action::Gone(id) => drop(self.lines.remove(&id)),
+                Action::Gone(id) => self.forget(id),
             }
         }
         // Nothing of the above adds actions: the memory is kept for the next time.
@@ -214,7 +223,7 @@ impl Engine {
     fn send(&mut self, id: SessionId, packet: &[u8; wire::LEN]) {
         let Some(line) = self.lines.get_mut(&id) else { return };
         let place = (line.remote.is_ipv4(), line.port());
-        let heard = if self.receivers.iter().any(|listener| (listener.is_ipv4, listener.port) == place) {
+        let heard = if self.receivers.iter().any(|listener| listener.place() == place) {
             Ok(())
         } else {
             listen(line.remote, line.port()).map(|listener| self.receivers.push(listener))
@@ -227,6 +236,10 @@ impl Engine {
 }
 
 impl Listener {
+    const fn place(&self) -> (bool, Port) {
+        (self.is_ipv4, self.port)
+    }
+
     /// Reads all that was there when it began, and hands each datagram on.
     fn drain(
         &mut self,

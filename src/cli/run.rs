@@ -82,6 +82,7 @@ fn serve(resolved: Resolved, flags: config::Flags) -> anyhow::Result<Ending> {
             file: config::config_file(&flags),
             hangups: drain.hangups(),
             load: Box::new(move || reread(&flags)),
+            in_force: resolved.sources,
         };
         app::run(config, control_plane, drain, Some(reload)).await
     });
@@ -90,10 +91,9 @@ fn serve(resolved: Resolved, flags: config::Flags) -> anyhow::Result<Ending> {
     ending
 }
 
-/// As at the start, in the form in which the daemon keeps it.
-fn reread(flags: &config::Flags) -> Result<config::Config, String> {
-    let resolved = config::load(flags).map_err(|problems| problems.to_string())?;
-    Ok(config::Config { control_plane: None, ..resolved.config })
+/// As at the start.
+fn reread(flags: &config::Flags) -> Result<Resolved, String> {
+    config::load(flags).map_err(|problems| problems.to_string())
 }
 
 const WRONG_CONFIGURATION: u8 = 2;

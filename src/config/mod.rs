@@ -83,6 +83,12 @@ pub struct Effective {
 }
 
 impl Effective {
+    /// Whether it means the same as at another time, wherever it came from.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        (self.key, &self.value, &self.secret) == (other.key, &other.value, &other.secret)
+    }
+
     /// Whether there is something in it that may not be shown.
     #[must_use]
     pub fn holds_secret(&self) -> bool {

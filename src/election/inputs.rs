@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 use vipcast_proto::election::Event;
-use vipcast_proto::standing::Rivals;
+use vipcast_proto::standing::{Bar, Rivals};
 
 use crate::clock;
 use crate::kube::lease::Observed;
@@ -14,6 +14,8 @@ use crate::kube::lease::Observed;
 pub struct Conditions {
     /// The local API server is healthy, or nobody asked for the gate.
     pub healthy: bool,
+    /// The gate has come to a verdict.
+    pub proven: bool,
     /// Every interface that carries a VIP has carrier.
     pub link_up: bool,
     /// The kernel refused to hold one of the VIPs a short while ago.
@@ -22,6 +24,16 @@ pub struct Conditions {
     pub rivals: Rivals,
     /// The process was asked to stop.
     pub stopping: bool,
+    /// The node is cordoned, and others announce; of importance only where every node may.
+    pub drained: bool,
+}
+
+impl Conditions {
+    /// That nothing is known yet is another word than that something is wrong.
+    #[must_use]
+    pub fn word(self, bar: Option<Bar>) -> Option<Bar> {
+        if bar == Some(Bar::Health) && !self.proven { Some(Bar::Unproven) } else { bar }
+    }
 }
 
 /// The core's word on a withdrawn grant.

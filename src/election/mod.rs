@@ -79,7 +79,7 @@ impl Ruling {
             role: Role::Standby,
             holder: None,
             known: false,
-            bar: Some(Bar::Health),
+            bar: Some(Bar::Unproven),
         }
     }
 }
@@ -156,7 +156,7 @@ impl Election {
             asked = asked.or(more);
             facts = self.facts(conditions);
         }
-        self.publish(facts.bar());
+        self.publish(conditions.word(facts.bar()));
         asked
     }
 

@@ -261,6 +261,9 @@ async fn a_node_that_met_a_rival_hands_over_whatever_the_snapshot_says() {
 async fn an_unfit_node_asks_for_nothing_and_a_pulled_cable_is_told() {
     let bench = Bench::new(Conditions { healthy: false, ..FIT }, []);
     bench.until(500).await;
+    assert_eq!(bench.ruling(), Ruling { bar: Some(Bar::Health), ..Ruling::unknown() });
+    bench.conditions.send_replace(Conditions { healthy: false, proven: false, ..FIT });
+    bench.until(700).await;
     assert_eq!(bench.ruling(), Ruling::unknown());
     bench.conditions.send_replace(Conditions { link_up: false, ..FIT });
     bench.until(60_000).await;
@@ -317,6 +320,13 @@ const TIMING: Timing = Timing {
     renew_deadline: Duration::from_secs(3),
     retry_period: Duration::from_secs(1),
 };
-const FIT: Conditions =
-    Conditions { healthy: true, link_up: true, refused: false, rivals: Rivals::Present, stopping: false };
+const FIT: Conditions = Conditions {
+    healthy: true,
+    proven: true,
+    link_up: true,
+    refused: false,
+    rivals: Rivals::Present,
+    stopping: false,
+    drained: false,
+};
 const ALONE: Conditions = Conditions { rivals: Rivals::Nobody, ..FIT };

@@ -45,6 +45,12 @@ pub(super) struct Objects<K> {
     pub(super) fields: String,
 }
 
+/// Whole objects, by label selector.
+pub(super) struct Labelled<K> {
+    pub(super) api: Api<K>,
+    pub(super) labels: &'static str,
+}
+
 /// The metadata of all objects of a kind.
 pub(super) struct Metadata<K>(pub(super) Api<K>);
 
@@ -60,6 +66,22 @@ where
 
     async fn watch(&self, version: &str) -> kube::Result<Changes<K>> {
         let params = WatchParams::default().fields(&self.fields).timeout(WATCH_SECONDS);
+        Ok(self.api.watch(&params, version).await?.boxed())
+    }
+}
+
+impl<K> Source for Labelled<K>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    type Item = K;
+
+    async fn list(&self) -> kube::Result<ObjectList<K>> {
+        self.api.list(&ListParams::default().labels(self.labels)).await
+    }
+
+    async fn watch(&self, version: &str) -> kube::Result<Changes<K>> {
+        let params = WatchParams::default().labels(self.labels).timeout(WATCH_SECONDS);
         Ok(self.api.watch(&params, version).await?.boxed())
     }
 }

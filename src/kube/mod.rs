@@ -6,6 +6,7 @@
 //! | [`lease`] | reads, writes and watches the one Lease of an election |
 //! | [`nodes`] | publishes who is in the control plane |
 //! | [`annotations`] | publishes what is written on this Node |
+//! | [`cordon`] | publishes whether this Node is cordoned and others could take its work |
 //! | [`secrets`] | publishes the passwords in Secrets |
 //! | [`servers`] | publishes where the API servers of all nodes are |
 //! | [`events`] | tells operators through Kubernetes Events |
@@ -15,6 +16,7 @@
 pub mod access;
 pub mod annotations;
 mod client;
+pub mod cordon;
 pub mod events;
 pub mod failure;
 mod follow;

@@ -10,7 +10,8 @@ use tokio::io::Interest;
 use super::socket::register;
 
 /// Asks for routers on the link of an interface and waits until one answers, or advertises itself. Needs CAP_NET_RAW.
-/// A router whose lifetime as a default router is zero is one, too.
+/// A router whose lifetime as a default router is zero is one, too: we say the same of ourselves, because routers with
+/// unnumbered peers (FRR) learn by it who may connect.
 ///
 /// # Errors
 /// The capability or the interface is missing.
@@ -22,6 +23,7 @@ pub async fn find(interface: &str, index: u32) -> io::Result<Ipv6Addr> {
     let routers = SocketAddrV6::new(ALL_ROUTERS, 0, 0, index);
     // Without an address on the link yet, nothing leaves; advertisements come all the same.
     drop(socket.send_to(&SOLICITATION, &routers.into()));
+    drop(socket.send_to(&ADVERTISEMENT, &SocketAddrV6::new(ALL_NODES, 0, 0, index).into()));
     let socket = register(socket)?;
     loop {
         let mut buffer = [MaybeUninit::uninit(); 64];
@@ -51,7 +53,10 @@ static FILTER: [SockFilter; 6] =
 
 /// Type 133, checksum by the kernel, nothing else (RFC 4861 §4.1).
 const SOLICITATION: [u8; 8] = [133, 0, 0, 0, 0, 0, 0, 0];
+/// Type 134 with a Router Lifetime of zero: "the router is not a default router" (RFC 4861 §4.2); nothing else is said.
+const ADVERTISEMENT: [u8; 16] = [134, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 /// `SKF_NET_OFF` of linux/filter.h.
 const NETWORK_HEADER: u32 = (-0x10_0000_i32) as u32;
 const HOP_LIMIT: u32 = 255;
+const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);

@@ -134,10 +134,17 @@ fn config(setup: &Setup) -> Value {
 fn peer(peer: &Peer) -> Value {
     let mut said = Map::new();
     let mut say = |name: &str, value: Value| said.insert(name.to_owned(), value);
-    say("address", json!(peer.address));
+    match peer.unnumbered {
+        None => {
+            say("address", json!(peer.address));
+            say("sourceAddress", json!(peer.local));
+        }
+        Some(interface) => {
+            say("address", json!(format!("unnumbered:{interface}")));
+        }
+    }
     say("as", json!(peer.remote_as));
     say("holdTime", json!(peer.hold));
-    say("sourceAddress", json!(peer.local));
     say("connectRetry", json!("1s"));
     say("families", peer.families.iter().map(|family| family.name()).collect());
     if peer.local.is_ipv4() && peer.has(Family::V6) || peer.local.is_ipv6() && !peer.extended_next_hop {

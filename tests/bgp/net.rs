@@ -92,6 +92,25 @@ pub(crate) fn listens(net: &Net, port: u16) -> bool {
     net.run(|| listening("tcp") || listening("tcp6")).unwrap()
 }
 
+/// Whether somebody receives on the UDP port.
+pub(crate) fn receives(net: &Net, port: u16) -> bool {
+    let bound = |file: &str| {
+        let table =
+            std::fs::read_to_string(Path::new("/proc/thread-self/net").join(file)).unwrap_or_default();
+        let wanted = format!(":{port:04X}");
+        table.lines().any(|line| line.split_whitespace().nth(1).is_some_and(|local| local.ends_with(&wanted)))
+    };
+    net.run(|| bound("udp") || bound("udp6")).unwrap()
+}
+
+/// The link-local address of an interface.
+pub(crate) fn link_local(net: &Net, interface: &str) -> IpAddr {
+    let said = output(net, "ip", &["-6", "-o", "address", "show", "dev", interface, "scope", "link"]).stdout;
+    let said = String::from_utf8(said).unwrap();
+    let address = said.split_whitespace().find_map(|word| word.split_once('/')).unwrap().0;
+    address.parse().unwrap()
+}
+
 fn feed(net: &Net, program: &str, arguments: &[&str], input: &str) {
     let mut command = net.command(&in_path(program).unwrap()).unwrap();
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -38,6 +38,11 @@ impl Plan {
         self
     }
 
+    /// Nobody knows the other's address.
+    pub(crate) fn unnumbered(self) -> Self {
+        self.both(|peer| (peer.unnumbered, peer.extended_next_hop) = (Some("eth0"), true))
+    }
+
     pub(crate) fn only(self, family: Family) -> Self {
         self.both(|peer| peer.families = [family].into())
     }

@@ -24,6 +24,8 @@ pub(crate) struct Setup {
 pub(crate) struct Peer {
     pub(crate) local: IpAddr,
     pub(crate) address: IpAddr,
+    /// It is whoever is on the link of this interface, not at the address.
+    pub(crate) unnumbered: Option<&'static str>,
     pub(crate) remote_as: u32,
     /// It is waited for.
     pub(crate) passive: bool,
@@ -85,6 +87,7 @@ impl Peer {
         Self {
             local,
             address,
+            unnumbered: None,
             remote_as,
             passive: false,
             families: [Family::V4, Family::V6].into(),
@@ -99,6 +102,11 @@ impl Peer {
             communities: Vec::new(),
             med: None,
         }
+    }
+
+    /// As a router names it.
+    pub(crate) fn name(&self) -> String {
+        self.unnumbered.map_or_else(|| self.address.to_string(), ToOwned::to_owned)
     }
 
     pub(crate) fn has(&self, family: Family) -> bool {

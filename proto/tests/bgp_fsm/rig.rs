@@ -19,6 +19,7 @@ pub(crate) fn config() -> Config {
         peer_as: Asn(65002),
         identifier: Ipv4Addr::new(192, 0, 2, 1),
         hold_time: HoldTime::new(90).unwrap(),
+        keepalive: None,
         families: [Family::IPV4_UNICAST, Family::IPV6_UNICAST].into(),
         extended_next_hop: false,
         graceful_restart: None,

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use vipcast_proto::bgp::fsm::{Action, Config, DownReason, Event, SendHold, Session, State};
-use vipcast_proto::bgp::types::Family;
+use vipcast_proto::bgp::types::{Family, Message, Open};
 
 use crate::rig::{
-    bring_to, closed, config, down, failed, keepalive, keepalive_received, millis, refresh_received, secs,
-    session_in, stop, tell, update_received, with_hold_time,
+    bring_to, closed, config, down, failed, keepalive, keepalive_received, millis, peer_open,
+    refresh_received, secs, session_in, stop, tell, update_received, with_hold_time,
 };
 
 #[test]
@@ -105,6 +105,22 @@ fn keepalives_come_after_a_third_of_the_hold_time_or_up_to_a_quarter_sooner() {
     assert!(shortest < secs(24) && longest > secs(29), "{shortest:?} to {longest:?}");
     assert_eq!(seen, gaps(7));
     assert_ne!(seen, gaps(8));
+}
+
+#[test]
+fn keepalives_come_as_often_as_configured_but_not_less_than_three_in_the_negotiated_hold_time() {
+    // Configured, the peer's offer, and the longest wait; 90 s is ours.
+    for (keepalive, offer, longest) in
+        [(10, 180, secs(10)), (29, 180, secs(29)), (29, 9, secs(3)), (1, 180, secs(1))]
+    {
+        let t0 = Instant::now();
+        let config = Config { keepalive: Some(secs(keepalive)), ..config() };
+        let mut session = session_in(State::OpenSent, config, t0);
+        let open = Event::Received(Message::Open(Open { hold_time: offer, ..peer_open() }));
+        assert_eq!(session.handle(t0, open), [keepalive()]);
+        let wait = session.deadline().unwrap() - t0;
+        assert!((longest * 3 / 4).max(secs(1)) <= wait && wait <= longest, "{keepalive} {offer}: {wait:?}");
+    }
 }
 
 #[test]
@@ -231,7 +247,7 @@ fn a_version_that_the_peer_does_not_like_does_not_count_as_a_failed_attempt() {
         let t0 = Instant::now();
         let mut session = session_in(State::OpenSent, config(), t0);
         let notification = crate::rig::notification(2, subcode, b"");
-        let received = vipcast_proto::bgp::types::Message::Notification(notification);
+        let received = Message::Notification(notification);
         let _ = session.handle(t0, Event::Received(received));
         session.connect_retry_counter()
     };
@@ -254,10 +270,10 @@ fn lost_at(session: &mut Session, t0: Instant) -> Duration {
 /// Established, with a peer that offers a hold time of `hold`.
 fn session_talking(config: Config, hold: u16, t0: Instant) -> Session {
     let mut session = Session::new(config, 7);
-    let open = vipcast_proto::bgp::types::Open { hold_time: hold, ..crate::rig::peer_open() };
+    let open = Open { hold_time: hold, ..peer_open() };
     let _ = session.handle(t0, Event::Start);
     let _ = session.handle(t0, Event::TcpConnected);
-    let _ = session.handle(t0, Event::Received(vipcast_proto::bgp::types::Message::Open(open)));
+    let _ = session.handle(t0, Event::Received(Message::Open(open)));
     let _ = session.handle(t0, keepalive_received());
     assert_eq!(session.state(), State::Established);
     session

@@ -10,13 +10,14 @@ use vipcast_proto::bgp::types::{Asn, Family, HoldTime};
 use super::settings::{At, NextHop, PeerSettings, Reach, RemoteAs};
 
 /// AS 65001 at a port of this host.
-pub(super) fn peer(port: u16) -> PeerSettings {
+pub(crate) fn peer(port: u16) -> PeerSettings {
     PeerSettings {
         session: Config {
             local_as: Asn(65000),
             peer_as: Asn(65001),
             identifier: Ipv4Addr::new(192, 0, 2, 1),
             hold_time: HoldTime::new(9).unwrap(),
+            keepalive: None,
             families: [Family::IPV4_UNICAST].into(),
             extended_next_hop: false,
             graceful_restart: None,

@@ -3,7 +3,7 @@
 mod connection;
 mod dial;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 pub mod loopback;
 mod origin;
 mod outbox;
@@ -15,6 +15,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod versions;
+mod watched;
 
 pub use dial::Surroundings;
-pub use speaker::{Command, NAME, Stage, Watch, Wires, run};
+pub use speaker::{Command, NAME, Stage, Wires, run};
+pub use watched::Watch;

@@ -21,8 +21,8 @@ use super::outbox::Wrote;
 use super::report::Reporter;
 use super::settings::{PeerSettings, RemoteAs};
 use super::table::{Next, Table};
+use super::watched::{Watch, Watched};
 use crate::admin::peers::BfdWord;
-use crate::bfd;
 use crate::clock;
 use crate::witness::Witness;
 
@@ -63,18 +63,11 @@ pub(super) struct Peer {
     table: Option<Table>,
     orders: watch::Receiver<Orders>,
     resets: u64,
-    bfd: Option<Bfd>,
+    bfd: Watched,
     progress: watch::Sender<Progress>,
     farewells: JoinSet<()>,
     surroundings: Surroundings,
     reporter: Reporter,
-}
-
-/// BFD beside the session.
-struct Bfd {
-    session: bfd::Session,
-    /// So many are known to the session.
-    failures: u64,
 }
 
 /// The connection, or the attempt at one.
@@ -97,7 +90,7 @@ impl Peer {
     pub(super) fn new(
         name: &str,
         mut orders: watch::Receiver<Orders>,
-        bfd: Option<bfd::Session>,
+        bfd: Watch,
         progress: watch::Sender<Progress>,
         surroundings: Surroundings,
         witness: Witness,
@@ -113,7 +106,7 @@ impl Peer {
             table: None,
             resets: first.resets,
             orders,
-            bfd: bfd.map(|session| Bfd { session, failures: 0 }),
+            bfd: Watched::new(bfd, name, &first.settings),
             progress,
             farewells: JoinSet::new(),
             surroundings,
@@ -124,7 +117,7 @@ impl Peer {
 
     /// Runs until the speaker stops it or is gone; what the peer is told last has left by then, or will not.
     pub(super) async fn run(mut self) {
-        if let Some(status) = self.bfd.as_ref().map(|bfd| bfd.session.report().status) {
+        if let Some(status) = self.bfd.status() {
             self.bfd(status);
         }
         self.take(Event::Start);
@@ -165,7 +158,7 @@ impl Peer {
                 Ok(()) => Happened::Orders,
                 Err(_) => Happened::Abandoned,
             },
-            status = heard(&mut self.bfd) => Happened::Bfd(status),
+            status = self.bfd.changed() => Happened::Bfd(status),
             happened = self.wire.next() => happened,
             () = clock::until(deadline) => Happened::Tick,
         }
@@ -192,9 +185,8 @@ impl Peer {
     }
 
     fn bfd(&mut self, status: Status) {
-        let failures = self.bfd.as_mut().map(|bfd| std::mem::replace(&mut bfd.failures, status.failures));
         // The path may be back already: what was lost with it is lost all the same.
-        if failures.is_some_and(|before| before != status.failures) {
+        if self.bfd.has_failed(&status) {
             self.take(Event::BfdUp);
             self.take(Event::BfdDown);
         }
@@ -203,7 +195,7 @@ impl Peer {
             Verdict::Failed | Verdict::Unknown => (BfdWord::Down, Event::BfdDown),
             Verdict::AdminDown => (BfdWord::AdminDown, Event::BfdAdminDown),
         };
-        self.reporter.bfd(word);
+        self.reporter.bfd(word, &status);
         self.take(event);
     }
 
@@ -367,16 +359,6 @@ impl Wire {
             Self::Open(connection, _) => Happened::Occurred(connection.next().await),
         }
     }
-}
-
-/// News of BFD; none where it has ended, which says nothing of the path.
-async fn heard(bfd: &mut Option<Bfd>) -> Status {
-    if let Some(Bfd { session, .. }) = bfd
-        && let Ok(report) = session.changed().await
-    {
-        return report.status;
-    }
-    std::future::pending().await
 }
 
 fn reset() -> Stop {

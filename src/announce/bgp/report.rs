@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
+use vipcast_proto::bfd::session::Status;
+use vipcast_proto::bfd::types::{Diagnostic, State as BfdState};
 use vipcast_proto::bgp::adj_rib_out::Snapshot;
 use vipcast_proto::bgp::fsm::{DownReason, Negotiated, Outgoing, Session, State};
 use vipcast_proto::bgp::types::{Message, Notification};
@@ -26,6 +28,8 @@ pub(super) struct Reporter {
     /// Why there is no session; said once for each reason.
     trouble: Told<String>,
     seen_error: Option<Instant>,
+    /// That a session was lost has been said; the error that follows is the same.
+    told_lost: bool,
     omitted: Told<String>,
     dirty: bool,
 }
@@ -59,6 +63,7 @@ impl Reporter {
             fact,
             trouble: Told::default(),
             seen_error: None,
+            told_lost: false,
             omitted: Told::default(),
             dirty: true,
         }
@@ -87,7 +92,7 @@ impl Reporter {
         if let DownReason::Received(Notification { code, subcode, .. }) = reason {
             self.fact.notification = Some((*code, *subcode));
         }
-        if matches!(reason, DownReason::Stopped(_)) {
+        if std::mem::take(&mut self.told_lost) || matches!(reason, DownReason::Stopped(_)) {
             return;
         }
         if self.trouble.is_news(words.clone()) {
@@ -122,6 +127,7 @@ impl Reporter {
             warn!(peer = self.name, why, ?lasted, "BGP session lost");
         }
         self.trouble.is_news(why.clone());
+        self.told_lost = true;
         self.counts.lost();
         self.fact.established = None;
         self.fact.negotiated = None;
@@ -203,9 +209,9 @@ impl Reporter {
         self.fact.draining = draining;
     }
 
-    pub(super) fn bfd(&mut self, word: BfdWord) {
+    pub(super) fn bfd(&mut self, word: BfdWord, status: &Status) {
         if self.fact.bfd != Some(word) {
-            info!(peer = self.name, state = ?word, "BFD");
+            info!(peer = self.name, state = ?word, why = diagnosis(status), "BFD");
             self.fact.bfd = Some(word);
             self.dirty = true;
         }
@@ -221,6 +227,17 @@ impl Reporter {
     /// The peer is not wanted any more.
     pub(super) fn forget(self) {
         self.witness.board.peer(&self.name, None);
+    }
+}
+
+/// Our diagnostic, and the other side's reason where that is ours.
+fn diagnosis(status: &Status) -> String {
+    match (status.state, status.diagnostic, status.remote_diagnostic) {
+        (BfdState::Up, ..) => "both sides hear each other".into(),
+        (_, Diagnostic::NeighborSignaledSessionDown, remote) if remote != Diagnostic::None => {
+            format!("{}: {remote}", status.diagnostic)
+        }
+        (_, diagnostic, _) => diagnostic.to_string(),
     }
 }
 

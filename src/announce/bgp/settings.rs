@@ -153,6 +153,13 @@ pub enum Change {
 }
 
 impl Settings {
+    /// Peers whose connections shall prove themselves by TCP-AO.
+    pub fn signed_by_tcp_ao(&self) -> impl Iterator<Item = &str> {
+        let signed =
+            |peer: &PeerSettings| matches!(peer.reach.authentication, Some(Authentication::Ao { .. }));
+        self.peers.iter().filter(move |(_, peer)| signed(peer)).map(|(name, _)| name.as_str())
+    }
+
     /// What has to happen to which peer; peers that stay as they are do not notice.
     #[must_use]
     pub fn changes(&self, to: &Self) -> BTreeMap<String, Change> {
@@ -237,13 +244,19 @@ impl Reach {
         }
     }
 
+    /// The interface whose link the peer is on, where that is fixed.
+    #[must_use]
+    pub fn link(&self) -> Option<&str> {
+        match &self.at {
+            At::Address(_) => None,
+            At::LinkLocal(_, interface) | At::Unnumbered(interface) => Some(interface),
+        }
+    }
+
     /// The interface whose link the peer is on, or that is to be used.
     #[must_use]
     pub fn interface(&self) -> Option<&str> {
-        match &self.at {
-            At::Address(_) => self.interface.as_deref(),
-            At::LinkLocal(_, interface) | At::Unnumbered(interface) => Some(interface),
-        }
+        self.link().or(self.interface.as_deref())
     }
 }
 

@@ -17,7 +17,7 @@ use super::origin::Origin;
 use super::peer::{Orders, Peer, Progress, Standing};
 use super::settings::{Change, PeerSettings, Settings};
 use super::versions::Versions;
-use crate::bfd;
+use super::watched::Watch;
 use crate::change::publish;
 use crate::clock;
 use crate::witness::Witness;
@@ -61,9 +61,6 @@ pub enum Command {
     /// The session with this peer ends and is tried again. Answered with whether there is such a peer.
     Reset(String, oneshot::Sender<bool>),
 }
-
-/// Watches a peer with BFD, where that is wanted.
-pub type Watch = Box<dyn Fn(&str, &PeerSettings) -> Option<bfd::Session> + Send + Sync>;
 
 /// The speaker's name in its reports.
 pub const NAME: &str = "bgp";
@@ -245,10 +242,12 @@ impl Speaker {
     }
 
     fn enter(&mut self) {
-        self.stage = *self.wires.stage.borrow_and_update();
+        let before = std::mem::replace(&mut self.stage, *self.wires.stage.borrow_and_update());
         let draining = self.stage >= Stage::Draining;
-        if draining && self.stage == Stage::Draining {
-            info!("BGP routes are announced with GRACEFUL_SHUTDOWN from now on");
+        match (before, self.stage) {
+            (_, Stage::Draining) => info!("BGP routes are announced with GRACEFUL_SHUTDOWN from now on"),
+            (Stage::Draining, Stage::Running) => info!("BGP routes are announced as ever from now on"),
+            (_, Stage::Running | Stage::Stopping) => {}
         }
         for orders in self.peers.values() {
             orders.send_if_modified(|orders| {
@@ -305,7 +304,6 @@ impl Speaker {
             resets: 0,
             stop: None,
         });
-        let watch = (self.bfd)(name, settings);
         let standing = Standing { told: self.origin.serial, established: false };
         self.progress.send_modify(|progress| {
             progress.insert(name.to_owned(), standing);
@@ -313,7 +311,7 @@ impl Speaker {
         let peer = Peer::new(
             name,
             orders,
-            watch,
+            self.bfd.clone(),
             self.progress.clone(),
             self.surroundings.clone(),
             self.witness.clone(),

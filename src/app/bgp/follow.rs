@@ -6,20 +6,25 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use super::settings;
 use crate::announce::bgp::settings::Settings;
-use crate::change::Told;
+use crate::app::kubernetes::Connections;
+use crate::change::{Told, publish};
 use crate::clock;
-use crate::config::Config;
-use crate::config::bgp::{Bgp, NodeBgp};
-use crate::kube::annotations::Annotations;
+use crate::config::bgp::{Bgp, Drain, NodeBgp};
+use crate::config::{Effective, Resolved};
+use crate::kube::annotations::{Annotations, watch_annotations};
+use crate::net::tcp_key::has_tcp_ao;
 
 /// Reads the configuration again.
 pub struct Reload {
-    /// The whole configuration, or what is wrong with it.
-    pub load: Box<dyn Fn() -> Result<Config, String> + Send>,
+    /// All of it, or what is wrong with it.
+    pub load: Box<dyn Fn() -> Result<Resolved, String> + Send>,
+    /// What the daemon was started with.
+    pub in_force: Vec<Effective>,
     /// Grows with each SIGHUP.
     pub hangups: watch::Receiver<u64>,
     /// The configuration file, where there is one.
@@ -34,63 +39,81 @@ impl std::fmt::Debug for Reload {
 
 /// Where it all leads.
 pub(super) struct Follower {
-    pub(super) config: Config,
+    pub(super) node_name: String,
+    pub(super) connections: Connections,
     pub(super) bgp: Bgp,
     pub(super) router_id: std::net::Ipv4Addr,
-    pub(super) annotations: watch::Receiver<Annotations>,
     pub(super) out: watch::Sender<Arc<Settings>>,
+    pub(super) drain: watch::Sender<Drain>,
+}
+
+/// The annotations of this Node, from the moment on that they are asked for.
+struct Annotated {
+    out: watch::Sender<Annotations>,
+    newest: watch::Receiver<Annotations>,
+    watching: JoinSet<()>,
+}
+
+/// What was said of the configuration.
+#[derive(Default)]
+struct Words {
+    trouble: Told<String>,
+    restart: Told<String>,
+}
+
+/// Without a speaker nothing can be followed, but said.
+pub(in crate::app) async fn only_tell(mut reload: Reload) {
+    let mut stamp = reload.stamp();
+    let mut words = Words::default();
+    loop {
+        asked(Some(&mut reload), &mut stamp).await;
+        if let Some(resolved) = words.reread(&reload) {
+            words.tell(&reload.in_force, &resolved.sources, |_| false);
+        }
+    }
 }
 
 impl Follower {
     /// Follows every change, for ever.
     pub(super) async fn run(mut self, mut reload: Option<Reload>) {
         let mut stamp = reload.as_ref().and_then(Reload::stamp);
-        let mut trouble = Told::default();
-        self.annotated();
+        let mut words = Words::default();
+        let (out, newest) = watch::channel(None);
+        let mut annotated = Annotated { out, newest, watching: JoinSet::new() };
+        self.annotated(&mut annotated);
         loop {
             tokio::select! {
-                Ok(()) = self.annotations.changed() => self.annotated(),
+                Ok(()) = annotated.newest.changed() => self.annotated(&mut annotated),
                 () = asked(reload.as_mut(), &mut stamp) => {
-                    if let Some(reload) = &reload {
-                        self.reread(reload, &mut trouble);
+                    if let Some(reload) = &reload
+                        && let Some(resolved) = words.reread(reload)
+                    {
+                        self.adopt(resolved, &reload.in_force, &mut words);
+                        self.annotated(&mut annotated);
                     }
                 }
             }
         }
     }
 
-    fn reread(&mut self, reload: &Reload, trouble: &mut Told<String>) {
-        match (reload.load)() {
-            Err(problems) => {
-                if trouble.is_news(problems.clone()) {
-                    warn!(problems, "the configuration is wrong, the one before stays in force");
-                }
-            }
-            Ok(config) => {
-                trouble.is_over();
-                self.adopt(config);
-            }
-        }
-    }
-
-    fn adopt(&mut self, config: Config) {
-        let rest = Config { bgp: self.config.bgp.clone(), ..config.clone() };
-        if rest != self.config {
-            warn!("settings that are not BGP's have changed: they take effect at the next start");
-        }
-        match config.bgp {
-            None => warn!("BGP was switched off: that takes effect at the next start"),
-            Some(bgp) => {
-                info!("the configuration was read again");
-                self.bgp = bgp;
-                self.annotated();
-            }
+    fn adopt(&mut self, resolved: Resolved, in_force: &[Effective], words: &mut Words) {
+        let is_off = resolved.config.bgp.is_none();
+        words.tell(in_force, &resolved.sources, |setting| !is_off && is_followed(setting));
+        if let Some(bgp) = resolved.config.bgp {
+            info!("the configuration was read again");
+            publish(&self.drain, bgp.drain.clone());
+            self.bgp = bgp;
         }
     }
 
     /// What holds with the annotations that are known now.
-    fn annotated(&mut self) {
-        let annotations = self.annotations.borrow_and_update().clone();
+    fn annotated(&self, annotated: &mut Annotated) {
+        if self.bgp.node_annotations.is_some() && annotated.watching.is_empty() {
+            let (node, connections, out) =
+                (self.node_name.clone(), self.connections.clone(), annotated.out.clone());
+            annotated.watching.spawn(watch_annotations(node, connections, out));
+        }
+        let annotations = annotated.newest.borrow_and_update().clone();
         let node = match (&self.bgp.node_annotations, annotations) {
             (Some(asked), Some(annotations)) => match asked.read(&annotations) {
                 Ok(node) => node,
@@ -120,7 +143,56 @@ impl Follower {
         for (peer, change) in changes {
             info!(peer, ?change, "BGP peer by another configuration");
         }
+        warn_of_tcp_ao(&settings, has_tcp_ao);
         self.out.send_replace(Arc::new(settings));
+    }
+}
+
+/// Before each attempt to connect says the same in its own way.
+pub(super) fn warn_of_tcp_ao(settings: &Settings, is_there: impl FnOnce() -> bool) -> bool {
+    let peers = settings.signed_by_tcp_ao().collect::<Vec<_>>().join(", ");
+    let missing = !peers.is_empty() && !is_there();
+    if missing {
+        warn!(peers, "this kernel has no TCP-AO (Linux 6.7, CONFIG_TCP_AO): these peers stay down");
+    }
+    missing
+}
+
+impl Words {
+    fn reread(&mut self, reload: &Reload) -> Option<Resolved> {
+        match (reload.load)() {
+            Ok(resolved) => {
+                self.trouble.is_over();
+                Some(resolved)
+            }
+            Err(problems) => {
+                if self.trouble.is_news(problems.clone()) {
+                    warn!(problems, "the configuration is wrong, the one before stays in force");
+                }
+                None
+            }
+        }
+    }
+
+    /// Names what is another now than what this process was started with, and not followed.
+    fn tell(&mut self, before: &[Effective], now: &[Effective], is_followed: impl Fn(&Effective) -> bool) {
+        let is_in_force = |setting: &Effective| before.iter().any(|one| one.says_the_same(setting));
+        let names = now.iter().filter(|setting| !is_followed(setting) && !is_in_force(setting));
+        let settings = names.map(|setting| setting.key).collect::<Vec<_>>().join(", ");
+        if settings.is_empty() {
+            self.restart.is_over();
+        } else if self.restart.is_news(settings.clone()) {
+            warn!(settings, "these settings have changed and take effect at the next start");
+        }
+    }
+}
+
+/// What BGP is told while it runs. The interface of its identifier is looked at once.
+fn is_followed(setting: &Effective) -> bool {
+    match setting.key {
+        "bgp.enabled" | "bgp.routerInterface" => false,
+        "bgp.routerId" => setting.value.is_some(),
+        key => key.starts_with("bgp."),
     }
 }
 
@@ -153,3 +225,52 @@ async fn asked(reload: Option<&mut Reload>, stamp: &mut Option<SystemTime>) {
 
 /// How soon a change of the file is noticed.
 const LOOK: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::announce::bgp::settings::{Authentication, Password};
+    use crate::config::{Flags, HostFacts, resolve};
+
+    fn sources(file: &str) -> Vec<Effective> {
+        let file = Some(("config.yaml".to_owned(), file.to_owned()));
+        let host = HostFacts { hostname: "n1".into(), ..HostFacts::default() };
+        resolve(&Flags::default(), std::iter::empty(), file, &host).unwrap().sources
+    }
+
+    #[test]
+    fn a_kernel_without_tcp_ao_is_asked_and_named_only_where_a_peer_needs_it() {
+        let mut peer = crate::announce::bgp::fixture::peer(179);
+        let settings = |peer: &_| Settings {
+            peers: [("r1".to_owned(), Clone::clone(peer))].into(),
+            ..Settings::default()
+        };
+        assert!(!warn_of_tcp_ao(&settings(&peer), || unreachable!("nobody needs it")));
+        peer.reach.authentication = Some(Authentication::Ao {
+            password: Password::Given("p".into()),
+            send_id: 1,
+            receive_id: 1,
+            algorithm: "hmac(sha1)",
+        });
+        assert_eq!([true, false].map(|there| warn_of_tcp_ao(&settings(&peer), || there)), [false, true]);
+    }
+
+    #[test]
+    fn what_is_not_followed_is_named_once_and_again_when_it_is_something_else() {
+        let text = |address: &str, local_as: u32, level: &str| {
+            format!(
+                "{{controlPlane: {{enabled: true, address: {address}}}, log: {{level: {level}}}, \
+                 bgp: {{enabled: true, localAs: {local_as}, peers: [{{address: 192.0.2.1, as: 65001}}]}}}}"
+            )
+        };
+        let before = sources(&text("192.0.2.9", 65000, "info"));
+        let mut words = Words::default();
+        let mut said = |text: &str| {
+            words.tell(&before, &sources(text), is_followed);
+            words.restart.is_over().then_some(())
+        };
+        assert_eq!(said(&text("192.0.2.9", 65000, "info")), None);
+        assert_eq!(said(&text("192.0.2.9", 65010, "info")), None);
+        assert_eq!(said(&text("192.0.2.8", 65010, "debug")), Some(()));
+    }
+}

@@ -1,7 +1,9 @@
 //! The BGP speaker in the daemon: its settings, its identity, the loopback interface, BFD, and its ordered end.
 
-mod follow;
+pub(super) mod follow;
+mod room;
 mod settings;
+mod watcher;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -12,26 +14,25 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 use vipcast_proto::advertiser::{Desired, Report};
-use vipcast_proto::bfd::session::Config as BfdTimers;
-use vipcast_proto::bfd::types::{DetectMult, Interval};
 use vipcast_proto::l2::announcer::Link;
 
 use self::follow::Follower;
 pub use self::follow::Reload;
+pub(super) use self::room::Room;
+use self::watcher::Watcher;
 use super::Ending;
 use super::kubernetes::Connections;
-use crate::announce::bgp::settings::{At, BfdSettings, PeerSettings, Settings};
+use crate::announce::bgp::settings::{PeerSettings, Settings};
 use crate::announce::bgp::{self, Stage, Surroundings, loopback};
 pub(super) use crate::announce::bgp::{Command, NAME};
 use crate::bfd;
 use crate::clock;
 use crate::conditions;
 use crate::config::bgp::{Bgp, RouterId};
-use crate::config::{Announced, Config};
-use crate::drain::{Drain, Trigger};
-use crate::kube::annotations::watch_annotations;
+use crate::config::{self, Announced, Config};
 use crate::kube::secrets::{Place, watch_secrets};
 use crate::net::netlink::{Interface, Netlink};
+use crate::net::tcp_key::has_tcp_ao;
 use crate::task::Tasks;
 use crate::witness::Witness;
 
@@ -40,7 +41,9 @@ pub(super) struct Speaker {
     stage: watch::Sender<Stage>,
     /// In a set of its own: it ends when its peers have been told.
     task: Tasks,
-    bfd: Option<bfd::Handle>,
+    bfd: Watcher,
+    /// How to end, as it is configured at present.
+    pub(super) drain: watch::Receiver<config::bgp::Drain>,
     /// Where an announcer of another kind reports to as well.
     pub(super) holders: mpsc::Sender<(String, Report)>,
 }
@@ -56,7 +59,7 @@ pub(super) struct Parts<'a> {
     pub(super) config: &'a Config,
     pub(super) connections: Connections,
     pub(super) reload: Option<Reload>,
-    pub(super) watched: Option<bfd::Stats>,
+    pub(super) watched: bfd::Stats,
     pub(super) witness: Witness,
 }
 
@@ -70,10 +73,11 @@ impl Speaker {
         let router_id = router_id(&parts.bgp.router_id, &parts.vips).await;
         let told = settings::settings(parts.bgp, router_id);
         info!(%router_id, local_as = %parts.bgp.local_as, peers = told.peers.len(), "BGP speaker starts");
-        let bfd = parts.watched.take().and_then(watcher);
-        let secrets = secrets(&told, &parts.connections, tasks);
+        let bfd = Watcher::new(parts.watched.clone());
+        follow::warn_of_tcp_ao(&told, has_tcp_ao);
         let (settings, configured) = watch::channel(Arc::new(told));
-        follow_configuration(&mut parts, router_id, settings, tasks);
+        let secrets = secrets(configured.clone(), &parts.connections, tasks);
+        let drain = follow_configuration(&mut parts, router_id, settings, tasks);
         let (stage_out, stage) = watch::channel(Stage::Running);
         let (holders, held) = mpsc::channel(REPORTS);
         let (bind_out, bind) = watch::channel(Desired::default());
@@ -90,18 +94,18 @@ impl Speaker {
             stage,
         };
         let surroundings = Surroundings { vips: Arc::new(parts.vips), secrets };
-        let watch = bfd.clone();
+        let watcher = bfd.clone();
         let mut task = Tasks::default();
         task.spawn(
             "bgp",
             bgp::run(
                 wires,
                 surroundings,
-                Box::new(move |name, peer| session(watch.as_ref()?, name, peer)),
+                Arc::new(move |name, peer, remote| watcher.watch(name, peer, remote)),
                 parts.witness,
             ),
         );
-        (Self { stage: stage_out, task, bfd, holders }, interfaces)
+        (Self { stage: stage_out, task, bfd, drain, holders }, interfaces)
     }
 
     /// How far the daemon's end has come.
@@ -113,31 +117,13 @@ impl Speaker {
     pub(super) async fn stop(mut self) {
         self.stage.send_replace(Stage::Stopping);
         self.task.next().await;
-        if let Some(bfd) = self.bfd {
-            bfd.shutdown(FAREWELL).await;
-        }
+        self.bfd.shutdown(FAREWELL).await;
     }
 
     /// Completes when it ends by itself, which it must not.
     pub(super) async fn ended(&mut self) -> Option<crate::task::Exit> {
         self.task.next().await
     }
-}
-
-/// Tells `leaving` when VIPs have to be given up: after routers had the time to prefer other nodes.
-pub(super) async fn make_room(
-    drain: Drain,
-    stage: Option<watch::Sender<Stage>>,
-    wait: Duration,
-    leaving: Trigger,
-) {
-    drain.started().await;
-    if let Some(stage) = stage.filter(|_| !wait.is_zero()) {
-        stage.send_replace(Stage::Draining);
-        clock::pause(wait).await;
-    }
-    leaving.start();
-    std::future::pending().await
 }
 
 /// Takes VIPs from the loopback interface, when what was on its way to them has been answered.
@@ -179,16 +165,32 @@ pub(super) async fn overhear(
 
 /// The passwords that stand in Kubernetes Secrets.
 fn secrets(
-    settings: &Settings,
+    settings: watch::Receiver<Arc<Settings>>,
     connections: &Connections,
     tasks: &mut Tasks,
 ) -> watch::Receiver<BTreeMap<Place, String>> {
     let (out, secrets) = watch::channel(BTreeMap::new());
-    let places: BTreeSet<Place> = settings.peers.values().filter_map(PeerSettings::secret).collect();
-    if !places.is_empty() {
-        tasks.spawn("secret watch", watch_secrets(places, connections.clone(), out));
-    }
+    tasks.spawn("secret watch", follow_secrets(settings, connections.clone(), out));
     secrets
+}
+
+/// Those of the peers that there are at present, for ever.
+async fn follow_secrets(
+    mut settings: watch::Receiver<Arc<Settings>>,
+    connections: Connections,
+    out: watch::Sender<BTreeMap<Place, String>>,
+) {
+    let places = |settings: &Arc<Settings>| -> BTreeSet<Place> {
+        settings.peers.values().filter_map(PeerSettings::secret).collect()
+    };
+    loop {
+        let now = places(&settings.borrow_and_update());
+        let watching = watch_secrets(now.clone(), connections.clone(), out.clone());
+        tokio::select! {
+            () = watching, if !now.is_empty() => return,
+            changed = settings.wait_for(|settings| places(settings) != now) => if changed.is_err() { return },
+        }
+    }
 }
 
 fn follow_configuration(
@@ -196,15 +198,18 @@ fn follow_configuration(
     router_id: Ipv4Addr,
     out: watch::Sender<Arc<Settings>>,
     tasks: &mut Tasks,
-) {
-    let (annotations_out, annotations) = watch::channel(None);
-    if parts.bgp.node_annotations.is_some() {
-        let (node, connections) = (parts.config.node_name.clone(), parts.connections.clone());
-        tasks.spawn("annotation watch", watch_annotations(node, connections, annotations_out));
-    }
-    let follower =
-        Follower { config: parts.config.clone(), bgp: parts.bgp.clone(), router_id, annotations, out };
+) -> watch::Receiver<config::bgp::Drain> {
+    let (drain_out, drain) = watch::channel(parts.bgp.drain.clone());
+    let follower = Follower {
+        node_name: parts.config.node_name.clone(),
+        connections: parts.connections.clone(),
+        bgp: parts.bgp.clone(),
+        router_id,
+        out,
+        drain: drain_out,
+    };
     tasks.spawn("configuration", follower.run(parts.reload.take()));
+    drain
 }
 
 fn bind_to_loopback(
@@ -224,53 +229,6 @@ fn bind_to_loopback(
         Announced::ByEveryHealthyNode => watch::channel(Link::Up).1,
     };
     vec![conditions::Interface { link, refused: refusal }]
-}
-
-/// Counters of BFD, where any peer wants it, or may want it later.
-pub(super) fn statistics(bgp: &Bgp) -> Option<bfd::Stats> {
-    let wanted = bgp.node_annotations.is_some() || bgp.peers.iter().any(|peer| peer.bfd.is_some());
-    wanted.then(bfd::Stats::new)
-}
-
-fn watcher(stats: bfd::Stats) -> Option<bfd::Handle> {
-    match bfd::start(stats) {
-        Ok(handle) => Some(handle),
-        Err(error) => {
-            warn!(%error, "BFD cannot be started");
-            None
-        }
-    }
-}
-
-fn session(bfd: &bfd::Handle, name: &str, peer: &PeerSettings) -> Option<bfd::Session> {
-    let settings = peer.bfd?;
-    let remote = peer.reach.address()?.ip();
-    let config = bfd::SessionConfig {
-        remote,
-        local: peer.reach.source,
-        interface: match &peer.reach.at {
-            At::LinkLocal(_, interface) => Some(interface.clone()),
-            At::Address(_) | At::Unnumbered(_) => None,
-        },
-        hops: if settings.multihop { bfd::Hops::Multiple { minimum_ttl: 1 } } else { bfd::Hops::Single },
-        timers: timers(settings)?,
-    };
-    match bfd.add(config) {
-        Ok(session) => Some(session),
-        Err(error) => {
-            warn!(peer = name, %error, "peer is not watched with BFD");
-            None
-        }
-    }
-}
-
-/// Always some: the configuration permits nothing else.
-fn timers(settings: BfdSettings) -> Option<BfdTimers> {
-    Some(BfdTimers {
-        desired_min_tx: Interval::from_duration(settings.transmit)?,
-        required_min_rx: Interval::from_duration(settings.receive)?,
-        detect_mult: DetectMult::new(settings.multiplier.get())?,
-    })
 }
 
 /// Our BGP Identifier. It is not awaited: an interface that comes later changes it with the next start.

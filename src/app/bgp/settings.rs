@@ -75,6 +75,7 @@ fn session(bgp: &Bgp, peer: &Peer, identifier: Ipv4Addr, peer_as: Asn) -> fsm::C
         peer_as,
         identifier,
         hold_time: peer.hold_time,
+        keepalive: peer.keepalive,
         families: peer.families.clone(),
         extended_next_hop: over_ipv6 && peer.families.contains(&Family::IPV4_UNICAST),
         graceful_restart: peer

@@ -200,6 +200,8 @@ pub enum NextHop {
 pub struct Drain {
     /// Between GRACEFUL_SHUTDOWN (RFC 8326) and the withdrawal. Zero: withdrawn at once, without it.
     pub wait: Duration,
+    /// Also while the node is cordoned and others of the control plane are ready.
+    pub cordoned: bool,
     /// What routers are told with Cease (RFC 9003), at most 128 octets; `None`: why it stops, in our words.
     pub communication: Option<String>,
 }

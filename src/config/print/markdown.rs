@@ -189,7 +189,8 @@ address=192.0.2.10 cp_enable=true bgp_enable=true bgp_as=65000 bgp_peers=198.51.
   takes 179). BFD's intervals are milliseconds, as kube-vip says; numbers that look like the microseconds that it takes them for are refused.
   What this cannot say (passwords with colons, communities, passwords from elsewhere) is said by a list of mappings.
 - **Router ID**: the node's, found, and never the same on two nodes; `None`, as Kubespray renders it, is not set. A node without IPv4 has one made of its name.
-- **Hold time and keepalive**: a keepalive that is more than a third of the hold time is refused; without one it is a third of what is agreed on.
+- **Hold time and keepalive**: a keepalive that is more than a third of the hold time is refused. Without one, and where
+  a router wants a shorter hold time, it is a third of what is agreed on.
 - **Passwords** (TCP MD5, or TCP-AO with `tcpAo.sendId`) are better in a file or in a Kubernetes Secret than in the environment, where
   everybody sees them who may read the manifest. A change of the file or the Secret counts without a restart.
 - **Node annotations**: with `annotation=bgp.kube-vip.io` the Node's annotations `bgp.kube-vip.io/node-asn`, `/src-ip`, `/peer-ip`, `/peer-asn`,

@@ -33,8 +33,8 @@ pub(super) static SPEAKER: [&Spec; 10] = [
 pub(super) static OF_ALL_ALL: [&Spec; 35] = session::of_session(&OF_ALL);
 
 /// What comes after them.
-pub(super) static REST: [&Spec; 4] =
-    [&GROUPS.spec, &DRAIN_WAIT.spec, &DRAIN_COMMUNICATION.spec, &COALESCE.spec];
+pub(super) static REST: [&Spec; 5] =
+    [&GROUPS.spec, &DRAIN_WAIT.spec, &DRAIN_CORDON.spec, &DRAIN_COMMUNICATION.spec, &COALESCE.spec];
 
 pub(in crate::config) static BGP: Setting<bool> = switch("bgp.enabled")
     .env(&[name("bgp_enable")])
@@ -250,7 +250,12 @@ pub(in crate::config) static DRAIN_WAIT: Setting<Duration> = span("bgp.drain.wai
     .env(&[name("vipcast_bgp_drain_wait")])
     .flags(&[name("bgp-drain-wait")])
     .default("0s")
-    .help("before routes are withdrawn in an ordered shutdown, how long they carry GRACEFUL_SHUTDOWN (RFC 8326)");
+    .help("before routes are withdrawn in order, how long they carry GRACEFUL_SHUTDOWN (RFC 8326)");
+pub(in crate::config) static DRAIN_CORDON: Setting<bool> = switch("bgp.drain.cordoned")
+    .env(&[name("vipcast_bgp_drain_cordoned")])
+    .flags(&[name("bgp-drain-cordoned")])
+    .default("true")
+    .help("withdraw routes also while this node is cordoned, as by `kubectl drain`, and another one of the control plane is ready");
 pub(in crate::config) static DRAIN_COMMUNICATION: Setting<String> = Setting::new(
     "bgp.drain.communication",
     Kind::Text("at most 128 octets"),

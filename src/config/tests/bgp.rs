@@ -72,7 +72,7 @@ fn a_vip_a_switch_and_a_router_are_enough() {
         peers: vec![router()],
         address_groups: vec![],
         node_annotations: None,
-        drain: Drain { wait: Duration::ZERO, communication: None },
+        drain: Drain { wait: Duration::ZERO, cordoned: true, communication: None },
         coalesce: Duration::from_millis(5),
         said: bgp.said.clone(),
     };
@@ -149,7 +149,7 @@ fn the_file_says_everything() {
   bfd: {enabled: true, multiplier: 5}
   passwordFile: /etc/vipcast/password
   coalesce: 20ms
-  drain: {wait: 2s, communication: node is drained}
+  drain: {wait: 2s, cordoned: false, communication: node is drained}
   peers:
     - address: 198.51.100.1
       port: 1790
@@ -231,7 +231,7 @@ fn the_file_says_everything() {
     assert_eq!(third.bfd.map(|bfd| (bfd.multiplier.get(), bfd.multihop)), Some((5, false)));
     assert_eq!((bgp.local_as, bgp.coalesce), (Asn(4_200_000_001), Duration::from_millis(20)));
     let communication = Some("node is drained".to_owned());
-    assert_eq!(bgp.drain, Drain { wait: Duration::from_secs(2), communication });
+    assert_eq!(bgp.drain, Drain { wait: Duration::from_secs(2), cordoned: false, communication });
     let group = |prefix: &str, med, preference, next_hop| AddressGroup {
         prefix: prefix.parse().unwrap(),
         attributes: Attributes { med: Some(med), local_preference: preference, ..Attributes::default() },

@@ -15,6 +15,8 @@ pub(super) fn all() -> Vec<Case> {
             .except(NONE)
             .alone(),
         Case::new("bfd::switched_on_by_a_reload", switched_on).except(NONE).alone(),
+        Case::new("bfd::switched_off_by_a_reload", switched_off).except(NONE).alone(),
+        Case::new("bfd::comes_up_with_an_unnumbered_router", unnumbered).except(NUMBERED).alone(),
         Case::new("bfd::the_speaker_sees_it_down", |brand| down(brand, End::Speaker)).except(NONE),
         Case::new("bfd::the_router_sees_it_down", |brand| down(brand, End::Router)).except(NONE),
         Case::new("bfd::taken_down_by_the_routers_operator_bgp_stays", admin_down).except(NO_WORD).alone(),
@@ -66,6 +68,31 @@ fn switched_on(brand: Brand) {
     bed.settle();
 }
 
+/// Nothing of it stays.
+fn switched_off(brand: Brand) {
+    let mut bed = up(brand, Plan::new());
+    assert!(net::receives(bed.speaker.net(), 3784));
+    bed.plan.speaker.peer().bfd = None;
+    bed.speaker.reload(&bed.plan.speaker);
+    wait("BFD is down", SOON, || (!bed.router.bfd_is_up(bed.speaker_address())).then_some(()));
+    wait("the port is free", SOON, || (!net::receives(bed.speaker.net(), 3784)).then_some(()));
+    bed.settle();
+}
+
+/// Both find each other by router advertisements, and both families go over one session.
+fn unnumbered(brand: Brand) {
+    let bed = Bed::settled(brand, Plan::new().unnumbered().hold(90).bfd(300));
+    let speaker = net::link_local(bed.speaker.net(), "eth0");
+    wait("BFD is up", SOON, || bed.router.bfd_is_up(speaker).then_some(()));
+    net::nft(
+        &bed.router.site.net,
+        "table inet mute { chain in { type filter hook input priority 0; udp dport 3784 drop; }; }",
+    );
+    bed.wait_nothing();
+    net::nft(&bed.router.site.net, "delete table inet mute");
+    bed.settle();
+}
+
 fn admin_down(brand: Brand) {
     let bed = up(brand, Plan::new());
     bed.router.bfd_admin_down(bed.speaker_address());
@@ -77,6 +104,8 @@ fn admin_down(brand: Brand) {
 }
 
 const NONE: &[(Brand, &str)] = &[(Brand::GoBgp, "3.10 has no BFD"), (Brand::ExaBgp, "it has no BFD")];
+const NUMBERED: &[(Brand, &str)] =
+    &[(Brand::Bird, "2.0.12 learns no peers from router advertisements"), NONE[0], NONE[1]];
 const NO_WORD: &[(Brand, &str)] = &[
     (Brand::Bird, "2.0.12 falls silent when its BFD is switched off, and never says AdminDown"),
     NONE[0],

@@ -49,7 +49,7 @@ fn config(setup: &Setup) -> String {
     for family in [Family::V4, Family::V6] {
         let _ = writeln!(text, " address-family {} unicast", family.name());
         for peer in setup.peers.iter().filter(|peer| peer.has(family)) {
-            let _ = writeln!(text, "  neighbor {} activate", peer.address);
+            let _ = writeln!(text, "  neighbor {} activate", peer.name());
         }
         for route in setup.routes.iter().filter(|route| Family::of(route) == family) {
             let _ = writeln!(text, "  network {route}");
@@ -61,32 +61,33 @@ fn config(setup: &Setup) -> String {
 
 fn neighbour(peer: &Peer) -> String {
     let keepalive = (peer.hold / 3).max(1);
+    let interface = if peer.unnumbered.is_some() { "interface " } else { "" };
     let mut lines = vec![
-        format!("remote-as {}", peer.remote_as),
+        format!("{interface}remote-as {}", peer.remote_as),
         format!("timers {keepalive} {}", peer.hold),
         "timers connect 1".to_owned(),
-        format!("update-source {}", peer.local),
     ];
     let mut say = |condition: bool, line: String| {
         if condition {
             lines.push(line);
         }
     };
+    say(peer.unnumbered.is_none(), format!("update-source {}", peer.local));
     say(peer.passive, "passive".to_owned());
     // It has no word for two octets alone.
     say(peer.two_octets, "dont-capability-negotiate".to_owned());
     say(peer.gtsm, "ttl-security hops 1".to_owned());
-    say(peer.extended_next_hop, "capability extended-nexthop".to_owned());
+    say(peer.extended_next_hop && peer.unnumbered.is_none(), "capability extended-nexthop".to_owned());
     lines.extend(peer.hops.map(|hops| format!("ebgp-multihop {hops}")));
     lines.extend(peer.bfd.map(|interval| format!("bfd 3 {interval} {interval}")));
     lines.extend(peer.password.as_ref().map(|password| format!("password {password}")));
-    lines.iter().map(|line| format!(" neighbor {} {line}\n", peer.address)).collect()
+    lines.iter().map(|line| format!(" neighbor {} {line}\n", peer.name())).collect()
 }
 
 pub(super) fn answers(site: &Site, setup: &Setup) -> bool {
     let summary = show(site, "show bgp summary json");
     let known = summary.to_string();
-    setup.peers.iter().all(|peer| known.contains(&peer.address.to_string()))
+    setup.peers.iter().all(|peer| known.contains(&peer.name()))
 }
 
 pub(super) fn routes(site: &Site, family: Family) -> Vec<Route> {

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::SendHold;
 use super::jitter::Jitter;
+use super::{Config, SendHold};
 use crate::bgp::types::HoldTime;
 
 #[derive(Debug)]
@@ -11,6 +11,7 @@ pub(super) struct Clocks {
     /// `None`: a Hold Time of zero, with which no timer runs.
     hold: Option<Duration>,
     hold_until: Option<Instant>,
+    keepalive: Option<Duration>,
     keepalive_at: Option<Instant>,
     send_hold: Option<Duration>,
     send_hold_until: Option<Instant>,
@@ -27,13 +28,16 @@ pub(super) enum Due {
 
 impl Clocks {
     /// A KEEPALIVE leaves now, in answer to the OPEN.
-    pub(super) fn start(now: Instant, hold: HoldTime, send_hold: SendHold, jitter: &mut Jitter) -> Self {
+    pub(super) fn start(now: Instant, hold: HoldTime, config: &Config, jitter: &mut Jitter) -> Self {
         let hold = hold.duration();
+        // What the peer has talked us down to leaves room for two lost messages as well.
+        let keepalive = |hold: Duration| config.keepalive.map_or(hold / 3, |span| span.min(hold / 3));
         let mut clocks = Self {
             hold,
             hold_until: hold.map(|span| now + span),
+            keepalive: hold.map(keepalive),
             keepalive_at: None,
-            send_hold: hold.and_then(|hold| send_hold.over(hold)),
+            send_hold: hold.and_then(|hold| config.send_hold.over(hold)),
             send_hold_until: None,
         };
         clocks.spoke(now, jitter);
@@ -47,7 +51,7 @@ impl Clocks {
 
     /// KEEPALIVE or UPDATE left.
     pub(super) fn spoke(&mut self, now: Instant, jitter: &mut Jitter) {
-        let interval = self.hold.map(|span| jitter.shorten(span / 3).max(SHORTEST_KEEPALIVE));
+        let interval = self.keepalive.map(|span| jitter.shorten(span).max(SHORTEST_KEEPALIVE));
         self.keepalive_at = interval.map(|span| now + span);
     }
 

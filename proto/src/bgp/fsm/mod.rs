@@ -34,6 +34,8 @@ pub struct Config {
     pub identifier: Ipv4Addr,
     /// Our offer.
     pub hold_time: HoldTime,
+    /// Between two KEEPALIVEs, never more than a third of the negotiated Hold Time; `None`: that third.
+    pub keepalive: Option<Duration>,
     /// Offered; at least one has to be common.
     pub families: BTreeSet<Family>,
     /// Offer IPv4 routes with IPv6 next hops (RFC 8950).

@@ -172,7 +172,7 @@ impl Session {
         match negotiate(&self.config, open) {
             Ok(negotiated) => {
                 let Self { config, jitter, .. } = self;
-                let clocks = Clocks::start(now, negotiated.hold_time, config.send_hold, jitter);
+                let clocks = Clocks::start(now, negotiated.hold_time, config, jitter);
                 self.phase = Phase::OpenConfirm(Box::new(Live { negotiated, clocks }));
                 vec![Action::Send(Outgoing::Keepalive)]
             }

@@ -171,6 +171,7 @@ fn config() -> Config {
         peer_as: Asn(65002),
         identifier: Ipv4Addr::new(192, 0, 2, 1),
         hold_time: HoldTime::new(9).unwrap(),
+        keepalive: None,
         families: [Family::IPV4_UNICAST, Family::IPV6_UNICAST].into(),
         extended_next_hop: true,
         graceful_restart: Some(Restart { time: 120, forwarding_preserved: true }),

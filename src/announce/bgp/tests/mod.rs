@@ -60,7 +60,7 @@ impl Bench {
         let (_, secrets) = watch::channel(BTreeMap::new());
         let surroundings = Surroundings { vips: Arc::default(), secrets };
         let mut tasks = JoinSet::new();
-        tasks.spawn(speaker::run(wires, surroundings, Box::new(|_, _| None), witness));
+        tasks.spawn(speaker::run(wires, surroundings, Arc::new(|_, _, _| None), witness));
         let mut bench =
             Self { settings, desired, holders, bind, reports, commands, stage, status, tasks, serial: 0 };
         bench.want(vips);

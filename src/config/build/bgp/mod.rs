@@ -39,6 +39,7 @@ pub(super) fn bgp(
     let annotations = annotations(r);
     let address_groups = groups(r);
     let wait = r.value(&t::DRAIN_WAIT);
+    let cordoned = r.value(&t::DRAIN_CORDON);
     let communication = r.optional(&t::DRAIN_COMMUNICATION);
     let coalesce = r.value(&t::COALESCE);
     if enabled == Some(false) {
@@ -52,7 +53,7 @@ pub(super) fn bgp(
         peers: said.peers(local_as),
         address_groups: address_groups?,
         node_annotations: annotations?,
-        drain: Drain { wait: wait?, communication: communication? },
+        drain: Drain { wait: wait?, cordoned: cordoned?, communication: communication? },
         coalesce: coalesce?,
         said,
     };
