@@ -18,6 +18,7 @@ use vipcast_proto::bgp::adj_rib_out::Policy;
 use vipcast_proto::bgp::fsm::{Bfd, Config, ConnectRetry, SendHold};
 use vipcast_proto::bgp::types::{Asn, Family, HoldTime};
 use vipcast_proto::election::{Grant, Predecessor};
+use vipcast_proto::l2::announcer::Link;
 
 use super::plan::{ROUTER_AS, SPEAKER_AS};
 
@@ -42,6 +43,7 @@ async fn speak(settings: Settings, count: u32) {
     let (holders, held) = mpsc::channel(1);
     holders.try_send(("lo".to_owned(), Report { applied: 1, present })).unwrap();
     let (bind, _bound) = watch::channel(Desired::default());
+    let (reachable, _reached) = watch::channel(Link::Down);
     let (reports, mut reported) = mpsc::channel(16);
     let (_commands, commands) = mpsc::channel(1);
     let (_stage, stage) = watch::channel(Stage::Running);
@@ -50,7 +52,8 @@ async fn speak(settings: Settings, count: u32) {
     let (events, _events) = Events::channel();
     let witness = Witness { board, metrics, events };
     let (_secrets, secrets) = watch::channel(BTreeMap::new());
-    let wires = Wires { settings: configured, desired, holders: held, bind, reports, commands, stage };
+    let wires =
+        Wires { settings: configured, desired, holders: held, bind, reachable, reports, commands, stage };
     let surroundings = Surroundings { vips: Arc::default(), secrets };
     tokio::select! {
         () = bgp::run(wires, surroundings, Box::new(|_, _| None), witness) => (),

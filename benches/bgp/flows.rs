@@ -1,5 +1,6 @@
 //! A client with several flows, so that every next hop has some, and what it loses.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -28,6 +29,16 @@ impl Flows {
     pub(crate) fn start(net: &Net, vip: Ipv4Addr) -> Self {
         let host = host("client", net);
         Self((0..FLOWS).map(|_| Client::start(&host, service(vip)).unwrap()).collect())
+    }
+
+    /// Who answers most of them.
+    pub(crate) fn favourite(&mut self) -> u8 {
+        let mut nodes = BTreeMap::<u8, usize>::new();
+        for answer in self.0.iter_mut().filter_map(Client::last) {
+            *nodes.entry(answer.node).or_default() += 1;
+        }
+        let most = nodes.into_iter().max_by_key(|(_, flows)| *flows);
+        most.expect("somebody answers").0
     }
 
     pub(crate) fn seen(&mut self, from: Instant, to: Instant) -> Seen {

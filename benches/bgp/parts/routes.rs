@@ -1,7 +1,6 @@
 //! A hundred thousand routes: how long until a router has them, in how many octets, and what it costs to have them.
 
-use std::net::{IpAddr, TcpListener};
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::thread;
 use std::time::Duration;
 
@@ -9,32 +8,45 @@ use vipcast::clock;
 use vipcast::demo::lab::process::Process;
 use vipcast::demo::lab::work_dir::WorkDir;
 
-use super::announcer;
-use super::counter::{self, Heard};
-use super::net::{self, Net};
-use super::page::{Row, millis};
-use super::plan::{ROUTER_AS, SPEAKER_AS};
-use super::router::{Brand, Router};
-use super::setup::{Family, Peer, Setup};
-use super::wait::{SOON, resident, wait};
+use vipcast_proto::bgp::adj_rib_out::{Export, Local, Policy, Routes};
+use vipcast_proto::bgp::fsm::{Negotiated, Peering};
+use vipcast_proto::bgp::types::{self, Asn, HoldTime};
+use vipcast_proto::bgp::wire::AsNumbers;
 
-pub(crate) fn measure() -> Vec<Row> {
+use super::{longest, median, millis};
+use crate::announcer;
+use crate::counter::{self, Heard};
+use crate::figure::Figure;
+use crate::net::{self, Net};
+use crate::plan::{ROUTER_AS, SPEAKER_AS};
+use crate::router::{Brand, Router};
+use crate::setup::{Family, Peer, Setup};
+use crate::wait::{SOON, resident, wait};
+
+pub(super) fn measure(runs: usize) -> Vec<Figure> {
     let heard = count();
-    let (ours, gobgp, bird) = (arrival(Who::Vipcast), arrival(Who::GoBgp), arrival(Who::Bird));
-    let what = format!("{COUNT} /32 to one BIRD");
-    let mib = |octets: u64| octets as f64 / f64::from(1 << 20);
+    let spans = |who| (0..runs).map(|_| span(who)).collect::<Vec<_>>();
+    let all = [Who::Vipcast, Who::GoBgp, Who::Bird].map(spans);
+    all.iter()
+        .zip([Who::Vipcast, Who::GoBgp, Who::Bird])
+        .for_each(|(spans, who)| eprintln!("    {who:?}: {spans:?}"));
+    let [ours, gobgp, bird] = all.map(|spans| median(&spans));
+    let memory = [Who::Vipcast, Who::GoBgp, Who::Bird].map(|who| memory(who) as f64 / 1e6);
+    let encoded = encode();
     vec![
-        Row::millis(format!("{what}: first to last route seen"), ours.span)
-            .beside("GoBGP", millis(gobgp.span))
-            .beside("BIRD", millis(bird.span))
-            .at_most_of("GoBGP"),
-        Row::new(format!("{what}: UPDATEs"), "", heard.updates as f64).at_most(124.0),
-        Row::new(format!("{what}: octets"), "", heard.octets as f64).at_most(505_332.0 * 1.01),
-        Row::millis(format!("{COUNT} /32 to a router that only counts: first to last UPDATE"), heard.span),
-        Row::new(format!("memory with {COUNT} routes and {PEERS} peers"), "MiB", mib(ours.memory))
-            .beside("GoBGP", mib(gobgp.memory))
-            .beside("BIRD", mib(bird.memory))
-            .at_most(20.0),
+        Figure::millis(OF, format!("first to last at BIRD, median of {runs}"), ours)
+            .at_most(millis(gobgp))
+            .beside("GoBGP", millis(gobgp))
+            .beside("BIRD", millis(bird)),
+        Figure::count(OF, "UPDATEs", heard.updates).at_most(124.0),
+        Figure::count(OF, "octets in them", heard.octets).at_most((505_332.0_f64 * 1.01).floor()),
+        Figure::millis(OF, "first to last UPDATE at a router that only counts", heard.span),
+        Figure::new(OF, format!("resident memory with {PEERS} peers"), memory[0], "MB")
+            .at_most(20.0)
+            .beside("GoBGP", memory[1])
+            .beside("BIRD", memory[2]),
+        Figure::millis(OF, format!("encoded, median of {}", encoded.len()), median(&encoded)).at_most(1.0),
+        Figure::millis(OF, "encoded, longest", longest(&encoded)),
     ]
 }
 
@@ -43,11 +55,6 @@ enum Who {
     Vipcast,
     GoBgp,
     Bird,
-}
-
-struct Arrival {
-    span: Duration,
-    memory: u64,
 }
 
 /// The speaker's process, whoever it is.
@@ -73,24 +80,62 @@ fn count() -> Heard {
     counting.join().unwrap()
 }
 
-/// The time is one router's; the memory is with all of them.
-fn arrival(who: Who) -> Arrival {
-    let span = announced(who, 1, |far, _| {
-        let has = || far.count(Family::V4);
-        wait("the first route", SOON * 4, || (has() > 0).then_some(()));
+/// From the first route that BIRD has to the last one.
+fn span(who: Who) -> Duration {
+    announced(who, 1, |far, _| {
+        let has = || far.announced(OURS);
+        wait_for(|| has() > 0, "no route");
         let first = clock::now();
-        // Asked without a pause: the figure is small.
-        while has() < COUNT as usize {
-            assert!(clock::now() < first + SOON, "the router has {} routes", has());
-        }
+        wait_for(|| has() == u64::from(COUNT), "not every route");
         clock::now() - first
-    });
-    let memory = announced(who, PEERS, |far, announcer| {
+    })
+}
+
+/// Asked without a pause: the figure is small.
+fn wait_for(mut there: impl FnMut() -> bool, otherwise: &str) {
+    let begin = clock::now();
+    while !there() {
+        assert!(clock::now() < begin + SOON * 4, "{otherwise}");
+    }
+}
+
+fn memory(who: Who) -> u64 {
+    announced(who, PEERS, |far, announcer| {
         let all = COUNT as usize * usize::from(PEERS);
         wait("every session has every route", SOON * 4, || (far.count(Family::V4) == all).then_some(()));
         announcer.resident()
-    });
-    Arrival { span, memory }
+    })
+}
+
+/// All routes as UPDATEs, with other attributes each time, so that nothing is there already.
+fn encode() -> Vec<Duration> {
+    let plain = Policy::default();
+    let routes = Routes::new((0..COUNT).map(|number| (announcer::address(number).into(), &plain)));
+    let negotiated = Negotiated {
+        peer_as: Asn(ROUTER_AS),
+        peer_identifier: Ipv4Addr::new(10, 88, 0, 1),
+        peering: Peering::External,
+        hold_time: HoldTime::new(90).unwrap(),
+        families: [types::Family::IPV4_UNICAST].into(),
+        as_numbers: AsNumbers::FourOctets,
+        extended_next_hop: false,
+        route_refresh: true,
+        enhanced_route_refresh: false,
+        graceful_restart: None,
+        preserved: [].into(),
+        notification: false,
+    };
+    let local = Local { v4: Some(Ipv4Addr::new(10, 88, 0, 2)), ..Local::default() };
+    let once = |med| {
+        let policy = Policy { med: Some(med), ..Policy::default() };
+        let export = Export::new(Asn(SPEAKER_AS), policy, &negotiated, &local);
+        let begin = clock::now();
+        let dump = routes.export(&export).dump(types::Family::IPV4_UNICAST);
+        let span = clock::now() - begin;
+        assert_eq!(dump.routes, COUNT as usize);
+        span
+    };
+    (1..=ENCODED).map(once).collect()
 }
 
 fn announced<T>(who: Who, sessions: u8, measure: impl FnOnce(&Router, &Announcer) -> T) -> T {
@@ -161,14 +206,16 @@ fn wired() -> (Net, Net) {
     net::addresses(&near, "eth0", &["10.88.0.2/16"]);
     let addresses: Vec<String> = (1..=PEERS).map(|number| format!("{}/16", router(number))).collect();
     net::addresses(&far, "eth0", &addresses.iter().map(String::as_str).collect::<Vec<_>>());
-    (Arc::clone(&near), far)
+    (near, far)
 }
 
 fn router(number: u8) -> IpAddr {
     [10, 88, 1, number].into()
 }
 
-const OURS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 88, 0, 2));
+const OURS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 88, 0, 2));
 const COUNT: u32 = 100_000;
 const PEERS: u8 = 4;
+const ENCODED: u32 = 50;
+const OF: &str = "100,000 /32";
 const FEEDER_AS: u32 = 65003;
