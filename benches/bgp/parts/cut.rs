@@ -61,7 +61,7 @@ fn cuts(runs: usize, plan: &Plan) -> Cuts {
         let begin = clock::now();
         rack.ground.cut(victim);
         let gone = rack.wait_gone(begin);
-        thread::sleep(ms(500));
+        thread::sleep(if run == 0 { LONG } else { SHORT }.saturating_sub(gone));
         let seen = rack.flows.seen(begin, clock::now() - SETTLED);
         rack.ground.mend(victim);
         let mended = clock::now();
@@ -106,6 +106,9 @@ fn packet(net: &Net, from: IpAddr) {
     }
 }
 
+/// Long enough for whoever backs off to have done so.
+const LONG: Duration = ms(20_000);
+const SHORT: Duration = ms(3000);
 /// Port 3784 (RFC 5881 §4).
 const BFD: [u8; 2] = 3784_u16.to_be_bytes();
 /// What has just left may still be answered.
