@@ -63,8 +63,8 @@ fn cuts(runs: usize, plan: &Plan) -> Cuts {
         let gone = rack.wait_gone(begin);
         thread::sleep(if run == 0 { LONG } else { SHORT }.saturating_sub(gone));
         let seen = rack.flows.seen(begin, clock::now() - SETTLED);
-        rack.ground.mend(victim);
         let mended = clock::now();
+        rack.ground.mend(victim);
         wait("the route is back", SOON * 2, || rack.is_whole().then_some(()));
         let back = clock::now() - mended;
         eprintln!(
