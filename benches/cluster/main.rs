@@ -92,7 +92,7 @@ fn main() -> ExitCode {
         parts: if arguments.parts.is_empty() { Part::ALL.into() } else { arguments.parts },
     };
     let figures = parts::measure(&plan);
-    println!("{}", page::table(&figures));
+    println!("{}", page::table(&figures, page::KUBE_VIP));
     if let Some(file) = arguments.json {
         fs::write(file, serde_json::to_string_pretty(&figures).unwrap()).unwrap();
     }
@@ -124,6 +124,6 @@ fn markdown(figures: &[Figure]) -> String {
          The last column is kube-vip 1.2.3 in the same kind of cluster.\n\n{}\n",
         page::machine(),
         page::KUBERNETES,
-        page::table(figures),
+        page::table(figures, page::KUBE_VIP),
     )
 }

@@ -18,8 +18,8 @@ pub(crate) struct Figure {
     pub(crate) unit: &'static str,
     /// What it has to be.
     pub(crate) bound: Bound,
-    /// What kube-vip 1.2.3 shows in the same kind of laboratory.
-    pub(crate) kube_vip: &'static str,
+    /// What others show: in the same run, or in the same kind of laboratory.
+    pub(crate) others: String,
 }
 
 /// What a figure has to be.
@@ -36,7 +36,7 @@ pub(crate) enum Bound {
 
 impl Figure {
     pub(crate) fn new(of: &'static str, what: impl Into<String>, value: f64, unit: &'static str) -> Self {
-        Self { of, what: what.into(), value, unit, bound: Bound::Told, kube_vip: "" }
+        Self { of, what: what.into(), value, unit, bound: Bound::Told, others: String::new() }
     }
 
     pub(crate) fn millis(of: &'static str, what: impl Into<String>, span: Duration) -> Self {
@@ -57,8 +57,25 @@ impl Figure {
         self
     }
 
+    /// What kube-vip 1.2.3 shows, where it stands alone.
     pub(crate) fn kube_vip(mut self, shows: &'static str) -> Self {
-        self.kube_vip = shows;
+        self.others = shows.to_owned();
+        self
+    }
+
+    /// What somebody else showed in the same run.
+    #[allow(dead_code, reason = "in some benchmarks nobody else runs")]
+    pub(crate) fn beside(self, who: &str, value: f64) -> Self {
+        let shows = format!("{who} {}", self.with_unit(value));
+        self.beside_words(shows)
+    }
+
+    /// The same in words.
+    #[allow(dead_code, reason = "in some benchmarks nobody else runs")]
+    pub(crate) fn beside_words(mut self, words: impl AsRef<str>) -> Self {
+        let comma = if self.others.is_empty() { "" } else { ", " };
+        self.others += comma;
+        self.others += words.as_ref();
         self
     }
 

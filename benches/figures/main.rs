@@ -96,7 +96,7 @@ fn measure(arguments: Arguments) -> anyhow::Result<Vec<Figure>> {
         measured.iter().for_each(|figure| eprintln!("    {figure}"));
         figures.extend(measured);
     }
-    println!("{}", page::table(&figures));
+    println!("{}", page::table(&figures, page::KUBE_VIP));
     if let Some(file) = arguments.json {
         fs::write(file, serde_json::to_string_pretty(&figures)?)?;
     }

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, TcpListener};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +22,7 @@ use super::wait::SOON;
 #[derive(Debug)]
 pub(crate) struct Daemon {
     net: Net,
+    node: String,
     process: Option<Process>,
     directory: WorkDir,
     api: Api,
@@ -30,7 +31,8 @@ pub(crate) struct Daemon {
 impl Daemon {
     pub(crate) fn start(net: &Net, setup: &Setup) -> Self {
         let directory = WorkDir::create().unwrap();
-        let mut daemon = Self { net: Net::clone(net), process: None, directory, api: Api::serve(net) };
+        let node = setup.election.as_ref().map_or("node1", |election| &election.node).to_owned();
+        let mut daemon = Self { net: Net::clone(net), node, process: None, directory, api: Api::serve(net) };
         daemon.configure(setup);
         daemon.start_again();
         daemon
@@ -44,9 +46,9 @@ impl Daemon {
     }
 
     pub(crate) fn start_again(&mut self) {
-        let mut command = self.net.command(Path::new(VIPCAST)).unwrap();
+        let mut command = self.net.command(&program()).unwrap();
         command.args(["run", "--config"]).arg(self.directory.file("config.yaml")).env_clear();
-        command.env("vipcast_admin_socket", self.directory.file("socket")).env("vip_nodename", "node1");
+        command.env("vipcast_admin_socket", self.directory.file("socket")).env("vip_nodename", &self.node);
         command.env("vip_loglevel", "5");
         self.process = Some(Process::spawn("vipcast", command, &self.directory.file("log")).unwrap());
     }
@@ -97,13 +99,23 @@ impl Daemon {
         self.process = None;
     }
 
+    /// SIGSTOP.
+    pub(crate) fn freeze(&mut self) {
+        self.process().stop().unwrap();
+    }
+
+    /// SIGCONT.
+    pub(crate) fn thaw(&mut self) {
+        self.process().cont().unwrap();
+    }
+
     pub(crate) fn api_is(&mut self, healthy: bool) {
         self.api.healthy.store(healthy, Ordering::Relaxed);
     }
 
     /// `vipcast peers -o json` and the like.
     pub(crate) fn ask(&self, words: &[&str]) -> Value {
-        let mut command = Command::new(VIPCAST);
+        let mut command = Command::new(program());
         command.args(words).args(["-o", "json", "--socket"]).arg(self.directory.file("socket"));
         serde_json::from_slice(&command.output().unwrap().stdout).unwrap_or_default()
     }
@@ -114,10 +126,15 @@ impl Daemon {
     }
 }
 
+/// The one that was built with this; `VIPCAST_BGP_DAEMON` names another one.
+fn program() -> PathBuf {
+    std::env::var_os("VIPCAST_BGP_DAEMON").unwrap_or_else(|| VIPCAST.into()).into()
+}
+
 /// A configuration file; JSON is YAML.
 fn config(setup: &Setup) -> Value {
     let vips: Vec<String> = setup.routes.iter().map(|vip| vip.addr().to_string()).collect();
-    json!({
+    let mut config = json!({
         "controlPlane": { "enabled": true, "address": vips.join(",") },
         "health": { "address": API, "interval": "100ms", "failureThreshold": 1, "successThreshold": 1 },
         "events": { "enabled": false },
@@ -128,7 +145,13 @@ fn config(setup: &Setup) -> Value {
             "peers": setup.peers.iter().map(peer).collect::<Vec<Value>>(),
             "drain": { "wait": format!("{}ms", setup.drain_wait_ms) },
         },
-    })
+    });
+    if let Some(election) = &setup.election {
+        config["election"] =
+            json!({ "enabled": true, "leaseDuration": "5s", "renewDeadline": "3s", "retryPeriod": "1s" });
+        config["kubernetes"] = json!({ "kubeconfig": election.kubeconfig });
+    }
+    config
 }
 
 fn peer(peer: &Peer) -> Value {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 
 use ipnet::IpNet;
 
@@ -17,6 +18,16 @@ pub(crate) struct Setup {
     pub(crate) installs: bool,
     /// For how long routes carry GRACEFUL_SHUTDOWN before they are withdrawn; the speaker's.
     pub(crate) drain_wait_ms: u32,
+    /// Whether it announces only while it holds a Lease; the speaker's.
+    pub(crate) election: Option<Election>,
+}
+
+/// Duration, renewal deadline and retry period are 5, 3 and 1 s.
+#[derive(Clone, Debug)]
+pub(crate) struct Election {
+    /// Under which name it takes part.
+    pub(crate) node: String,
+    pub(crate) kubeconfig: PathBuf,
 }
 
 /// A session of it.
@@ -72,6 +83,7 @@ impl Setup {
             routes: Vec::new(),
             installs: false,
             drain_wait_ms: 0,
+            election: None,
         }
     }
 

@@ -90,6 +90,22 @@ impl Speaker {
         }
     }
 
+    /// SIGSTOP.
+    pub(crate) fn freeze(&mut self) {
+        match self {
+            Self::Vipcast(daemon) => daemon.freeze(),
+            Self::StandIn(router) => router.freeze(),
+        }
+    }
+
+    /// SIGCONT.
+    pub(crate) fn thaw(&mut self) {
+        match self {
+            Self::Vipcast(daemon) => daemon.thaw(),
+            Self::StandIn(router) => router.thaw(),
+        }
+    }
+
     /// What the API server beside it answers.
     pub(crate) fn api_is(&mut self, healthy: bool) {
         match self {

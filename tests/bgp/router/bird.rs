@@ -155,9 +155,18 @@ pub(super) fn era(site: &Site, setup: &Setup, peer: IpAddr) -> String {
 }
 
 pub(super) fn updates(site: &Site, setup: &Setup, peer: IpAddr) -> u64 {
+    received(site, setup, peer, "Import ")
+}
+
+pub(super) fn announced(site: &Site, setup: &Setup, peer: IpAddr) -> u64 {
+    received(site, setup, peer, "Import updates:")
+}
+
+/// The sum of its counters with that name. They cost it nothing to tell, however many routes there are.
+fn received(site: &Site, setup: &Setup, peer: IpAddr, counters: &str) -> u64 {
     let text = ask(site, &format!("show protocols all {}", name(setup, peer))).unwrap_or_default();
-    let imports = text.lines().filter(|line| line.trim().starts_with("Import "));
-    imports.filter_map(|line| line.split_whitespace().nth(2)).filter_map(|n| n.parse::<u64>().ok()).sum()
+    let lines = text.lines().filter(|line| line.trim().starts_with(counters));
+    lines.filter_map(|line| line.split_whitespace().nth(2)).filter_map(|n| n.parse::<u64>().ok()).sum()
 }
 
 pub(super) fn bfd_is_up(site: &Site, peer: IpAddr) -> bool {

@@ -185,6 +185,14 @@ impl Router {
         }
     }
 
+    /// How many routes `peer` has announced in its session, anew or again; BIRD only.
+    pub(crate) fn announced(&self, peer: IpAddr) -> u64 {
+        match self.brand {
+            Brand::Bird => bird::announced(&self.site, &self.setup, peer),
+            Brand::Frr | Brand::GoBgp | Brand::ExaBgp => panic!("not asked of {}", self.brand),
+        }
+    }
+
     /// Whether BFD with `peer` is up; only of those that have it.
     pub(crate) fn bfd_is_up(&self, peer: IpAddr) -> bool {
         match self.brand {
