@@ -14,6 +14,7 @@ fn main() {
 /// The version of the C library on this machine, which is the one that is linked.
 fn glibc() -> Option<(u32, u32)> {
     let said = Command::new("getconf").arg("GNU_LIBC_VERSION").output().ok()?.stdout;
-    let (major, minor) = String::from_utf8(said).ok()?.trim().strip_prefix("glibc ")?.split_once('.')?;
+    let said = String::from_utf8(said).ok()?;
+    let (major, minor) = said.trim().strip_prefix("glibc ")?.split_once('.')?;
     Some((major.parse().ok()?, minor.parse().ok()?))
 }

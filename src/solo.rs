@@ -54,7 +54,6 @@ fn bar(conditions: Conditions, holding: bool) -> Option<Bar> {
     let rivals = if rivals == Rivals::Nobody { Rivals::Nobody } else { Rivals::Present };
     Facts { healthy, link_up, refused, rivals, holding, stopping }.bar()
 }
-}
 
 fn rule(node: &str, keep: Duration, bar: Option<Bar>, rulings: &watch::Sender<Ruling>, witness: &Witness) {
     let before = rulings.borrow().clone();
