@@ -110,16 +110,16 @@ fn keepalives_come_after_a_third_of_the_hold_time_or_up_to_a_quarter_sooner() {
 #[test]
 fn keepalives_come_as_often_as_configured_but_not_less_than_three_in_the_negotiated_hold_time() {
     // Configured, the peer's offer, and the longest wait; 90 s is ours.
-    for (keepalive, offer, longest) in
+    for (configured, offer, longest) in
         [(10, 180, secs(10)), (29, 180, secs(29)), (29, 9, secs(3)), (1, 180, secs(1))]
     {
         let t0 = Instant::now();
-        let config = Config { keepalive: Some(secs(keepalive)), ..config() };
+        let config = Config { keepalive: Some(secs(configured)), ..config() };
         let mut session = session_in(State::OpenSent, config, t0);
         let open = Event::Received(Message::Open(Open { hold_time: offer, ..peer_open() }));
         assert_eq!(session.handle(t0, open), [keepalive()]);
         let wait = session.deadline().unwrap() - t0;
-        assert!((longest * 3 / 4).max(secs(1)) <= wait && wait <= longest, "{keepalive} {offer}: {wait:?}");
+        assert!((longest * 3 / 4).max(secs(1)) <= wait && wait <= longest, "{configured} {offer}: {wait:?}");
     }
 }
 

@@ -80,11 +80,11 @@ impl Reporter {
             && self.seen_error != Some(at)
         {
             self.seen_error = Some(at);
-            self.failed(at, reason);
+            let _ = self.failed(at, reason);
         }
     }
 
-    fn failed(&mut self, at: Instant, reason: &DownReason) {
+    fn failed(&mut self, at: Instant, reason: &DownReason) -> Said {
         let words = reason.to_string();
         let wall = clock::wall().checked_sub(clock::now().saturating_duration_since(at));
         self.fact.last_error = Some((wall.unwrap_or_else(clock::wall), words.clone()));
@@ -93,12 +93,14 @@ impl Reporter {
             self.fact.notification = Some((*code, *subcode));
         }
         if std::mem::take(&mut self.told_lost) || matches!(reason, DownReason::Stopped(_)) {
-            return;
+            return Said::Nothing;
         }
         if self.trouble.is_news(words.clone()) {
             warn!(peer = self.name, why = words, "no BGP session");
+            Said::News
         } else {
             debug!(peer = self.name, why = words, "still no BGP session");
+            Said::Again
         }
     }
 
@@ -230,6 +232,15 @@ impl Reporter {
     }
 }
 
+/// What an operator is told of a failure.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Said {
+    /// It was said, or is no failure.
+    Nothing,
+    News,
+    Again,
+}
+
 /// Our diagnostic, and the other side's reason where that is ours.
 fn diagnosis(status: &Status) -> String {
     match (status.state, status.diagnostic, status.remote_diagnostic) {
@@ -246,5 +257,55 @@ fn place(reach: &Reach) -> String {
         At::Address(address) => address.to_string(),
         At::LinkLocal(address, interface) => format!("{address}%{interface}"),
         At::Unnumbered(interface) => format!("unnumbered:{interface}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bfd_says_whose_silence_or_word_it_was() {
+        let status = |state, diagnostic, remote_diagnostic| Status {
+            state,
+            diagnostic,
+            remote_diagnostic,
+            ..Status::INITIAL
+        };
+        use Diagnostic::{ControlDetectionTimeExpired as Expired, NeighborSignaledSessionDown as Signaled};
+        let said = [
+            status(BfdState::Up, Diagnostic::None, Expired),
+            status(BfdState::Down, Expired, Signaled),
+            status(BfdState::Down, Signaled, Expired),
+            status(BfdState::Down, Signaled, Diagnostic::None),
+        ]
+        .map(|status| diagnosis(&status));
+        assert_eq!(
+            said,
+            [
+                "both sides hear each other",
+                "control detection time expired",
+                "neighbor signaled session down: control detection time expired",
+                "neighbor signaled session down",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_lost_session_is_said_once_and_the_failure_after_it_too() {
+        let (witness, _status) = Witness::for_tests();
+        let mut settings = super::super::fixture::peer(179);
+        settings.session.bfd = vipcast_proto::bgp::fsm::Bfd::Followed;
+        let mut reporter = Reporter::new("r1", &settings, witness);
+        reporter.down(&DownReason::BfdDown, &settings);
+        let at = clock::now();
+        let said = |reporter: &mut Reporter, reason| reporter.failed(at, &reason);
+        let refused = || DownReason::TcpFailed("connection refused".into());
+        let heard = [
+            said(&mut reporter, DownReason::BfdDown),
+            said(&mut reporter, refused()),
+            said(&mut reporter, refused()),
+        ];
+        assert_eq!(heard, [Said::Nothing, Said::News, Said::Again]);
     }
 }

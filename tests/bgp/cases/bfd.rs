@@ -81,7 +81,7 @@ fn switched_off(brand: Brand) {
 
 /// Both find each other by router advertisements, and both families go over one session.
 fn unnumbered(brand: Brand) {
-    let bed = Bed::settled(brand, Plan::new().unnumbered().hold(90).bfd(300));
+    let bed = Bed::settled(brand, Plan::new().over_ipv6().unnumbered().hold(90).bfd(300));
     let speaker = net::link_local(bed.speaker.net(), "eth0");
     wait("BFD is up", SOON, || bed.router.bfd_is_up(speaker).then_some(()));
     net::nft(
