@@ -38,6 +38,10 @@ mod probes;
 mod processes;
 #[path = "../../tests/cluster/quorum.rs"]
 mod quorum;
+#[path = "../../tests/cluster/routers.rs"]
+mod routers;
+#[path = "../../tests/support/mod.rs"]
+mod support;
 
 use std::fs;
 use std::path::PathBuf;

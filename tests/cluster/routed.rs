@@ -80,6 +80,7 @@ fn without_the_lease() {
     goes_on("our process killed", begin_of_kill, IN_FLIGHT);
     planned_stop(&bed);
     eprintln!("routers were asked {} times", bed.routers().looks(begin));
+    assert!(bed.routers().together(begin) > ms(1000), "several announce, and nobody sees it");
 
     drop(users);
     let script = bed.script.clone();

@@ -82,8 +82,9 @@ enter_group() {
   done
 }
 
+# Groups come and go while they are looked for, of other clusters too, which find calls a failure.
 groups_of_cluster() {
-  find /sys/fs/cgroup -mindepth 1 -depth -type d -path "/sys/fs/cgroup/*vipcast-$name-*" 2>/dev/null
+  find /sys/fs/cgroup -mindepth 1 -depth -type d -path "/sys/fs/cgroup/*vipcast-$name-*" 2>/dev/null || true
 }
 
 # Kills whatever runs in the groups of the cluster, until nothing does, and removes them.
