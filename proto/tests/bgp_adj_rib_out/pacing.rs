@@ -67,6 +67,8 @@ fn a_change_that_is_taken_back_within_the_window_is_never_heard() {
     let _ = rib.take(now);
     rib.want(routes(&[]));
     rib.want(routes(&["10.0.0.1/32"]));
+    // Nobody wakes up for it either.
+    assert_eq!((rib.deadline(), rib.is_settled()), (None, true));
     assert_eq!((rib.take(now + WINDOW), rib.deadline(), rib.is_settled()), (None, None, true));
 }
 

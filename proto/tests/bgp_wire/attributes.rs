@@ -95,3 +95,11 @@ fn the_strongest_approach_counts() {
         assert_eq!(answer(format!("{ends} {discard} {withdraw} {base}")), reset(subcode, ends));
     }
 }
+
+/// RFC 7606 does not say of which.
+#[test]
+fn of_two_malformed_attributes_without_a_route_the_first_is_told() {
+    let (origin, med) = ("40 01 01 03", "80 04 00");
+    assert_eq!(answer(EXTERNAL, &update("", &format!("{origin} {med}"), "")), reset(6, origin));
+    assert_eq!(answer(EXTERNAL, &update("", &format!("{med} {origin}"), "")), reset(5, med));
+}

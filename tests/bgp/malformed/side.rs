@@ -56,10 +56,8 @@ impl Side {
             return Ok(());
         }
         self.send(&table::message(4, &[]));
-        match self.sign_of_life(PATIENCE, |message| has_route(message)) {
-            Heard::Route => Ok(()),
-            other => Err(format!("{other:?} in the place of the first route")),
-        }
+        let heard = self.sign_of_life(PATIENCE, has_route);
+        if heard == Heard::Route { Ok(()) } else { Err(format!("{heard:?} in the place of the first route")) }
     }
 
     /// Sends the message of the case and waits for what it does.
@@ -73,7 +71,7 @@ impl Side {
             // A session that goes on says its routes again when it is asked.
             (State::Established, Answer::Nothing(_)) => {
                 self.send(&table::message(5, &[0, 1, 0, 1]));
-                self.sign_of_life(BRIEF, |message| has_route(message))
+                self.sign_of_life(BRIEF, has_route)
             }
             // Whoever waits for the rest of a message would take the question for it.
             (State::Established, _) => self.sign_of_life(BRIEF, |_| false),

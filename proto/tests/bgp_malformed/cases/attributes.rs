@@ -200,6 +200,7 @@ pub(crate) const CASES: &[(&str, Session, Verdict)] = &[
     // IPv6 Address Specific Extended Communities (§7.15)
     ("c0 19 14 0002 20010db8000000000000000000000001 0001", External, Accept),
     ("c0 19 00", External, Withdraw(5)),
+    ("c0 19 0a 0002 20010db800000000", External, Withdraw(5)),
     ("c0 19 13 0002 20010db8000000000000000000000001 00", External, Withdraw(5)),
     ("40 19 14 0002 20010db8000000000000000000000001 0001", External, Withdraw(4)),
     // LARGE_COMMUNITY (RFC 8092 §6)
@@ -236,6 +237,7 @@ pub(crate) const CASES: &[(&str, Session, Verdict)] = &[
     ("e0 63 04 00000000", External, Accept),
     ("d0 ff 0001 00", External, Accept),
     ("80 00 01 00", External, Accept),
+    ("80 41 01 00", External, Accept), // whose number differs from ORIGIN's in one bit
     ("40 63 01 00", External, Reset(2)),
     ("00 63 01 00", External, Reset(2)),
     ("50 63 0002 0102", External, Reset(2)),

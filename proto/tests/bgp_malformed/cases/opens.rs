@@ -15,16 +15,16 @@ fn behind(rfc: &'static str, what: &str, parameters: &str, answer: Answer) -> Ca
     case(rfc, what, &format!("04 P 005a N {parameters}"), answer)
 }
 
-/// In one parameter; AS and families need not be said.
+/// In one parameter, behind the family without which some would refuse it.
 fn capability(rfc: &'static str, what: &str, octets: &str, answer: Answer) -> Case {
     // The letter stands for two octets.
     let digits = |c| if c == 'P' { 4 } else { usize::from(char::is_ascii_hexdigit(&c)) };
-    let length = octets.chars().map(digits).sum::<usize>() / 2;
-    behind(rfc, what, &format!("{:02x} 02 {length:02x} {octets}", length + 2), answer)
+    let length = octets.chars().map(digits).sum::<usize>() / 2 + 6;
+    behind(rfc, what, &format!("{:02x} 02 {length:02x} 0104 0001 00 01 {octets}", length + 2), answer)
 }
 
 fn fixed_fields() -> Vec<Case> {
-    let four = |asn: &str| format!("08 02 06 4104 {asn}");
+    let four = |asn: &str| format!("0e 02 0c 0104 0001 00 01 4104 {asn}");
     let mut cases = vec![
         case("4271 §6.2", "no parameters", "04 P 005a N 00", NOTHING),
         case("4271 §6.2", "AS is not the configured one", "04 fdeb 005a N 00", say(2, 2)),
@@ -105,9 +105,9 @@ fn capabilities() -> Vec<Case> {
         capability("5492 §3", "capability 0", "0000", NOTHING),
         capability("5492 §3", "capability 255", "ff01 00", NOTHING),
         capability("5492 §4", "the same capability twice", "0200 0200 4104 0000P 4104 0000P", NOTHING),
-        capability("4760 §8", "an unknown family", "0104 0001 00 01 0104 4004 00 47", NOTHING),
+        capability("4760 §8", "an unknown family", "0104 4004 00 47", NOTHING),
         capability("4760 §8", "a reserved octet that is not 0", "0104 0001 ff 01", NOTHING),
-        capability("8538 §2", "restart time 4095, N, and no family", "0104 0001 00 01 4002 4fff", NOTHING),
+        capability("8538 §2", "restart time 4095, N, and no family", "4002 4fff", NOTHING),
         capability(
             "4724 §3",
             "an unknown family to restart",
@@ -133,13 +133,18 @@ fn capabilities() -> Vec<Case> {
 
 fn extended() -> Vec<Case> {
     let mut cases = vec![
-        behind("9072 §2", "extended", "ff ff 0005 02 0002 0200", NOTHING),
-        behind("9072 §2", "extended, whatever the first length says", "05 ff 0005 02 0002 0200", NOTHING),
+        behind("9072 §2", "extended", "ff ff 0009 02 0006 0104 0001 00 01", NOTHING),
+        behind(
+            "9072 §2",
+            "extended, whatever the first length says",
+            "09 ff 0009 02 0006 0104 0001 00 01",
+            NOTHING,
+        ),
         behind("9072 §2", "extended, and empty", "ff ff 0000", NOTHING),
         behind("9072 §2", "extended, an unknown parameter", "ff ff 0003 63 0000", say(2, 4)),
         behind("9072 §2", "extended, parameter 255", "ff ff 0003 ff 0000", say(2, 4)),
     ];
-    let many = format!("ff ff 0103 02 0100 c8fe {}", "07".repeat(254));
+    let many = format!("ff ff 0109 02 0106 0104 0001 00 01 c8fe {}", "07".repeat(254));
     cases.push(behind("9072 §2", "extended, 256 octets in a parameter", &many, NOTHING));
     for (what, octets) in [
         ("no length", "ff ff"),
@@ -161,7 +166,7 @@ fn extended() -> Vec<Case> {
 fn families() -> Vec<Case> {
     let missing = tell(2, 7, "0104 0002 00 01");
     vec![
-        capability("5492 §5", "no common family", "0104 0001 00 01", missing.clone()).of(Session::Ipv6),
+        capability("5492 §5", "no common family", "", missing.clone()).of(Session::Ipv6),
         behind("5492 §5", "no family named", "00", missing).of(Session::Ipv6),
     ]
 }

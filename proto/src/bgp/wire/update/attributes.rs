@@ -63,9 +63,9 @@ impl<'a> List<'a> {
         }
     }
 
-    /// An MP_UNREACH_NLRI without routes, and nothing else (RFC 4724 §2).
+    /// An MP_UNREACH_NLRI without routes, and nothing else (RFC 4724 §2). What is malformed besides ends the session.
     pub(super) fn end_of_rib(&self) -> Option<Family> {
-        let unreach = self.mp_unreach.filter(|unreach| unreach.empty && self.malformed.is_none())?;
+        let unreach = self.mp_unreach.filter(|unreach| unreach.empty)?;
         self.seen.is_only(attribute::MP_UNREACH_NLRI).then_some(unreach.family)
     }
 
