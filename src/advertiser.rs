@@ -46,6 +46,7 @@ pub async fn run(mut core: Advertiser, mut wires: Wires) {
 mod tests {
     use std::collections::BTreeSet;
     use std::net::IpAddr;
+    use std::sync::Arc;
     use std::time::{Duration, Instant};
 
     use tokio::task::JoinSet;
@@ -100,7 +101,7 @@ mod tests {
     }
 
     fn nothing(serial: u64) -> Desired {
-        Desired { serial, vips: [].into() }
+        Desired { serial, vips: Arc::default() }
     }
 
     #[tokio::test(start_paused = true)]
@@ -108,7 +109,7 @@ mod tests {
         let bench = Bench::new();
         assert_eq!(bench.says().await, (nothing(0), Vacancy { serial: 0, vacated: true }));
         bench.rule(1, Some(bench.grant(3)));
-        let held = Desired { serial: 1, vips: [(VIP, bench.grant(3))].into() };
+        let held = Desired { serial: 1, vips: Arc::new([(VIP, bench.grant(3))].into()) };
         assert_eq!(bench.says().await, (held.clone(), Vacancy { serial: 1, vacated: false }));
         bench.report(1, &[VIP]).await;
         assert_eq!(bench.says().await, (held, Vacancy { serial: 1, vacated: false }));
@@ -140,7 +141,7 @@ mod tests {
         bench.rule(1, Some(bench.grant(3)));
         bench.says().await;
         bench.rule(1, Some(bench.grant(4)));
-        let held = Desired { serial: 2, vips: [(VIP, bench.grant(4))].into() };
+        let held = Desired { serial: 2, vips: Arc::new([(VIP, bench.grant(4))].into()) };
         assert_eq!(bench.says().await, (held, Vacancy { serial: 1, vacated: false }));
         bench.desired.mark_unchanged();
         bench.report(2, &[VIP]).await;

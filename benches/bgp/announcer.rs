@@ -39,7 +39,7 @@ async fn speak(settings: Settings, count: u32) {
     let grant = Grant { until, fence: until, predecessor: Predecessor::Left };
     let vips: BTreeMap<IpAddr, Grant> = (0..count).map(|number| (address(number), grant)).collect();
     let present = vips.keys().copied().collect();
-    let (_desired, desired) = watch::channel(Desired { serial: 1, vips });
+    let (_desired, desired) = watch::channel(Desired { serial: 1, vips: vips.into() });
     let (holders, held) = mpsc::channel(1);
     holders.try_send(("lo".to_owned(), Report { applied: 1, present })).unwrap();
     let (bind, _bound) = watch::channel(Desired::default());

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::election::Grant;
@@ -34,8 +35,8 @@ pub enum Owner {
 pub struct Desired {
     /// Grows with every change; announcers repeat it in their [`Report`].
     pub serial: u64,
-    /// Address to permission.
-    pub vips: BTreeMap<IpAddr, Grant>,
+    /// Address to permission; one map, however many look at it.
+    pub vips: Arc<BTreeMap<IpAddr, Grant>>,
 }
 
 /// What an announcer has done with the newest [`Desired`] that it has seen.
@@ -89,8 +90,8 @@ impl Advertiser {
     /// Claims that a live grant covers. Sharing needs no reference count: the set is rebuilt.
     pub fn desired(&mut self, now: Instant) -> &Desired {
         let vips = self.permitted(now);
-        if vips != self.desired.vips {
-            self.desired = Desired { serial: self.desired.serial + 1, vips };
+        if vips != *self.desired.vips {
+            self.desired = Desired { serial: self.desired.serial + 1, vips: vips.into() };
         }
         &self.desired
     }
@@ -172,9 +173,9 @@ mod tests {
         core.claim(service("a"), [shared].into());
         core.claim(service("b"), [shared].into());
         core.claim(service("a"), [].into());
-        assert_eq!(core.desired(now).vips, [(shared, grant(now, 10))].into());
+        assert_eq!(*core.desired(now).vips, [(shared, grant(now, 10))].into());
         core.claim(service("b"), [].into());
-        assert_eq!(core.desired(now).vips, [].into());
+        assert_eq!(*core.desired(now).vips, [].into());
     }
 
     #[test]

@@ -266,7 +266,7 @@ fn wanted(interface: &Interface, vips: BTreeMap<u8, (u64, bool)>) -> Desired {
         Grant { until, fence: until + Duration::from_secs(2), predecessor }
     };
     let vips = vips.into_iter().map(|(last, wish)| (vip(last), grant(wish))).collect();
-    Desired { serial: interface.desired.serial + 1, vips }
+    Desired { serial: interface.desired.serial + 1, vips: vips.into() }
 }
 
 fn turn() -> impl Strategy<Value = Turn> {

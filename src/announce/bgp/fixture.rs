@@ -1,13 +1,21 @@
 //! Settings for tests.
 
-use std::net::Ipv4Addr;
-use std::time::Duration;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
 
 use vipcast_proto::bgp::adj_rib_out::Policy;
 use vipcast_proto::bgp::fsm::{Bfd, Config, ConnectRetry, SendHold};
 use vipcast_proto::bgp::types::{Asn, Family, HoldTime};
+use vipcast_proto::election::{Grant, Predecessor};
 
+use super::origin::Vips;
 use super::settings::{At, NextHop, PeerSettings, Reach, RemoteAs};
+
+/// Addresses with permission until then.
+pub(super) fn granted(vips: impl IntoIterator<Item = (IpAddr, Instant)>) -> Vips {
+    let grant = |until| Grant { until, fence: until, predecessor: Predecessor::Left };
+    Vips::new(vips.into_iter().map(|(vip, until)| (vip, grant(until))).collect())
+}
 
 /// AS 65001 at a port of this host.
 pub(crate) fn peer(port: u16) -> PeerSettings {

@@ -10,10 +10,11 @@ use tokio::task::{Id, JoinSet};
 use tracing::info;
 use vipcast_proto::advertiser::{Desired, Report};
 use vipcast_proto::bgp::fsm::{Cease, RoutesAfter, Stop};
+use vipcast_proto::election::Grant;
 use vipcast_proto::l2::announcer::Link;
 
 use super::dial::Surroundings;
-use super::origin::Origin;
+use super::origin::{Origin, Vips};
 use super::peer::{Orders, Peer, Progress, Standing};
 use super::settings::{Change, PeerSettings, Settings};
 use super::versions::Versions;
@@ -73,7 +74,7 @@ pub async fn run(wires: Wires, surroundings: Surroundings, bfd: Watch, witness: 
         origin: Arc::default(),
         versions: Versions::default(),
         held: BTreeMap::new(),
-        bound: BTreeMap::new(),
+        lingering: BTreeMap::new(),
         bound_serial: 0,
         applied: 0,
         desired: Desired::default(),
@@ -97,13 +98,14 @@ struct Speaker {
     versions: Versions,
     /// What is on which interface.
     held: BTreeMap<String, BTreeSet<IpAddr>>,
-    /// What shall be on the loopback interface.
-    bound: BTreeMap<IpAddr, Bound>,
+    /// What shall be on the loopback interface though it is not wanted any more.
+    lingering: BTreeMap<IpAddr, Lingering>,
     bound_serial: u64,
     applied: u64,
     /// The newest from the core.
     desired: Desired,
-    reported: Option<Report>,
+    /// What was applied then, and the count of changes to what is present.
+    reported: Option<(u64, u64)>,
     stage: Stage,
     peers: BTreeMap<String, watch::Sender<Orders>>,
     tasks: JoinSet<()>,
@@ -116,8 +118,8 @@ struct Speaker {
 }
 
 /// An address on the loopback interface.
-struct Bound {
-    grant: vipcast_proto::election::Grant,
+struct Lingering {
+    grant: Grant,
     /// Nobody is told of it any more; what is on its way to us is still taken until then.
     until: Option<Instant>,
 }
@@ -136,7 +138,7 @@ impl Speaker {
             if !self.report().await {
                 return;
             }
-            let deadline = self.bound.values().filter_map(|bound| bound.until).min();
+            let deadline = self.lingering.values().filter_map(|one| one.until).min();
             tokio::select! {
                 biased;
                 changed = self.wires.desired.changed() => {
@@ -182,20 +184,38 @@ impl Speaker {
 
     /// What may be announced and can be answered for.
     fn originate(&mut self, now: Instant) {
-        self.desired = self.wires.desired.borrow_and_update().clone();
-        let held = |vip: &IpAddr| self.held.values().any(|held| held.contains(vip));
-        let permitted = self.desired.vips.iter().filter(|(vip, grant)| now < grant.until && held(vip));
-        let until: BTreeMap<_, _> = permitted.map(|(vip, grant)| (*vip, grant.until)).collect();
-        if until != *self.origin.until || self.origin.serial == 0 || !self.origin.has(&self.settings.groups) {
-            self.origin = Arc::new(self.origin.next(until, &self.settings.groups));
+        let before = std::mem::replace(&mut self.desired, self.wires.desired.borrow_and_update().clone());
+        self.linger(&before.vips);
+        let vips = self.permitted(now);
+        if vips != self.origin.vips || self.origin.serial == 0 || !self.origin.has(&self.settings.groups) {
+            self.origin = Arc::new(self.origin.next(vips, &self.settings.groups));
             self.versions.push(&self.origin);
             for orders in self.peers.values() {
                 orders.send_modify(|orders| orders.origin = self.origin.clone());
             }
         }
-        for (vip, grant) in &self.desired.vips {
-            self.bound.insert(*vip, Bound { grant: *grant, until: None });
+    }
+
+    /// The same map as the core's, unless something is missing.
+    fn permitted(&self, now: Instant) -> Vips {
+        let held = |vip: &IpAddr| self.held.values().any(|held| held.contains(vip));
+        let permitted = |(vip, grant): &(&IpAddr, &Grant)| now < grant.until && held(vip);
+        let all = &self.desired.vips;
+        if all.iter().all(|one| permitted(&one)) {
+            return all.clone();
         }
+        Arc::new(all.iter().filter(permitted).map(|(vip, grant)| (*vip, *grant)).collect())
+    }
+
+    /// What was wanted and is not any more stays on the loopback interface until nobody is told of it.
+    fn linger(&mut self, before: &Vips) {
+        let wanted = &self.desired.vips;
+        if Arc::ptr_eq(before, wanted) {
+            return;
+        }
+        self.lingering.retain(|vip, _| !wanted.contains_key(vip));
+        let left = before.iter().filter(|(vip, _)| !wanted.contains_key(vip));
+        self.lingering.extend(left.map(|(vip, grant)| (*vip, Lingering { grant: *grant, until: None })));
     }
 
     /// What peers have been told meanwhile.
@@ -214,17 +234,15 @@ impl Speaker {
 
     /// An address stays while it is announced and a little longer, but never beyond its permission.
     fn bind(&mut self, now: Instant) {
-        let (desired, present) = (&self.desired.vips, self.versions.present());
-        if self.bound.len() > desired.len() {
-            for (vip, bound) in &mut self.bound {
-                if !desired.contains_key(vip) && !present.contains(vip) {
-                    bound.until = bound.until.or_else(|| Some((now + LINGER).min(bound.grant.until)));
-                }
-            }
-            self.bound
-                .retain(|_, bound| now < bound.grant.until && bound.until.is_none_or(|until| now < until));
+        let present = self.versions.present();
+        for (_, one) in self.lingering.iter_mut().filter(|(vip, _)| !present.contains(*vip)) {
+            one.until = one.until.or_else(|| Some((now + LINGER).min(one.grant.until)));
         }
-        let vips: BTreeMap<_, _> = self.bound.iter().map(|(vip, bound)| (*vip, bound.grant)).collect();
+        self.lingering.retain(|_, one| now < one.grant.until && one.until.is_none_or(|until| now < until));
+        let mut vips = self.desired.vips.clone();
+        if !self.lingering.is_empty() {
+            Arc::make_mut(&mut vips).extend(self.lingering.iter().map(|(vip, one)| (*vip, one.grant)));
+        }
         if vips != self.wires.bind.borrow().vips {
             self.bound_serial += 1;
             publish(&self.wires.bind, Desired { serial: self.bound_serial, vips });
@@ -233,11 +251,11 @@ impl Speaker {
 
     /// False when the core is gone.
     async fn report(&mut self) -> bool {
-        let report = Report { applied: self.applied, present: self.versions.present().clone() };
-        if self.reported.as_ref() == Some(&report) {
+        let now = (self.applied, self.versions.changes());
+        if self.reported.replace(now) == Some(now) {
             return true;
         }
-        self.reported = Some(report.clone());
+        let report = Report { applied: self.applied, present: self.versions.present().clone() };
         self.wires.reports.send((NAME.to_owned(), report)).await.is_ok()
     }
 

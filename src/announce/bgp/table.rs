@@ -241,7 +241,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::net::{IpAddr, Ipv4Addr};
 
     use vipcast_proto::bgp::fsm::{Peering, Restart};
@@ -278,7 +277,7 @@ mod tests {
 
     fn next(origin: &Arc<Origin>, vips: &[(u8, Instant)]) -> Arc<Origin> {
         let until = vips.iter().map(|(last, until)| (IpAddr::from([192, 0, 2, *last]), *until));
-        Arc::new(origin.next(until.collect::<BTreeMap<_, _>>(), &Arc::default()))
+        Arc::new(origin.next(fixture::granted(until), &Arc::default()))
     }
 
     /// What is to be done, as counts of announced and withdrawn routes.

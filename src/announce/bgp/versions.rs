@@ -1,11 +1,10 @@
 //! Which addresses some peer may still know of, while peers learn at different speeds.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
-use super::origin::Origin;
+use super::origin::{Origin, Vips};
 
 /// The sets of addresses that were originated one after the other, as far as some peer may not have heard of the next.
 #[derive(Debug, Default)]
@@ -14,23 +13,23 @@ pub(super) struct Versions {
     sets: VecDeque<(u64, Vips)>,
     /// All of them together.
     present: BTreeSet<IpAddr>,
+    /// How often that has changed.
+    changes: u64,
 }
-
-type Vips = Arc<BTreeMap<IpAddr, Instant>>;
 
 impl Versions {
     /// From here on, `origin` is what peers shall know.
     pub(super) fn push(&mut self, origin: &Origin) {
-        if self.sets.back().is_some_and(|(_, newest)| newest.keys().eq(origin.until.keys())) {
+        if self.sets.back().is_some_and(|(_, newest)| newest.keys().eq(origin.vips.keys())) {
             return;
         }
-        self.present.extend(origin.until.keys());
-        self.sets.push_back((origin.serial, origin.until.clone()));
+        self.set(self.present.iter().chain(origin.vips.keys()).copied().collect());
+        self.sets.push_back((origin.serial, origin.vips.clone()));
         // A peer that learns nothing does not make this grow.
         if self.sets.len() > MOST
             && let (Some((serial, oldest)), Some((_, next))) = (self.sets.pop_front(), self.sets.pop_front())
         {
-            let both = oldest.iter().chain(next.iter()).map(|(vip, until)| (*vip, *until)).collect();
+            let both = oldest.iter().chain(next.iter()).map(|(vip, grant)| (*vip, *grant)).collect();
             self.sets.push_front((serial, Arc::new(both)));
         }
     }
@@ -43,7 +42,19 @@ impl Versions {
             changed = true;
         }
         if changed {
-            self.present = self.sets.iter().flat_map(|(_, vips)| vips.keys()).copied().collect();
+            self.set(self.sets.iter().flat_map(|(_, vips)| vips.keys()).copied().collect());
+        }
+    }
+
+    /// Differs where [`Self::present`] does.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    fn set(&mut self, present: BTreeSet<IpAddr>) {
+        if present != self.present {
+            self.present = present;
+            self.changes += 1;
         }
     }
 
@@ -58,12 +69,13 @@ const MOST: usize = 16;
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::granted;
     use super::*;
     use crate::clock;
 
     fn origin(serial: u64, vips: &[u8]) -> Origin {
-        let until = vips.iter().map(|last| ([192, 0, 2, *last].into(), clock::now())).collect();
-        Origin { serial, until: Arc::new(until), ..Origin::default() }
+        let vips = vips.iter().map(|last| ([192, 0, 2, *last].into(), clock::now()));
+        Origin { serial, vips: granted(vips), ..Origin::default() }
     }
 
     fn present(versions: &Versions) -> Vec<u8> {

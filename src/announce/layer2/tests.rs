@@ -132,7 +132,7 @@ fn desired(serial: u64, vips: &[(IpAddr, u64)]) -> Desired {
         let until = now + Duration::from_millis(milliseconds);
         Grant { until, fence: until + Duration::from_millis(1_900), predecessor: Predecessor::Left }
     };
-    Desired { serial, vips: vips.iter().map(|&(vip, until)| (vip, grant(until))).collect() }
+    Desired { serial, vips: Arc::new(vips.iter().map(|&(vip, until)| (vip, grant(until))).collect()) }
 }
 
 fn hold(last: u8) -> Entry {
@@ -225,7 +225,7 @@ async fn permission_that_ends_while_the_kernel_is_slow_is_not_used_any_more() {
 #[tokio::test(start_paused = true)]
 async fn what_the_kernel_could_not_hold_for_a_second_is_neither_held_nor_announced() {
     let mut brief = desired(1, &[(vip(1), 900)]);
-    brief.vips.values_mut().for_each(|grant| grant.fence = grant.until);
+    Arc::make_mut(&mut brief.vips).values_mut().for_each(|grant| grant.fence = grant.until);
     let bench = Bench::with(brief, &[], &[]);
     bench.until(60_000).await;
     let expected = [(0, report(1, &[vip(1)])), (900, Entry::Drop(vip(1))), (900, report(1, &[]))];

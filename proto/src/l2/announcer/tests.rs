@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
 
 use std::mem;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use super::*;
 
@@ -30,7 +30,7 @@ fn grant(until: u64, predecessor: Predecessor) -> Grant {
 }
 
 fn desired(serial: u64, vips: impl IntoIterator<Item = (IpAddr, Grant)>) -> Event {
-    Event::Desired(Desired { serial, vips: vips.into_iter().collect() })
+    Event::Desired(Desired { serial, vips: Arc::new(vips.into_iter().collect()) })
 }
 
 fn seen(by: u8, kind: SightingKind) -> Event {

@@ -71,7 +71,7 @@ impl Bench {
     fn want(&mut self, vips: &[IpAddr]) {
         self.serial += 1;
         let vips = vips.iter().map(|vip| (*vip, grant(60))).collect();
-        self.desired.send_replace(Desired { serial: self.serial, vips });
+        self.desired.send_replace(Desired { serial: self.serial, vips: Arc::new(vips) });
     }
 
     fn hold(&self, vips: &[IpAddr]) {
@@ -321,7 +321,7 @@ async fn permission_that_ends_is_a_withdrawal_though_nobody_has_said_so() {
     let mut bench = Bench::new(&[fixture::peer(router.port())], &[vip(10)]);
     bench.serial += 1;
     let short = Grant { until: clock::now() + Duration::from_millis(400), ..grant(60) };
-    bench.desired.send_replace(Desired { serial: bench.serial, vips: [(vip(10), short)].into() });
+    bench.desired.send_replace(Desired { serial: bench.serial, vips: Arc::new([(vip(10), short)].into()) });
     let mut side = router.session().await;
     assert_eq!(side.next().await.as_deref(), Some(ANNOUNCE_10));
     assert_eq!(side.next().await.as_deref(), Some(END_OF_RIB));
