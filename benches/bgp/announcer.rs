@@ -56,7 +56,7 @@ async fn speak(settings: Settings, count: u32) {
         Wires { settings: configured, desired, holders: held, bind, reachable, reports, commands, stage };
     let surroundings = Surroundings { vips: Arc::default(), secrets };
     tokio::select! {
-        () = bgp::run(wires, surroundings, Box::new(|_, _| None), witness) => (),
+        () = bgp::run(wires, surroundings, Arc::new(|_, _, _| None), witness) => (),
         () = async { while reported.recv().await.is_some() {} } => (),
     }
 }
@@ -68,6 +68,7 @@ fn peer(local: IpAddr, router: IpAddr) -> PeerSettings {
             peer_as: Asn(ROUTER_AS),
             identifier: Ipv4Addr::new(10, 88, 0, 2),
             hold_time: HoldTime::new(90).unwrap(),
+            keepalive: None,
             families: [Family::IPV4_UNICAST].into(),
             extended_next_hop: false,
             graceful_restart: None,

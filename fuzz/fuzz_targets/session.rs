@@ -81,6 +81,7 @@ impl Driver {
             identifier: Ipv4Addr::new(192, 0, 2, 1),
             hold_time: HoldTime::new(input.hold_time)
                 .unwrap_or_else(|| HoldTime::new(9).expect("at least 3")),
+            keepalive: None,
             families: [Family::IPV4_UNICAST, Family::IPV6_UNICAST].into(),
             extended_next_hop: true,
             graceful_restart: input.restarts.then_some(Restart { time: 120, forwarding_preserved: true }),

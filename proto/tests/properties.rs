@@ -265,7 +265,7 @@ fn wanted(interface: &Interface, vips: BTreeMap<u8, (u64, bool)>) -> Desired {
         let predecessor = if left { Predecessor::Left } else { Predecessor::Unknown };
         Grant { until, fence: until + Duration::from_secs(2), predecessor }
     };
-    let vips = vips.into_iter().map(|(last, wish)| (vip(last), grant(wish))).collect();
+    let vips: BTreeMap<_, _> = vips.into_iter().map(|(last, wish)| (vip(last), grant(wish))).collect();
     Desired { serial: interface.desired.serial + 1, vips: vips.into() }
 }
 

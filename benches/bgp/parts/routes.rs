@@ -140,8 +140,7 @@ fn encode() -> Vec<Duration> {
 
 fn announced<T>(who: Who, sessions: u8, measure: impl FnOnce(&Router, &Announcer) -> T) -> T {
     let (near, far) = wired();
-    let mut setup =
-        Setup::new(ROUTER_AS, [10, 88, 0, 1], (1..=sessions).map(|number| waiting(number)).collect());
+    let mut setup = Setup::new(ROUTER_AS, [10, 88, 0, 1], (1..=sessions).map(waiting).collect());
     setup.peers.iter_mut().for_each(|peer| peer.passive = true);
     let announcer = match who {
         Who::Vipcast => None,

@@ -116,6 +116,7 @@ fn config(session: Session) -> Config {
         peer_as: Asn(session.system().into()),
         identifier: IDENTIFIER,
         hold_time: HoldTime::new(90).unwrap(),
+        keepalive: None,
         families: if session == Session::Ipv6 { [Family::IPV6_UNICAST].into() } else { all.into() },
         extended_next_hop: false,
         graceful_restart: None,
