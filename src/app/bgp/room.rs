@@ -56,9 +56,7 @@ impl Room {
                 () = is_drained(&mut cordon, how.as_mut(), false) => {}
                 () = self.step_aside() => {}
             }
-            info!(
-                "this node announces again as others do: it is not cordoned any more, or nobody else is ready"
-            );
+            info!("this node announces again as others do");
             self.relieved.send_replace(false);
             self.enter(Stage::Running);
         }
