@@ -26,18 +26,15 @@ use crate::wait::{SOON, resident, wait};
 pub(super) fn measure(runs: usize) -> Vec<Figure> {
     let heard = count();
     let spans = |who| (0..runs).map(|_| span(who)).collect::<Vec<_>>();
-    let all = [Who::Vipcast, Who::GoBgp, Who::Bird].map(spans);
-    all.iter()
-        .zip([Who::Vipcast, Who::GoBgp, Who::Bird])
-        .for_each(|(spans, who)| eprintln!("    {who:?}: {spans:?}"));
-    let [ours, gobgp, bird] = all.map(|spans| median(&spans));
+    let all = [Who::Vipcast, Who::GoBgp].map(spans);
+    all.iter().zip([Who::Vipcast, Who::GoBgp]).for_each(|(spans, who)| eprintln!("    {who:?}: {spans:?}"));
+    let [ours, gobgp] = all.map(|spans| median(&spans));
     let memory = [Who::Vipcast, Who::GoBgp, Who::Bird].map(|who| memory(who) as f64 / 1e6);
     let encoded = encode();
     vec![
         Figure::millis(OF, format!("first to last at BIRD, median of {runs}"), ours)
             .at_most(millis(gobgp))
-            .beside("GoBGP", millis(gobgp))
-            .beside("BIRD", millis(bird)),
+            .beside("GoBGP", millis(gobgp)),
         Figure::count(OF, "UPDATEs", heard.updates).at_most(124.0),
         Figure::count(OF, "octets in them", heard.octets).at_most((505_332.0_f64 * 1.01).floor()),
         Figure::millis(OF, "first to last UPDATE at a router that only counts", heard.span),

@@ -234,8 +234,7 @@ impl Speaker {
 
     /// An address stays while it is announced and a little longer, but never beyond its permission.
     fn bind(&mut self, now: Instant) {
-        let present = self.versions.present();
-        for (_, one) in self.lingering.iter_mut().filter(|(vip, _)| !present.contains(*vip)) {
+        for (_, one) in self.lingering.iter_mut().filter(|(vip, _)| !self.versions.contains(vip)) {
             one.until = one.until.or_else(|| Some((now + LINGER).min(one.grant.until)));
         }
         self.lingering.retain(|_, one| now < one.grant.until && one.until.is_none_or(|until| now < until));
@@ -255,7 +254,7 @@ impl Speaker {
         if self.reported.replace(now) == Some(now) {
             return true;
         }
-        let report = Report { applied: self.applied, present: self.versions.present().clone() };
+        let report = Report { applied: self.applied, present: self.versions.present() };
         self.wires.reports.send((NAME.to_owned(), report)).await.is_ok()
     }
 

@@ -11,9 +11,7 @@ use super::origin::{Origin, Vips};
 pub(super) struct Versions {
     /// Each with the serial that it began with; the last one is the newest.
     sets: VecDeque<(u64, Vips)>,
-    /// All of them together.
-    present: BTreeSet<IpAddr>,
-    /// How often that has changed.
+    /// How often [`Self::present`] has changed.
     changes: u64,
 }
 
@@ -23,7 +21,9 @@ impl Versions {
         if self.sets.back().is_some_and(|(_, newest)| newest.keys().eq(origin.vips.keys())) {
             return;
         }
-        self.set(self.present.iter().chain(origin.vips.keys()).copied().collect());
+        if !origin.vips.keys().all(|vip| self.contains(vip)) {
+            self.changes += 1;
+        }
         self.sets.push_back((origin.serial, origin.vips.clone()));
         // A peer that learns nothing does not make this grow.
         if self.sets.len() > MOST
@@ -36,13 +36,11 @@ impl Versions {
 
     /// Every peer knows the origin with this serial, or a later one.
     pub(super) fn told(&mut self, serial: u64) {
-        let mut changed = false;
         while self.sets.get(1).is_some_and(|(next, _)| *next <= serial) {
-            self.sets.pop_front();
-            changed = true;
-        }
-        if changed {
-            self.set(self.sets.iter().flat_map(|(_, vips)| vips.keys()).copied().collect());
+            let forgotten = self.sets.pop_front();
+            if forgotten.is_some_and(|(_, vips)| !vips.keys().all(|vip| self.contains(vip))) {
+                self.changes += 1;
+            }
         }
     }
 
@@ -51,16 +49,14 @@ impl Versions {
         self.changes
     }
 
-    fn set(&mut self, present: BTreeSet<IpAddr>) {
-        if present != self.present {
-            self.present = present;
-            self.changes += 1;
-        }
+    /// Whether some peer may know of it.
+    pub(super) fn contains(&self, vip: &IpAddr) -> bool {
+        self.sets.iter().any(|(_, vips)| vips.contains_key(vip))
     }
 
     /// What some peer may know of.
-    pub(super) fn present(&self) -> &BTreeSet<IpAddr> {
-        &self.present
+    pub(super) fn present(&self) -> BTreeSet<IpAddr> {
+        self.sets.iter().flat_map(|(_, vips)| vips.keys()).copied().collect()
     }
 }
 

@@ -35,6 +35,8 @@ impl Routes {
             let prefixes = run.iter().map(|(prefix, _)| *prefix);
             groups.entry((family_of(first.addr()), *policy)).or_default().extend(prefixes);
         }
+        // There may be many: this list need not be in memory beside what is shared of it.
+        drop(routes);
         let shared = groups
             .into_iter()
             .map(|((family, policy), prefixes)| ((family, policy.clone()), Arc::from(prefixes)));
