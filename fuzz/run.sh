@@ -25,5 +25,5 @@ for target in bfd bfd_sessions bgp config frames mutations session; do
     esac
     # shellcheck disable=SC2086  # none, or one
     cargo +nightly fuzz run --fuzz-dir . --target "$host" $features "$target" "corpus/$target" "seeds/$target" -- \
-        -max_total_time="$seconds" -max_len=4200 -timeout=20 -rss_limit_mb=512 -print_final_stats=1
+        -max_total_time="$seconds" -max_len=4200 -timeout=20 -rss_limit_mb=1024 -print_final_stats=1
 done

@@ -2,7 +2,7 @@
 
 use self::Verdict::{Accept, Discard, Reset, Withdraw};
 use super::Session::{self, External, Internal, TwoOctets, TwoOctetsInternal};
-use super::{ANNOUNCED, Answer, Case, DISCARDED, WITHDRAWN, say, tell, update};
+use super::{ANNOUNCED, Answer, Case, DISCARDED, NOTHING, WITHDRAWN, say, tell, update};
 
 /// What becomes of a route with it.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +24,8 @@ fn cases(octets: &str, session: Session, verdict: Verdict) -> Vec<Case> {
     let what = |more: &str| format!("attribute {octets}{more}, {session:?}");
     let beside = update("", &format!("{} {octets}", session.mandatory(code)), "R");
     let answer = match verdict {
+        // Whether the host is on the link is another question (RFC 4271 §6.3).
+        Accept if code == 3 => NOTHING,
         Accept => ANNOUNCED,
         Discard => DISCARDED,
         Withdraw(_) => WITHDRAWN,
