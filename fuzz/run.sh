@@ -1,7 +1,11 @@
 #!/bin/sh
-# Fuzzes every target for SECONDS each (default 60), starting from fuzz/seeds. Fails if one input does.
+# Fuzzes targets for some seconds each, starting from fuzz/seeds. Fails if one input does.
+#   fuzz/run.sh [SECONDS [TARGET...]]    60 seconds and what reads from the network by default. `config`, the grammars of
+#                                        settings, is for when it is asked for: all of the daemon is built for it.
 set -eu
 seconds=${1:-60}
+[ $# = 0 ] || shift
+[ $# != 0 ] || set -- bfd bfd_sessions bgp frames mutations session
 cd "$(dirname "$0")"
 
 if ! rustup toolchain list | grep -q '^nightly'; then
@@ -16,7 +20,7 @@ cargo fuzz --version >/dev/null 2>&1 || (cd / && cargo install cargo-fuzz --lock
 host=$(rustc +nightly -vV | sed -n 's/^host: //p')
 export RUSTFLAGS="-C target-feature=-crt-static"
 
-for target in bfd bfd_sessions bgp config frames mutations session; do
+for target; do
     mkdir -p "corpus/$target" "seeds/$target"
     echo "== $target, $seconds s"
     case $target in
