@@ -25,7 +25,7 @@ pub struct Counted {
     pub rejected: [u64; Rejected::ALL.len()],
     /// Times that a stall of ours was excused, instead of taken for a silence of others.
     pub stalls: u64,
-    /// How many wake-ups were at most so late, by [`LATENESS`]; the last one: later.
+    /// How many wake-ups were at most so late, by the bounds of the histogram; the last one: later.
     pub lateness: [u64; LATENESS.len() + 1],
     /// The sum of all of them.
     pub lateness_sum: Duration,
