@@ -54,7 +54,7 @@ async fn speak(settings: Settings, count: u32) {
     let (_secrets, secrets) = watch::channel(BTreeMap::new());
     let wires =
         Wires { settings: configured, desired, holders: held, bind, reachable, reports, commands, stage };
-    let surroundings = Surroundings { vips: Arc::default(), secrets };
+    let surroundings = Surroundings { vips: Arc::default(), secrets, links: watch::channel(0).1 };
     tokio::select! {
         () = bgp::run(wires, surroundings, Arc::new(|_, _, _| None), witness) => (),
         () = async { while reported.recv().await.is_some() {} } => (),

@@ -20,6 +20,8 @@ pub async fn find(interface: &str, index: u32) -> io::Result<Ipv6Addr> {
     socket.attach_filter(&FILTER)?;
     socket.bind_device(Some(interface.as_bytes()))?;
     socket.set_multicast_hops_v6(HOP_LIMIT)?;
+    // Else whoever asks at the same time on this node takes us for the router.
+    socket.set_multicast_loop_v6(false)?;
     let routers = SocketAddrV6::new(ALL_ROUTERS, 0, 0, index);
     // Without an address on the link yet, nothing leaves; advertisements come all the same.
     drop(socket.send_to(&SOLICITATION, &routers.into()));

@@ -5,20 +5,43 @@ use std::time::Instant;
 use vipcast_proto::bgp::fsm::{
     Action, Bfd, Cease, Config, DownReason, Event, Outgoing, Restart, RoutesAfter, Session, State, Stop,
 };
-use vipcast_proto::bgp::types::{Capability, Family, GracefulRestart};
+use vipcast_proto::bgp::types::{Capability, Family, GracefulRestart, Message};
 
 use crate::rig::{
-    bring_to, closed, config, down, failed, keepalive_received, received_open_of_helper, secs, session_in,
-    tell,
+    bring_to, closed, config, down, failed, keepalive_received, notification, received_open_of_helper, secs,
+    session_in, tell,
 };
 
 #[test]
-fn a_session_that_stood_is_tried_again_at_once_when_bfd_takes_it_down() {
+fn a_session_that_bfd_took_down_is_tried_again_when_bfd_is_back_or_after_a_while() {
     let t0 = Instant::now();
     let mut session = session_in(State::Established, config(), t0);
     let _ = session.handle(t0, Event::BfdUp);
-    let actions = session.handle(t0 + secs(100), Event::BfdDown);
-    assert_eq!(actions, [tell(6, 10, b""), Action::Close, down(DownReason::BfdDown), Action::Connect]);
+    let lost = t0 + secs(100);
+    let actions = session.handle(lost, Event::BfdDown);
+    assert_eq!(actions, [tell(6, 10, b""), Action::Close, down(DownReason::BfdDown)]);
+    let wait = session.deadline().unwrap() - lost;
+    assert!(secs(2) < wait && wait <= secs(3), "{wait:?}");
+    assert_eq!(session.handle(lost + secs(1), Event::BfdUp), [Action::Connect]);
+
+    let mut without = session_in(State::Established, config(), t0);
+    let _ = without.handle(t0, Event::BfdUp);
+    let _ = without.handle(lost, Event::BfdDown);
+    let at = without.deadline().unwrap();
+    assert_eq!(without.handle(at, Event::Tick), [Action::Connect]);
+}
+
+#[test]
+fn a_peer_whose_bfd_is_down_is_not_asked_before_ours_may_be_up_again() {
+    let t0 = Instant::now();
+    let cease = Event::Received(Message::Notification(notification(6, 10, b"")));
+    let waits = [Bfd::Followed, Bfd::Ignored].map(|bfd| {
+        let mut session = session_in(State::Established, Config { bfd, ..config() }, t0);
+        let lost = t0 + secs(100);
+        let _ = session.handle(lost, cease.clone());
+        session.deadline().is_some_and(|at| at > lost + secs(2)) && session.state() == State::Active
+    });
+    assert_eq!(waits, [true, false]);
 }
 
 #[test]

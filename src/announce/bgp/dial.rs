@@ -25,6 +25,8 @@ pub struct Surroundings {
     pub vips: Arc<BTreeSet<IpAddr>>,
     /// Passwords from Kubernetes Secrets, by namespace, name and key.
     pub secrets: watch::Receiver<BTreeMap<(String, String, String), String>>,
+    /// How many interfaces have come up.
+    pub links: watch::Receiver<u64>,
 }
 
 /// A connection and the addresses that packets can be sent to at our end of it.

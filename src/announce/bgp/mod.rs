@@ -4,6 +4,7 @@ mod connection;
 mod dial;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod links;
 pub mod loopback;
 mod origin;
 mod outbox;

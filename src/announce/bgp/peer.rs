@@ -79,6 +79,7 @@ enum Wire {
 
 enum Happened {
     Orders,
+    Linked,
     Abandoned,
     Bfd(Status),
     Dialled(Result<Dialled, String>),
@@ -92,10 +93,11 @@ impl Peer {
         mut orders: watch::Receiver<Orders>,
         bfd: Watch,
         progress: watch::Sender<Progress>,
-        surroundings: Surroundings,
+        mut surroundings: Surroundings,
         witness: Witness,
     ) -> Self {
         let first = orders.borrow_and_update().clone();
+        surroundings.links.mark_unchanged();
         let mut config = first.settings.session.clone();
         // The driver gives up first, because it knows more words.
         config.connect_retry.attempt += Duration::from_secs(1);
@@ -132,6 +134,7 @@ impl Peer {
                         break;
                     }
                 }
+                Happened::Linked => self.take(Event::Reachable),
                 Happened::Bfd(status) => self.bfd(status),
                 Happened::Dialled(outcome) => self.dialled(outcome),
                 Happened::Occurred(occurrence) => self.occurred(occurrence),
@@ -159,6 +162,7 @@ impl Peer {
                 Err(_) => Happened::Abandoned,
             },
             status = self.bfd.changed() => Happened::Bfd(status),
+            Ok(()) = self.surroundings.links.changed() => Happened::Linked,
             happened = self.wire.next() => happened,
             () = clock::until(deadline) => Happened::Tick,
         }

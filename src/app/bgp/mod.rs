@@ -23,7 +23,7 @@ use self::watcher::Watcher;
 use super::Ending;
 use super::kubernetes::Connections;
 use crate::announce::bgp::settings::{PeerSettings, Settings};
-use crate::announce::bgp::{self, Stage, Surroundings, loopback};
+use crate::announce::bgp::{self, Stage, Surroundings, links, loopback};
 pub(super) use crate::announce::bgp::{Command, NAME};
 use crate::bfd;
 use crate::clock;
@@ -93,7 +93,9 @@ impl Speaker {
             commands: parts.commands,
             stage,
         };
-        let surroundings = Surroundings { vips: Arc::new(parts.vips), secrets };
+        let (ups, links) = watch::channel(0);
+        tasks.spawn("links", links::follow(ups));
+        let surroundings = Surroundings { vips: Arc::new(parts.vips), secrets, links };
         let watcher = bfd.clone();
         let mut task = Tasks::default();
         task.spawn(

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{Cease, RoutesAfter, State, Stop};
 use crate::bgp::negotiation::{Negotiated, OpenError};
 use crate::bgp::types::{Message, Notification};
-use crate::bgp::wire::iana::{error, fsm, message_type};
+use crate::bgp::wire::iana::{cease, error, fsm, message_type};
 use crate::bgp::wire::{Refused, notification};
 
 /// Why a session, or an attempt at one, ended. Its `Display` is the "last error" that operators see.
@@ -76,6 +76,14 @@ impl DownReason {
     /// event 24).
     pub(super) fn counts(&self) -> bool {
         !matches!(self, Self::Received(Notification { code: 2, subcode: 1, .. }))
+    }
+
+    /// Whether BFD is why, here or at the peer (RFC 9384).
+    pub(super) fn is_bfd(&self) -> bool {
+        matches!(
+            self,
+            Self::BfdDown | Self::Received(Notification { code: error::CEASE, subcode: cease::BFD_DOWN, .. })
+        )
     }
 }
 

@@ -252,8 +252,12 @@ impl Session {
         mut actions: Vec<Action>,
     ) -> Vec<Action> {
         self.connect_retry_counter = self.connect_retry_counter.saturating_add(reason.counts().into());
+        let mut wait = self.backoff.next(&self.config.connect_retry);
+        // Routers (FRR) end a session that is there before their BFD is back. That it is back ends the wait.
+        if self.config.bfd != Bfd::Ignored && reason.is_bfd() {
+            wait = wait.max(BFD_SLOW_START);
+        }
         self.last_error = Some((now, reason));
-        let wait = self.backoff.next(&self.config.connect_retry);
         let retry_at = waits_from + self.jitter.shorten(wait);
         if retry_at > now {
             self.phase = Phase::Active { retry_at: Some(retry_at) };
@@ -274,5 +278,7 @@ impl Live {
     }
 }
 
+/// Within it BFD comes up on a path that works: while it is down it speaks once a second (RFC 5880 §6.8.3).
+const BFD_SLOW_START: Duration = Duration::from_secs(3);
 /// "A HoldTimer value of 4 minutes is suggested as a 'large value'" (RFC 4271 §8.2.2).
 const OPEN_SENT_HOLD_TIME: Duration = Duration::from_secs(240);

@@ -31,6 +31,7 @@ struct Bench {
     reports: mpsc::Receiver<(String, Report)>,
     commands: mpsc::Sender<Command>,
     stage: watch::Sender<Stage>,
+    links: watch::Sender<u64>,
     status: StatusReader,
     tasks: JoinSet<()>,
     serial: u64,
@@ -58,11 +59,23 @@ impl Bench {
             stage: stages,
         };
         let (_, secrets) = watch::channel(BTreeMap::new());
-        let surroundings = Surroundings { vips: Arc::default(), secrets };
+        let (links, linked) = watch::channel(0);
+        let surroundings = Surroundings { vips: Arc::default(), secrets, links: linked };
         let mut tasks = JoinSet::new();
         tasks.spawn(speaker::run(wires, surroundings, Arc::new(|_, _, _| None), witness));
-        let mut bench =
-            Self { settings, desired, holders, bind, reports, commands, stage, status, tasks, serial: 0 };
+        let mut bench = Self {
+            settings,
+            desired,
+            holders,
+            bind,
+            reports,
+            commands,
+            stage,
+            links,
+            status,
+            tasks,
+            serial: 0,
+        };
         bench.want(vips);
         bench.hold(vips);
         bench
@@ -235,6 +248,21 @@ async fn a_peer_that_is_not_there_is_tried_again_and_again_with_longer_waits() {
     // The first waits are 0.1, 0.2, 0.4, … s, each shortened by up to a quarter.
     assert!(gaps.windows(2).skip(1).all(|gap| gap[0] < gap[1]), "{gaps:?}");
     let mut side = router.session().await;
+    assert_eq!(side.next().await.as_deref(), Some(ANNOUNCE_10));
+}
+
+#[tokio::test]
+async fn an_interface_that_comes_up_ends_the_wait() {
+    let router = Router::new().await;
+    let mut peer = fixture::peer(router.port());
+    peer.session.connect_retry.first = Duration::from_secs(60);
+    peer.session.connect_retry.cap = Duration::from_secs(60);
+    drop(router);
+    let bench = Bench::new(std::slice::from_ref(&peer), &[vip(10)]);
+    bench.trouble(|why| why.starts_with("connection refused by 127.0.0.1:")).await;
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", peer.reach.port)).await.unwrap();
+    bench.links.send_modify(|ups| *ups += 1);
+    let mut side = Router { listener }.session().await;
     assert_eq!(side.next().await.as_deref(), Some(ANNOUNCE_10));
 }
 
