@@ -1,13 +1,14 @@
 //! A node of three in ECMP ends: in order, killed, or with the carrier of its link.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rtnetlink::LinkUnspec;
 use vipcast::clock;
 
 use super::{longest, millis};
 use crate::figure::Figure;
-use crate::net;
+use crate::net::Net;
 use crate::rack::{Ground, Plan, Rack, Who};
 use crate::router::Brand;
 use crate::wait::ms;
@@ -57,15 +58,32 @@ fn ends(runs: usize, who: Who, event: Event) -> Ends {
 fn end(who: Who, event: Event) -> (usize, Duration) {
     let mut rack = Rack::start(Ground::build(), Plan::new(who, Some(100)));
     let victim = rack.victim();
-    let begin = clock::now();
-    match event {
-        Event::Stop => rack.speakers[victim].ask_to_end(),
-        Event::Kill => rack.speakers[victim].kill(),
-        Event::Carrier => net::ip(rack.ground.node(victim), &["link set eth0 down"]),
-    }
+    let begin = match event {
+        Event::Stop => now(|| rack.speakers[victim].ask_to_end()),
+        Event::Kill => now(|| rack.speakers[victim].kill()),
+        Event::Carrier => down(rack.ground.node(victim)),
+    };
     let gone = rack.wait_gone(begin);
     thread::sleep(ms(1000));
     (rack.flows.seen(begin, clock::now() - SETTLED).lost, gone)
+}
+
+fn now(deed: impl FnOnce()) -> Instant {
+    let begin = clock::now();
+    deed();
+    begin
+}
+
+/// Its end of the cable is set down, and both lose the carrier. Starting a program for that would take longer than all else.
+fn down(net: &Net) -> Instant {
+    let index = net.run(|| std::fs::read_to_string("/proc/thread-self/net/dev_snmp6/eth0").unwrap()).unwrap();
+    let index = index.split_whitespace().nth(1).unwrap().parse().unwrap();
+    let set = async |handle: rtnetlink::Handle| {
+        let begin = clock::now();
+        let down = LinkUnspec::new_with_index(index).down().build();
+        handle.link().change(down).execute().await.map(|()| begin)
+    };
+    net.netlink(set, "setting a link down").unwrap()
 }
 
 /// What has just left may still be answered.
