@@ -11,7 +11,7 @@ use super::route::Route;
 use super::router::{Brand, Router, Session};
 use super::setup::Setup;
 use super::speaker::Speaker;
-use super::wait::wait_equal;
+use super::wait::{SOON, wait, wait_equal};
 
 /// All of it. Processes go before their namespaces.
 #[derive(Debug)]
@@ -70,6 +70,17 @@ impl Bed {
     /// The speaker as the router has to name it.
     pub(crate) fn speaker_address(&self) -> IpAddr {
         self.plan.router.peers.first().unwrap().address
+    }
+
+    /// Waits until a router that shows what it was told last has been told this.
+    pub(crate) fn wait_words(&self, brand: Brand, words: &str) {
+        match brand {
+            Brand::Bird | Brand::Frr => wait("the last word is right", SOON, || {
+                self.session().words.to_lowercase().contains(words).then_some(())
+            }),
+            // Only in their logs, each in its own way.
+            Brand::GoBgp | Brand::ExaBgp => {}
+        }
     }
 
     /// The session as the router sees it.

@@ -125,6 +125,8 @@ struct Lingering {
 }
 
 impl Speaker {
+    /// Until it is told to stop, or the core is gone: with nobody who says what may be announced, nothing is. The core ends
+    /// first when the daemon does, and peers are owed a last word all the same.
     async fn drive(&mut self, mut told: watch::Receiver<Progress>) {
         self.configure();
         let mut news = true;
@@ -136,14 +138,14 @@ impl Speaker {
             self.settle();
             self.bind(now);
             if !self.report().await {
-                return;
+                break;
             }
             let deadline = self.lingering.values().filter_map(|one| one.until).min();
             tokio::select! {
                 biased;
                 changed = self.wires.desired.changed() => {
                     if changed.is_err() {
-                        return;
+                        break;
                     }
                     news = true;
                 }

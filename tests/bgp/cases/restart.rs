@@ -33,6 +33,8 @@ fn drained(brand: Brand) {
     let mut bed = Bed::settled(brand, Plan::new().graceful_restart());
     bed.speaker.term();
     bed.wait_nothing();
+    // FRR unwraps it from the hard reset without which it would keep the routes (RFC 8538).
+    bed.wait_words(brand, "administrative shutdown");
 }
 
 fn killed(brand: Brand) {
@@ -47,6 +49,7 @@ fn ended(brand: Brand) {
     let mut bed = Bed::settled(brand, Plan::new());
     bed.speaker.term();
     bed.wait_nothing();
+    bed.wait_words(brand, "administrative shutdown");
     bed.speaker.start_again();
     bed.settle();
 }

@@ -344,6 +344,36 @@ async fn routes_are_made_unattractive_then_withdrawn_then_the_session_ends() {
 }
 
 #[tokio::test]
+async fn peers_are_told_why_when_the_core_has_ended_before_the_speaker() {
+    for first in [Gone::Desired, Gone::Reports] {
+        let router = Router::new().await;
+        let mut bench = Bench::new(&[fixture::peer(router.port())], &[vip(10)]);
+        let mut side = router.session().await;
+        assert_eq!(side.next().await.as_deref(), Some(ANNOUNCE_10));
+        assert_eq!(side.next().await.as_deref(), Some(END_OF_RIB));
+        match first {
+            Gone::Desired => {
+                drop(std::mem::replace(&mut bench.desired, watch::channel(Desired::default()).0))
+            }
+            Gone::Reports => {
+                bench.reports.close();
+                bench.hold(&[]);
+                assert_eq!(side.next().await.as_deref(), Some(WITHDRAW_10));
+            }
+        }
+        assert_eq!(side.next().await, Some(["0019030602", "03", &hex("bye")].concat()), "{first:?}");
+        drop(side);
+        within(bench.tasks.join_next()).await.unwrap().unwrap();
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Gone {
+    Desired,
+    Reports,
+}
+
+#[tokio::test]
 async fn permission_that_ends_is_a_withdrawal_though_nobody_has_said_so() {
     let router = Router::new().await;
     let mut bench = Bench::new(&[fixture::peer(router.port())], &[vip(10)]);
