@@ -4,7 +4,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 
 use super::foreign::{self, Form};
 use super::layers::{FROM_KUBESPRAY, Flags};
-use super::setting::{Kind, Name, Spec, Status};
+use super::setting::{Name, Spec, Status};
 use super::table;
 
 /// Every flag of `vipcast run`. `#[command(flatten)]` it where the same inputs are wanted.
@@ -73,7 +73,7 @@ fn from_kubespray() -> Arg {
 fn setting(spec: &'static Spec, name: &'static Name, at: usize) -> Arg {
     let env = spec.env.first().map(|name| format!(" [env: {}]", name.text)).unwrap_or_default();
     let unset = spec.default.unwrap_or(spec.otherwise);
-    let arg = form(name.text, matches!(spec.kind, Kind::Switch))
+    let arg = form(name.text, spec.is_switch())
         .help(format!("{}{env} [default: {unset}]", spec.help))
         .help_heading(spec.section())
         .hide(at > 0 || name.status == Status::Deprecated);

@@ -301,5 +301,16 @@ fn looks_like_ours(name: &str) -> bool {
 /// The flag that names files of Kubespray's variables, any number of them.
 pub(super) const FROM_KUBESPRAY: &str = "from-kubespray";
 
-const PREFIXES: &[&str] =
-    &["vip_", "cp_", "svc_", "bgp_", "lb_", "egress_", "prometheus_", "control_plane_", "vipcast_"];
+const PREFIXES: &[&str] = &[
+    "vip_",
+    "cp_",
+    "svc_",
+    "bgp_",
+    "mpbgp_",
+    "annotat",
+    "lb_",
+    "egress_",
+    "prometheus_",
+    "control_plane_",
+    "vipcast_",
+];

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use super::layers::{Given, Layers};
 use super::problem::{Notice, Problem};
-use super::record::Record;
+use super::record::{Form, Record};
 use super::secret::{MASK, Secret};
 use super::setting::{Setting, Spec};
 use super::source::Source;
 use super::tree::{self, Secrets, Tree};
-use super::value::peers;
+use super::value::peers::{self, Item};
 use super::{Effective, Purpose};
 
 /// Where settings are read: everywhere, or in one mapping of a list. `None` from a method means: a problem was noted, go
@@ -49,7 +49,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A list of mappings; empty where there is none.
-    pub(super) fn records(&mut self, setting: &'static Setting<Vec<Tree>>) -> Option<Vec<Record>> {
+    pub(super) fn records(&mut self, setting: &'static Setting<Vec<Item>>) -> Option<Vec<Record>> {
         let spec = &setting.spec;
         let (given, contradictions) = self.layers.given(spec);
         self.problems.extend(contradictions);
@@ -59,6 +59,7 @@ impl<'a> Reader<'a> {
         };
         let fields = spec.kind.fields().unwrap_or_default();
         let structured = given.tree.clone().map(Tree::into_items).or_else(|| tree::parse_list(&given.text));
+        let form = if structured.is_some() { Form::Mapping } else { Form::Grammar };
         let list = match structured {
             Some(items) => {
                 let json = |secrets| {
@@ -66,7 +67,7 @@ impl<'a> Reader<'a> {
                 };
                 let (plain, shown) = (json(Secrets::Shown).to_string(), json(Secrets::Masked).to_string());
                 self.note_secret(spec, shown, plain, given.source.clone());
-                items
+                items.into_iter().map(|tree| Item { tree, wrong: Vec::new() }).collect()
             }
             None => match (setting.parse)(spec, &given.text) {
                 Ok(items) => {
@@ -86,8 +87,8 @@ impl<'a> Reader<'a> {
             },
         };
         let name = self.name(spec);
-        let record = |(number, tree): (usize, Tree)| {
-            Record::new(format!("{name}[{number}]"), fields, tree, &given.source)
+        let record = |(number, item): (usize, Item)| {
+            Record::new(format!("{name}[{number}]"), fields, item, form, &given.source)
         };
         Some(list.into_iter().enumerate().map(record).collect())
     }
@@ -95,6 +96,18 @@ impl<'a> Reader<'a> {
     /// Whether somebody asked for this setting by name.
     pub(super) fn is_explicit(&self, spec: &Spec) -> bool {
         self.effective.get(spec.key).is_some_and(|noted| noted.source.name().is_some())
+    }
+
+    /// Whether somebody asked for this setting by name, and for something else than its default: Kubespray writes
+    /// defaults of its own, and its template all of them.
+    pub(super) fn says_more(&self, spec: &Spec) -> bool {
+        let Some(noted) = self.effective.get(spec.key) else { return false };
+        let written = match &noted.source {
+            Source::Kubespray { place, .. } => place.is_some(),
+            Source::Flag { .. } | Source::Environment { .. } | Source::File { .. } => true,
+            Source::Default | Source::Derived(_) => false,
+        };
+        written && noted.value.as_deref() != spec.default
     }
 
     /// Where a secret was written, if there is one in this setting.

@@ -119,6 +119,8 @@ pub(super) enum Kind {
     Text(&'static str),
     /// A number or a word, as these words describe it.
     NumberOr(&'static str),
+    /// A switch, or a number, as these words describe it.
+    SwitchOr(&'static str),
     /// Comma list, or YAML list, of what these words describe.
     Texts(&'static str),
     /// Text that is shown nowhere.
@@ -243,6 +245,12 @@ impl Spec {
         matches!(self.kind, Kind::Secret)
     }
 
+    /// Whether its flag alone means true.
+    #[must_use]
+    pub(super) fn is_switch(&self) -> bool {
+        matches!(self.kind, Kind::Switch | Kind::SwitchOr(_))
+    }
+
     /// The first part of the key.
     #[must_use]
     pub(super) fn section(&self) -> &'static str {
@@ -273,7 +281,7 @@ impl Kind {
             Self::Namespace => "namespace".into(),
             Self::LeaseName => "`name` or `namespace/name`".into(),
             Self::Number(min, max) => format!("{min} to {max}"),
-            Self::Text(words) | Self::NumberOr(words) => (*words).into(),
+            Self::Text(words) | Self::NumberOr(words) | Self::SwitchOr(words) => (*words).into(),
             Self::Texts(words) => format!("{words}, separated by commas; in the file also a list"),
             Self::Secret => "text, never shown".into(),
             Self::Records(fields) => match fields.text {

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::hint;
 use super::problem::Problem;
+use super::secret::MASK;
 use super::setting::{Kind, Spec};
 use super::source::Source;
 use super::tree::{Tree, Value};
@@ -56,6 +57,8 @@ impl Walk {
         let known = self.specs.iter().any(|spec| spec.key.starts_with(&below));
         if !known {
             let reason = hint::unknown(key, self.names());
+            // `{password: my, secret}`: what looks like a key is the end of the value before it.
+            let key = if self.prefix.is_empty() || tree.value != Value::Null { key } else { MASK };
             return self.refuse(key, tree, &reason, "vipcast config --schema lists every key");
         }
         match &tree.value {

@@ -2,6 +2,7 @@
 
 pub(super) mod follow;
 mod room;
+mod router_id;
 mod settings;
 mod watcher;
 
@@ -19,6 +20,7 @@ use vipcast_proto::l2::announcer::Link;
 use self::follow::Follower;
 pub use self::follow::Reload;
 pub(super) use self::room::Room;
+use self::router_id::router_id;
 use self::watcher::Watcher;
 use super::Ending;
 use super::kubernetes::Connections;
@@ -28,10 +30,10 @@ pub(super) use crate::announce::bgp::{Command, NAME};
 use crate::bfd;
 use crate::clock;
 use crate::conditions;
-use crate::config::bgp::{Bgp, RouterId};
+use crate::config::bgp::Bgp;
 use crate::config::{self, Announced, Config};
 use crate::kube::secrets::{Place, watch_secrets};
-use crate::net::netlink::{Interface, Netlink};
+use crate::net::netlink::Netlink;
 use crate::net::tcp_key::has_tcp_ao;
 use crate::task::Tasks;
 use crate::witness::Witness;
@@ -231,39 +233,6 @@ fn bind_to_loopback(
         Announced::ByEveryHealthyNode => watch::channel(Link::Up).1,
     };
     vec![conditions::Interface { link, refused: refusal }]
-}
-
-/// Our BGP Identifier. It is not awaited: an interface that comes later changes it with the next start.
-async fn router_id(wanted: &RouterId, vips: &BTreeSet<IpAddr>) -> Ipv4Addr {
-    let (name, otherwise) = match wanted {
-        RouterId::Given(id) => return *id,
-        RouterId::OfInterface { interface, otherwise } => (Some(interface), *otherwise),
-        RouterId::OfNode { otherwise } => (None, *otherwise),
-    };
-    let Ok((interfaces, default_route)) = interfaces().await else { return otherwise };
-    let chosen = interfaces.iter().find(|interface| match name {
-        Some(name) => interface.name == *name,
-        None => Some(interface.index) == default_route,
-    });
-    let address = chosen.and_then(|interface| first_address(interface, vips));
-    // Where nothing is routed by default, as with unnumbered peers, any address of the node's will do.
-    let any = || interfaces.iter().find_map(|interface| first_address(interface, vips));
-    address.or_else(|| name.is_none().then(any).flatten()).unwrap_or(otherwise)
-}
-
-async fn interfaces() -> Result<(Vec<Interface>, Option<u32>), crate::net::NetError> {
-    let (netlink, _changes, driving) = Netlink::connect()?;
-    let mut driver = JoinSet::new();
-    driver.spawn(driving);
-    Ok((netlink.interfaces().await?, netlink.default_route_interface().await?))
-}
-
-fn first_address(interface: &Interface, vips: &BTreeSet<IpAddr>) -> Option<Ipv4Addr> {
-    let usable = |address: IpAddr| match address {
-        IpAddr::V4(v4) if !v4.is_loopback() && !v4.is_link_local() && !vips.contains(&address) => Some(v4),
-        IpAddr::V4(_) | IpAddr::V6(_) => None,
-    };
-    interface.addresses.iter().find_map(|net| usable(net.addr()))
 }
 
 /// The longest that the kernel keeps a VIP by itself; the permission's end comes sooner.

@@ -16,7 +16,7 @@ use super::reader::{Reader, Settings};
 use super::table as t;
 use super::types::{Admin, Announced, Config, ControlPlane, Election, KubernetesAccess, Layer2, Log};
 use super::{HostFacts, Purpose};
-use bgp::bgp;
+use bgp::{beside_a_lease, bgp};
 use control_plane::control_plane;
 use election::election;
 use health::health;
@@ -36,6 +36,11 @@ pub(super) fn config(r: &mut Reader<'_>, host: &HostFacts) -> Option<Config> {
     let node_name = node_name(r, host);
     let vips: Vec<_> = control_plane.iter().flatten().flat_map(|one| &one.vips).map(IpNet::addr).collect();
     let bgp = bgp(r, host, node_name.as_deref(), &vips);
+    if let (Some(Some(bgp)), Some(election)) = (&bgp, &election)
+        && control_plane.iter().flatten().any(|one| one.announced == Announced::ByTheHolder)
+    {
+        beside_a_lease(r, bgp, election);
+    }
     if let (Some(Some(control_plane)), Some(None)) = (&control_plane, &health) {
         ungated(r, control_plane);
     }

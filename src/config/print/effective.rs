@@ -77,7 +77,7 @@ pub(in crate::config) fn typed(kind: Option<Kind>, text: &str) -> Value {
         |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) || matches!(text, "true" | "false");
     match kind {
         Some(Kind::Switch | Kind::Port | Kind::Count(_) | Kind::Number(..) | Kind::Records(_)) => plain(),
-        Some(Kind::NumberOr(_)) if whole(text) => plain(),
+        Some(Kind::NumberOr(_) | Kind::SwitchOr(_)) if whole(text) => plain(),
         _ => Value::from(text),
     }
 }

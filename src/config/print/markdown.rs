@@ -146,14 +146,15 @@ from; `-o yaml` prints it as a file that says the same.
 
 A wrong value is never corrected: the daemon says everything that is wrong at once, each with the name, the value, the
 reason and what to write instead, and exits with code 2. An unknown variable that begins like one of ours (`vip_`, `cp_`,
-`svc_`, `bgp_`, `lb_`, `egress_`, `prometheus_`, `control_plane_`, `vipcast_`) is named with the nearest known name and
-otherwise ignored; an unknown flag, and an unknown key in the file, is an error.
+`svc_`, `bgp_`, `mpbgp_`, `annotat`, `lb_`, `egress_`, `prometheus_`, `control_plane_`, `vipcast_`) is named with the nearest
+known name and otherwise ignored; a setting of BGP that has no effect beside the others is named as well; an unknown flag, and an unknown key in the file, is an error.
 
 ## How values are written
 
 - **Not set**: an empty or blank value, `None`, `null` and `~` mean the same as no value at all, because templates write
   them. (One exception: an empty `--prometheusHTTPServer` or `admin.metrics` switches metrics off, as in kube-vip.)
 - **Switches**: `1 t T TRUE true True` and `0 f F FALSE false False`. A flag alone means true; false is `--arp=false`.
+  `--multihop` and `--bgp-multihop` are switches that take a number as well: `--multihop=3`.
 - **Durations**: whole seconds, or a number with a unit: `250ms`, `3s`, `1m`, `1h`. `vip_arpRate` counts milliseconds
   where it has no unit.
 - **Prefix lengths**: `32`, `/32`, `32,128` (IPv4 first) or `auto`, which is 32 and 128. One field of at most 32 is taken for IPv4 only, and IPv6
@@ -164,7 +165,9 @@ otherwise ignored; an unknown flag, and an unknown key in the file, is an error.
 - **AS numbers**: asplain (`4200000000`) or asdot (`64086.59904`).
 - **Lists**: with commas; in the file also as a YAML list. Lists of mappings, such as `bgp.peers`, are YAML or JSON in every
   place: `bgp_peers='[{address: 192.0.2.1, as: 65001}]'`.
-- **Passwords** are shown nowhere: not by `vipcast config`, and not in a message about them.
+- **Passwords** are shown nowhere: not by `vipcast config`, and not in a message about them. In kube-vip's text of `bgp_peers` a
+  separator too many makes a part of a password into something else: a message names the number of the peer (from 0) and the field, and shows
+  nothing of the text but IP addresses and AS numbers.
 
 `$KUBECONFIG` and `$HOME` have their usual meaning where no kubeconfig is named. A Lease name `namespace/name` stands
 before `cp_namespace`.
@@ -185,10 +188,12 @@ address=192.0.2.10 cp_enable=true bgp_enable=true bgp_as=65000 bgp_peers=198.51.
 - **Who announces**: every node whose API server is healthy, and routers choose (ECMP); with `vip_leaderelection=true` only the holder of the
   Lease. With `vip_arp=true` as well it is always the holder. The VIP is bound to `lo`, unless ARP puts it on an interface.
 - **`bgp_peers`** is kube-vip's `address:AS:password:multihop:port:mpbgp:bfd`, where everything after the AS number may be absent: the last fields are told
-  apart by what they look like, with a port as its code has it and without as its pages do. IPv6 addresses stand in brackets. The port counts (kube-vip always
+  apart by what they look like, with a port as its code has it and without as its pages do. IPv6 addresses stand in brackets,
+  also that of `mpbgp_ipv6`. The port counts (kube-vip always
   takes 179). BFD's intervals are milliseconds, as kube-vip says; numbers that look like the microseconds that it takes them for are refused.
   What this cannot say (passwords with colons, communities, passwords from elsewhere) is said by a list of mappings.
-- **Router ID**: the node's, found, and never the same on two nodes; `None`, as Kubespray renders it, is not set. A node without IPv4 has one made of its name.
+- **Router ID**: the node's, found, and never the same on two nodes; `None`, as Kubespray renders it, is not set. A node without IPv4 has one made of its name;
+  so has one whose `bgp_routerinterface` does not exist or has no IPv4 address, and the log says so.
 - **Hold time and keepalive**: a keepalive that is more than a third of the hold time is refused. Without one, and where
   a router wants a shorter hold time, it is a third of what is agreed on.
 - **Passwords** (TCP MD5, or TCP-AO with `tcpAo.sendId`) are better in a file or in a Kubernetes Secret than in the environment, where

@@ -77,7 +77,7 @@ fn shape(kind: &Kind) -> Value {
         Kind::Path | Kind::Url | Kind::Server | Kind::UrlPath | Kind::Interface | Kind::NodeName => text(),
         Kind::Namespace | Kind::LeaseName | Kind::Text(_) | Kind::Secret => text(),
         Kind::Number(min, max) => json!({ "type": ["integer", "null"], "minimum": min, "maximum": max }),
-        Kind::NumberOr(_) => json!({ "type": ["string", "number", "boolean", "null"] }),
+        Kind::NumberOr(_) | Kind::SwitchOr(_) => json!({ "type": ["string", "number", "boolean", "null"] }),
         Kind::Texts(_) => {
             json!({ "type": ["string", "array", "null"], "items": { "type": ["string", "number"] } })
         }

@@ -12,8 +12,8 @@ use super::{Setting, Spec, brief, name, show, span, switch};
 use crate::config::bgp::{Multihop, RemoteAs};
 use crate::config::secret::Secret;
 use crate::config::setting::{Fields, Kind, old};
-use crate::config::tree::Tree;
-use crate::config::value::{self, PeerAddress, bgp as b, peers};
+use crate::config::value::peers::{self, Item};
+use crate::config::value::{self, PeerAddress, bgp as b};
 
 /// What comes before the settings of all peers, in the order of the documentation.
 pub(super) static SPEAKER: [&Spec; 10] = [
@@ -58,7 +58,7 @@ pub(in crate::config) static ROUTER_INTERFACE: Setting<String> =
         .flags(&[name("bgp-router-interface")])
         .otherwise("the default route's")
         .help("interface whose IPv4 address is the BGP Identifier");
-pub(in crate::config) static PEERS: Setting<Vec<Tree>> =
+pub(in crate::config) static PEERS: Setting<Vec<Item>> =
     Setting::new("bgp.peers", Kind::Records(PEER), peers::peers, peers::show)
         .env(&[name("bgp_peers")])
         .flags(&[name("bgppeers")])
@@ -240,7 +240,7 @@ pub(in crate::config) static OF_ALL: SessionRows = SessionRows {
     },
 };
 
-pub(in crate::config) static GROUPS: Setting<Vec<Tree>> =
+pub(in crate::config) static GROUPS: Setting<Vec<Item>> =
     Setting::new("bgp.addressGroups", Kind::Records(GROUP), peers::list, peers::show)
         .env(&[name("vipcast_bgp_address_groups")])
         .flags(&[name("bgp-address-groups")])

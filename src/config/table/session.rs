@@ -245,7 +245,7 @@ pub(super) const fn algorithm(key: &'static str) -> Setting<TcpAoAlgorithm> {
 }
 
 pub(super) const fn multihop(key: &'static str) -> Setting<Multihop> {
-    Setting::new(key, Kind::NumberOr("true, false, or 2 to 255"), b::multihop, b::show_multihop)
+    Setting::new(key, Kind::SwitchOr("true, false, or 2 to 255"), b::multihop, b::show_multihop)
         .help("how many links away a router may be; true means 50")
 }
 

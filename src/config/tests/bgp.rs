@@ -21,6 +21,9 @@ pub(super) const BGP: &[(&str, &str)] = &[("vip_arp", ""), ("bgp_enable", "true"
 /// And a router.
 const PEER: (&str, &str) = ("bgp_peers", "198.51.100.1:65001");
 
+/// Shorter than a Lease lasts.
+const HOLD: (&str, &str) = ("bgp_hold_time", "9");
+
 pub(super) fn speaker(more: &[(&str, &str)]) -> Bgp {
     config(&[BGP, more].concat()).bgp.unwrap()
 }
@@ -33,7 +36,7 @@ pub(super) fn complaints(more: &[(&str, &str)]) -> Vec<String> {
     speaks(more).unwrap_err().problems.iter().map(ToString::to_string).collect()
 }
 
-fn words(more: &[(&str, &str)]) -> Vec<String> {
+pub(super) fn words(more: &[(&str, &str)]) -> Vec<String> {
     speaks(more).unwrap().notices.iter().map(ToString::to_string).collect()
 }
 
@@ -282,7 +285,7 @@ fn who_announces_is_the_holder_where_somebody_elects() {
     assert_eq!(announced(&[]), (Announced::ByEveryHealthyNode, false));
     assert_eq!(announced(&[("vip_leaderelection", "true")]), (Announced::ByTheHolder, false));
     assert_eq!(announced(&[("vip_arp", "true")]), (Announced::ByTheHolder, true));
-    let both = [("vip_arp", "true"), ("vip_leaderelection", "false")];
+    let both = [("vip_arp", "true"), ("vip_leaderelection", "false"), HOLD];
     assert_eq!(announced(&both), (Announced::ByTheHolder, true));
     assert_eq!(
         words(&both),
@@ -296,7 +299,7 @@ fn who_announces_is_the_holder_where_somebody_elects() {
         ]
     );
     assert_eq!(
-        words(&[("vipcast_health_enabled", "false"), ("vip_leaderelection", "true")]),
+        words(&[("vipcast_health_enabled", "false"), ("vip_leaderelection", "true"), HOLD]),
         Vec::<String>::new()
     );
 }
@@ -339,40 +342,6 @@ fn a_router_id_is_given_or_found_or_that_of_the_source() {
     assert_eq!(id(&[source, ("bgp_routerinterface", "eth0")]), of_eth0);
     let six = ("bgp_sourceip", "2001:db8::7");
     assert_eq!(id(&[six, ("bgp_peers", "[2001:db8::1]:65001")]), RouterId::OfNode { otherwise });
-}
-
-#[test]
-fn what_is_seldom_meant_is_worth_a_word() {
-    let table: &[(&[(&str, &str)], &str)] = &[
-        (
-            &[("address", "192.0.2.10,2001:db8::10")],
-            "address: 2001:db8::10 is announced to nobody: sessions carry the family of the peer's address. \
-             Add ipv6 to families (vipcast_bgp_families=ipv4,ipv6), or set mpbgp_nexthop",
-        ),
-        (
-            &[("bgp_hold_time", "0")],
-            "bgp_peers[0]: without a hold time and without BFD a router keeps the routes of a node that is gone",
-        ),
-        (
-            &[("vipcast_bgp_bfd_enabled", "true"), ("vipcast_bgp_graceful_restart_enabled", "true")],
-            "bgp_peers[0]: graceful restart and BFD contradict each other: a router may drop the routes of a daemon that \
-             restarts because its BFD is down, and keep those of a node that is gone",
-        ),
-        (&[("mpbgp_ipv4", "192.0.2.1")], "mpbgp_ipv4: without use unless mpbgp_nexthop is fixed"),
-        (&[("annotations", "bgp.example.org")], "annotations: deprecated name, use annotation"),
-        (
-            &[("bgp_attach_ip_to_interface", "false")],
-            "bgp_attach_ip_to_interface: no effect: a VIP that is announced is always bound, to lo where only BGP announces it",
-        ),
-    ];
-    for (more, notice) in table {
-        assert_eq!(words(more), [*notice], "{more:?}");
-    }
-    assert_eq!(
-        words(&[("address", "192.0.2.10,2001:db8::10"), ("vipcast_bgp_families", "ipv4,ipv6")]),
-        Vec::<String>::new()
-    );
-    assert_eq!(words(&[("bgp_hold_time", "0"), ("vipcast_bgp_bfd_enabled", "true")]), Vec::<String>::new());
 }
 
 #[test]

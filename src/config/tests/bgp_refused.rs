@@ -153,7 +153,8 @@ const TOGETHER: &[(&[(&str, &str)], &str)] = &[
     ),
     (
         &[("vipcast_bgp_bfd_transmit_interval", "300")],
-        "vipcast_bgp_bfd_transmit_interval=300 (environment): out of range; write a duration from 10ms to 60s",
+        "vipcast_bgp_bfd_transmit_interval=300 (environment): out of range: a number without a unit is seconds; \
+         write 300ms, or a duration from 10ms to 60s",
     ),
     (
         &[("vipcast_bgp_drain_communication", "a\nb")],

@@ -159,14 +159,21 @@ fn what_is_wrong_with_bgp_is_refused_by_the_name_of_the_variable_and_shows_no_pa
     let bgp = |more: &str| complaints(&format!("kube_vip_bgp_enabled: true\n{more}"));
     assert_eq!(
         bgp("kube_vip_bgppeers: ['192.0.2.1:0:hunter2:false', '192.0.2.2:65001:pass:hunter2']"),
-        ["kube_vip_bgppeers (more.yml line 2): peer 1: its multihop is neither true nor false; \
-          write address:AS:password:multihop:port; a password with a colon or a comma goes into a file, a Secret or the list \
-          of the configuration file"]
+        [
+            "kube_vip_bgppeers[0].as=0 (more.yml line 2): reserved by RFC 7607, nobody has it; \
+             write 1 to 4294967294, or as asdot 1.10",
+            "kube_vip_bgppeers[1].multihop=*** (more.yml line 2): neither true nor false; \
+             write address:AS:password:multihop:port; a password with a colon or a comma goes into a file, a Secret or the \
+             list of the configuration file"
+        ]
     );
     assert_eq!(
-        bgp("kube_vip_bgppeers: ['192.0.2.1:0:hunter2:false']"),
-        ["kube_vip_bgppeers[0].as=0 (more.yml line 2): reserved by RFC 7607, nobody has it; \
-          write 1 to 4294967294, or as asdot 1.10"]
+        bgp("kube_vip_bgppeers: ['192.0.2.1:65001:my,hunter2']"),
+        [
+            "kube_vip_bgppeers[1].address=*** (more.yml line 2): not an IP address; \
+             write an address of a host, such as 192.0.2.1 or 2001:db8::1",
+            "kube_vip_bgppeers[1] (more.yml line 2): without an AS number; add as, the router's"
+        ]
     );
     assert_eq!(
         bgp("kube_vip_bgppeers: '1,9,2,.,h,u,n,t,e,r,2'"),

@@ -1,6 +1,7 @@
 //! The configuration as a whole.
 
 mod bgp;
+mod bgp_notices;
 mod bgp_refused;
 mod documents;
 mod kube_vip;

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use vipcast_proto::bgp::types::{Asn, Family};
 
 use super::super::bgp::{Authentication, Bfd, NextHop, Peer, PeerAt, RemoteAs};
-use super::super::{Password, Secret};
+use super::super::{Password, Secret, print};
 use super::bgp::{BGP, speaker};
 use super::{complaints, with};
 
@@ -118,22 +118,23 @@ fn what_the_grammar_cannot_say_is_refused_in_words_that_show_no_password() {
     let table = [
         (
             "192.0.2.1:65001:pass:word:false",
-            format!("bgp_peers (environment): peer 0: its multihop is neither true nor false; {other}"),
+            format!("bgp_peers[0].multihop=*** (environment): neither true nor false; {other}"),
         ),
         (
             "192.0.2.1:65001:pass:true:word",
             format!(
-                "bgp_peers (environment): peer 0: what follows multihop is neither a port nor mpbgp_…=… nor BFD's \
+                "bgp_peers[0] (environment): what follows multihop is neither a port nor mpbgp_…=… nor BFD's \
                  true;300;300;3; {other}"
             ),
         ),
         (
             "2001:db8::1:65001",
-            "bgp_peers (environment): peer 0: an IPv6 address without brackets; write for example [2001:db8::1]:65001".into(),
+            "bgp_peers[0].address=*** (environment): an IPv6 address without brackets; write for example [2001:db8::1]:65001"
+                .into(),
         ),
         (
             "192.0.2.1:65001,",
-            "bgp_peers (environment): peer 1: empty; write peers separated by single commas".into(),
+            "bgp_peers[1] (environment): empty; write peers separated by single commas".into(),
         ),
         (
             "1,9,2,.,0,.,2,.,1,:,6,5",
@@ -141,24 +142,24 @@ fn what_the_grammar_cannot_say_is_refused_in_words_that_show_no_password() {
                 .into(),
         ),
         (
-            "192.0.2.1:65001::false:179::true;300000;300000;3",
-            "bgp_peers (environment): peer 0: BFD's 300000 would be milliseconds here, and looks like microseconds; \
-             write 300"
+            "192.0.2.1:65001::false:179::true;300000;300;3",
+            "bgp_peers[0].bfd.receiveInterval=*** (environment): would be milliseconds here, and looks like microseconds; \
+             write a thousandth of it, such as 300 for 300000"
                 .into(),
         ),
         (
             "192.0.2.1:65001::false:179::true;300",
-            "bgp_peers (environment): peer 0: BFD has all four fields or one; write for example true;300;300;3".into(),
+            "bgp_peers[0].bfd=*** (environment): neither all four fields nor one; write for example true;300;300;3".into(),
         ),
         (
             "192.0.2.1:65001::false:179:mpbgp_ipv7=1",
-            "bgp_peers (environment): peer 0: an unknown name among those of mpbgp; \
+            "bgp_peers[0].nextHop=*** (environment): an unknown name among those of mpbgp; \
              write mpbgp_nexthop, mpbgp_ipv4 and mpbgp_ipv6"
                 .into(),
         ),
         (
             "192.0.2.1:65001::false:179:180",
-            format!("bgp_peers (environment): peer 0: port is there twice; {other}"),
+            format!("bgp_peers[0].port=*** (environment): there twice; {other}"),
         ),
         (
             "192.0.2.1",
@@ -166,7 +167,7 @@ fn what_the_grammar_cannot_say_is_refused_in_words_that_show_no_password() {
         ),
         (
             "router1:65001",
-            "bgp_peers[0].address=router1 (environment): not an IP address; \
+            "bgp_peers[0].address=*** (environment): not an IP address; \
              write an address of a host, such as 192.0.2.1 or 2001:db8::1"
                 .into(),
         ),
@@ -197,6 +198,110 @@ fn what_the_grammar_cannot_say_is_refused_in_words_that_show_no_password() {
         refused(&long),
         ["bgp_peers[0].password=*** (environment): longer than the 80 octets that TCP takes; \
           write the password that the router has, of at most 80 octets"]
+    );
+}
+
+#[test]
+fn an_ipv6_next_hop_without_brackets_is_told_that_it_needs_them() {
+    for text in ["mpbgp_ipv6=2001:db8::5", "mpbgp_nexthop=fixed;mpbgp_ipv6=2001:db8::5;mpbgp_ipv4=192.0.2.1"]
+    {
+        assert_eq!(
+            refused(&format!("192.0.2.1:65001::false:179:{text}")),
+            ["bgp_peers[0].nextHop.ipv6=*** (environment): an IPv6 address without brackets; \
+              write brackets around it, such as mpbgp_ipv6=[2001:db8::1]"],
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn every_wrong_field_of_every_peer_in_the_grammar_is_said_at_once() {
+    let other = "write address:AS:password:multihop:port; a password with a colon or a comma goes into a file, a Secret or the \
+                 list of the configuration file";
+    assert_eq!(
+        refused("router:mysecret::maybe:x,192.0.2.1:0,[2001:db8::1:65001:pwSECRET,192.0.2.2:1::false:0:true;x;300000;0"),
+        [
+            format!("bgp_peers[0].multihop=*** (environment): neither true nor false; {other}"),
+            format!(
+                "bgp_peers[0] (environment): what follows multihop is neither a port nor mpbgp_…=… nor BFD's \
+                 true;300;300;3; {other}"
+            ),
+            "bgp_peers[0].address=*** (environment): not an IP address; \
+             write an address of a host, such as 192.0.2.1 or 2001:db8::1"
+                .into(),
+            "bgp_peers[0].as=*** (environment): not an AS number; write 1 to 4294967294, or as asdot 1.10".into(),
+            "bgp_peers[1].as=0 (environment): reserved by RFC 7607, nobody has it; \
+             write 1 to 4294967294, or as asdot 1.10"
+                .into(),
+            "bgp_peers[2].address=*** (environment): without its closing bracket; write for example [2001:db8::1]:65001"
+                .into(),
+            "bgp_peers[3].bfd.receiveInterval=*** (environment): not a number of milliseconds; \
+             write for example true;300;300;3"
+                .into(),
+            "bgp_peers[3].bfd.transmitInterval=*** (environment): would be milliseconds here, and looks like microseconds; \
+             write a thousandth of it, such as 300 for 300000"
+                .into(),
+            "bgp_peers[3].port=*** (environment): not a port; write a number from 1 to 65535".into(),
+            "bgp_peers[3].bfd.multiplier=*** (environment): not a whole number in range; write 1 to 255".into(),
+        ]
+    );
+}
+
+#[test]
+fn nothing_of_a_text_that_is_wrong_is_shown_because_it_may_be_a_password() {
+    for text in [
+        "192.0.2.1:65001:my,SECRET:false",
+        "192.0.2.1:65001:my,192.0.2.2:SECRET",
+        "192.0.2.1:65001:my,fe80::1%SECRET/x:false",
+        "192.0.2.1:65001:my,unnumbered:SECRET/:false",
+        "[2001:db8::1:65001:SECRET",
+        "[2001:db8::1:65001:SE]CRET,192.0.2.1:65001:SECRET",
+        "2001:db8::1:65001:SECRET",
+        "192.0.2.1:SECRET:65001",
+        "192.0.2.1:65001:a:SECRET:false",
+        "192.0.2.1:65001:a:false:SECRET",
+        "192.0.2.1:65001:a:false:179:mpbgp_nexthop=SECRET",
+        "192.0.2.1:65001:a:false:179:SECRET=fixed",
+        "192.0.2.1:65001:a:false:179::true;SECRET;300;3",
+        "192.0.2.1:65001:a:false:179::true;300;300;SECRET",
+        "192.0.2.1:0:SECRET:false",
+        "{address: 192.0.2.1, as: 65001, password: SECRET}",
+        "[{address: 192.0.2.1, as: 65001, password: SECRET]",
+        "[{address: 192.0.2.1, as: 65001, password: my, SECRET}]",
+    ] {
+        let wrong = with(&[BGP, &[("bgp_peers", text)]].concat()).unwrap_err();
+        let shown = format!("{wrong} {wrong:?}");
+        assert!(
+            shown.contains("bgp_peers") && !shown.contains("SECRET") && !shown.contains("CRET"),
+            "{text}: {shown}"
+        );
+    }
+}
+
+#[test]
+fn errors_of_peers_are_said_beside_those_of_what_is_said_of_all() {
+    let more = [
+        ("bgp_as", "0"),
+        ("vipcast_bgp_bfd_enabled", "maybe"),
+        ("bgp_peers", "[{address: x, keepalive: 20, holdTime: 30, port: 0}, {address: 192.0.2.1, as: 0}]"),
+    ];
+    let names: Vec<_> = with(&[BGP, &more].concat())
+        .unwrap_err()
+        .problems
+        .into_iter()
+        .map(|problem| problem.setting)
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "bgp_as",
+            "vipcast_bgp_bfd_enabled",
+            "bgp_peers[0].address",
+            "bgp_peers[0].port",
+            "bgp_peers[0].keepalive",
+            "bgp_peers[0]",
+            "bgp_peers[1].as",
+        ]
     );
 }
 
@@ -242,6 +347,18 @@ proptest! {
         for text in [text, near.clone(), format!("192.0.2.1:65001:{near}"), format!("[{{{near}}}]")] {
             let _ = with(&[BGP, &[("bgp_peers", text.as_str())]].concat());
         }
+    }
+
+    #[test]
+    fn a_password_with_separators_in_it_is_shown_nowhere(
+        before in "[:,;=\\[\\]{} ]{0,3}", after in "[:,;=\\[\\]{} ]{0,3}"
+    ) {
+        let text = format!("192.0.2.1:65001:a{before}SECRET{after}z:false:179");
+        let shown = match with(&[BGP, &[("bgp_peers", text.as_str())]].concat()) {
+            Ok(resolved) => format!("{} {resolved:?}", print::table(&resolved.sources)),
+            Err(wrong) => format!("{wrong} {wrong:?}"),
+        };
+        prop_assert!(!shown.contains("SECRET"), "{}: {}", text, shown);
     }
 
     #[test]

@@ -112,6 +112,17 @@ fn flags_are_written_as_kube_vip_reads_them() {
         parse(&["--prometheusHTTPServer", ""]).unwrap(),
         Flags(pairs(&[("prometheusHTTPServer", "")]))
     );
+    let several =
+        ["--multihop", "--sourceIP", "10.0.0.1", "--bgp-multihop", "--bgp-bfd-multihop", "--peerAS=65001"];
+    let expected = [
+        ("sourceIP", "10.0.0.1"),
+        ("peerAS", "65001"),
+        ("multihop", "true"),
+        ("bgp-multihop", "true"),
+        ("bgp-bfd-multihop", "true"),
+    ];
+    assert_eq!(sorted(parse(&several).unwrap()), sorted(Flags(pairs(&expected))));
+    assert_eq!(parse(&["--multihop=3"]).unwrap(), Flags(pairs(&[("multihop", "3")])));
     let unknown = parse(&["--adress", "192.0.2.10"]).unwrap_err();
     assert!(
         unknown.contains("unexpected argument '--adress'") && unknown.contains("'--address'"),
@@ -326,7 +337,9 @@ fn samples(spec: &Spec) -> [&'static str; 3] {
         Kind::NodeName | Kind::Namespace | Kind::LeaseName => ["a", "b", "c"],
         Kind::Number(..) => ["7", "8", "9"],
         Kind::Secret => ["a", "b", "c"],
-        Kind::Text(_) | Kind::NumberOr(_) | Kind::Texts(_) | Kind::Records(_) => samples_of_bgp(spec.key),
+        Kind::Text(_) | Kind::NumberOr(_) | Kind::SwitchOr(_) | Kind::Texts(_) | Kind::Records(_) => {
+            samples_of_bgp(spec.key)
+        }
         Kind::Span(_) => match spec.key {
             "election.leaseDuration" => ["16", "17", "18s"],
             "election.renewDeadline" => ["7", "8", "9s"],
@@ -387,6 +400,11 @@ fn companions(spec: &Spec) -> Vec<(&'static str, &'static str)> {
         all.push(("bgp_peers", "198.51.100.9:65001"));
     }
     all
+}
+
+fn sorted(mut flags: Flags) -> Flags {
+    flags.0.sort_unstable();
+    flags
 }
 
 fn parse(args: &[&str]) -> Result<Flags, String> {

@@ -65,6 +65,13 @@ pub(super) fn span(spec: &Spec, text: &str) -> Result<Duration, Wrong> {
         return Ok(span);
     }
     let (min, max) = (show_span(&range.min), show_span(&range.max));
+    let milliseconds = bgp::digits(text).map(|number| Duration::from_millis(number.into()));
+    if milliseconds
+        .is_some_and(|span| range.grain == Grain::Millisecond && (range.min..=range.max).contains(&span))
+    {
+        let reason = "out of range: a number without a unit is seconds";
+        return Err(Wrong::new(reason, format!("write {text}ms, or a duration from {min} to {max}")));
+    }
     Err(Wrong::new("out of range", format!("write a duration from {min} to {max}")))
 }
 

@@ -2,14 +2,17 @@
 
 mod peers;
 mod session;
+mod unused;
 
 use std::net::IpAddr;
 
 use vipcast_proto::bgp::types::family_of;
 
 use self::peers::Speaker;
+pub(super) use self::unused::beside_a_lease;
+use self::unused::unused;
 use crate::config::bgp::{
-    AddressGroup, Bgp, Drain, NextHop, NodeAnnotations, PeerOptions, RouterId, Said, Source, stable_router_id,
+    AddressGroup, Bgp, Drain, NodeAnnotations, PeerOptions, RouterId, Said, Source, stable_router_id,
 };
 use crate::config::problem::{Notice, Problem};
 use crate::config::reader::{Reader, Settings};
@@ -32,12 +35,10 @@ pub(super) fn bgp(
     let namespace = host.service_account_namespace.as_deref().unwrap_or(NAMESPACE);
     let of_all = session::options(r, &t::OF_ALL, namespace, None);
     let router_id = router_id(r, node_name, of_all.as_ref(), vips);
-    let peers = match (local_as, &of_all) {
-        (Some(local_as), Some(of_all)) => Speaker { local_as, of_all, namespace, vips }.peers(r),
-        (None, _) | (_, None) => None,
-    };
+    let all = local_as.zip(of_all.as_ref());
+    let peers = Speaker { all, namespace, vips }.peers(r);
     let annotations = annotations(r);
-    let address_groups = groups(r);
+    let address_groups = groups(r, vips);
     let wait = r.value(&t::DRAIN_WAIT);
     let cordoned = r.value(&t::DRAIN_CORDON);
     let communication = r.optional(&t::DRAIN_COMMUNICATION);
@@ -107,7 +108,7 @@ fn annotations(r: &mut Reader<'_>) -> Option<Option<NodeAnnotations>> {
     Some(prefix.map(|prefix| NodeAnnotations { prefix, remote_as }))
 }
 
-fn groups(r: &mut Reader<'_>) -> Option<Vec<AddressGroup>> {
+fn groups(r: &mut Reader<'_>, vips: &[IpAddr]) -> Option<Vec<AddressGroup>> {
     let mut groups: Option<Vec<AddressGroup>> = Some(Vec::new());
     for mut record in r.records(&t::GROUPS)? {
         let prefixes = record.optional(&t::GROUP_PREFIXES);
@@ -127,6 +128,12 @@ fn groups(r: &mut Reader<'_>) -> Option<Vec<AddressGroup>> {
                 format!("{twice} is in a group before"),
                 "write every prefix once",
             );
+        }
+        if let Some(((prefixes, _), _)) = &group {
+            let holds_none = !vips.iter().any(|vip| prefixes.iter().any(|prefix| prefix.contains(vip)));
+            if holds_none && !vips.is_empty() {
+                r.notices.push(Notice::warning(&record.name, "without use: no VIP is in it"));
+            }
         }
         r.problems.append(&mut record.problems);
         groups = groups.zip(group).map(|(mut groups, ((prefixes, attributes), next_hop))| {
@@ -160,21 +167,8 @@ fn whole(r: &mut Reader<'_>, bgp: &Bgp, vips: &[IpAddr]) {
             r.notices.push(Notice::warning(name, text));
         }
     }
-    unused_next_hop(r, bgp);
+    unused(r, bgp);
     in_clear(r);
-}
-
-/// kube-vip has no other next hops without a mode, either.
-fn unused_next_hop(r: &mut Reader<'_>, bgp: &Bgp) {
-    let rows = &t::OF_ALL.attributes;
-    if bgp.said.of_all.next_hop == Some(NextHop::Own) {
-        for spec in [&rows.next_hop_ipv4.spec, &rows.next_hop_ipv6.spec] {
-            if r.is_explicit(spec) {
-                let mode = r.name(&rows.next_hop.spec);
-                r.notices.push(Notice::warning(r.name(spec), format!("without use unless {mode} is fixed")));
-            }
-        }
-    }
 }
 
 /// A manifest and the environment of a process are read by many.

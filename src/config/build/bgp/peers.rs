@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use vipcast_proto::bgp::types::Asn;
 
 use super::session;
+use super::unused::next_hops_of_a_peer;
 use crate::config::bgp::{
     Attributes, Authentication, Multihop, PORT, Peer, PeerAt, PeerOptions, RemoteAs, SaidPeer, Source,
 };
@@ -18,8 +19,9 @@ use crate::config::value::{PeerAddress, to_a_router};
 
 /// What is known when peers are read.
 pub(super) struct Speaker<'a> {
-    pub(super) local_as: Asn,
-    pub(super) of_all: &'a PeerOptions,
+    /// Our number and what is said of all; `None`: something is wrong there. What is wrong with a peer alone is seen
+    /// without it.
+    pub(super) all: Option<(Asn, &'a PeerOptions)>,
     pub(super) namespace: &'a str,
     pub(super) vips: &'a [IpAddr],
 }
@@ -35,8 +37,8 @@ impl Speaker<'_> {
             if peer.as_ref().is_some_and(|peer| peers.iter().any(|other| same(other, peer))) {
                 record.refuse("there twice", "write every router once");
             }
-            if let Some(peer) = peer.as_ref().and_then(|peer| peer.peer(self.local_as, self.of_all)) {
-                r.notices.extend(notices(&record.name, &peer));
+            if let Some((said, peer)) = peer.as_ref().and_then(|said| Some((said, self.session(said)?))) {
+                r.notices.extend(notices(&record.name, &said.own, &peer));
             }
             fine &= peer.is_some();
             peers.extend(peer);
@@ -66,8 +68,9 @@ impl Speaker<'_> {
             r.blame(&t::PEER_ADDRESS.spec, format!("{vip} is the VIP"), "write the router's address");
         }
         let said = SaidPeer { at, port: PORT, remote_as, own };
-        let peer = said.peer(self.local_as, self.of_all)?;
-        r.notices.extend(notices(&r.name(&t::PEER_ADDRESS.spec), &peer));
+        if let Some(peer) = self.session(&said) {
+            r.notices.extend(notices(&r.name(&t::PEER_ADDRESS.spec), &said.own, &peer));
+        }
         Some(Some(said))
     }
 
@@ -77,36 +80,51 @@ impl Speaker<'_> {
         let interface = record.optional(&t::OF_PEER.interface);
         let port = record.optional(&t::OF_PEER.port);
         let remote_as = record.optional(&t::OF_PEER.remote_as);
-        let own = session::options(record, &OF_ONE, self.namespace, self.of_all.hold_time);
-        let at = place(record, address?, interface?)?;
-        let (port, remote_as, own) = (port??, remote_as?, own?);
-        let remote_as = match (remote_as, &at) {
-            (Some(remote_as), _) => remote_as,
-            (None, PeerAt::Unnumbered { .. }) => RemoteAs::Any,
-            (None, PeerAt::Address(_) | PeerAt::LinkLocal { .. }) => {
-                record.missing("without an AS number", "add as, the router's");
-                return None;
-            }
-        };
-        let said = SaidPeer { at, port, remote_as, own };
-        let peer = said.peer(self.local_as, self.of_all)?;
-        self.check(record, &said.own, &peer);
+        let hold_time = self.all.and_then(|(_, of_all)| of_all.hold_time);
+        let own = session::options(record, &OF_ONE, self.namespace, hold_time);
+        let at = address.zip(interface).and_then(|(address, interface)| place(record, address, interface));
+        if let Some(vip) = at.as_ref().and_then(PeerAt::address).filter(|address| self.vips.contains(address))
+        {
+            record.blame(&t::OF_PEER.address.spec, format!("{vip} is the VIP"), "write the router's address");
+        }
+        let remote_as = remote_as.and_then(|said| number(record, said, at.as_ref()));
+        let said = SaidPeer { at: at?, port: port??, remote_as: remote_as?, own: own? };
+        if let Some(peer) = self.session(&said) {
+            self.check(record, &said.own, &peer);
+        }
         Some(said)
     }
 
+    fn session(&self, said: &SaidPeer) -> Option<Peer> {
+        let (local_as, of_all) = self.all?;
+        said.peer(local_as, of_all)
+    }
+
     fn check(&self, record: &mut Record, own: &PeerOptions, peer: &Peer) {
-        if let Some(vip) = peer.at.address().filter(|address| self.vips.contains(address)) {
-            record.blame(&t::OF_PEER.address.spec, format!("{vip} is the VIP"), "write the router's address");
-        }
         dialled(record, own, peer);
         hops(record, own, peer);
-        if let Some(internal) = peer.remote_as.is_internal(self.local_as) {
+        let internal = self.all.and_then(|(local_as, _)| peer.remote_as.is_internal(local_as));
+        if let Some(internal) = internal {
             relation(record, &own.attributes, internal);
         }
         if own.bfd.strict == Some(true) && peer.bfd.is_none() {
             record.blame(&OF_ONE.bfd.strict.spec, "without BFD", "set bfd.enabled to true as well");
         }
     }
+}
+
+/// Its Autonomous System, which has to be said unless it is found on a link.
+fn number(record: &mut Record, said: Option<RemoteAs>, at: Option<&PeerAt>) -> Option<RemoteAs> {
+    let unnumbered = match at {
+        Some(PeerAt::Unnumbered { .. }) => true,
+        Some(PeerAt::Address(_) | PeerAt::LinkLocal { .. }) => false,
+        None => record.says(&t::OF_PEER.interface.spec),
+    };
+    if said.is_none() && !unnumbered {
+        record.missing("without an AS number", "add as, the router's");
+        return None;
+    }
+    Some(said.unwrap_or(RemoteAs::Any))
 }
 
 /// Whether a session is dialled from where it can be.
@@ -195,8 +213,8 @@ fn place(record: &mut Record, address: Option<PeerAddress>, interface: Option<St
 }
 
 /// What is permitted and seldom meant.
-fn notices(name: &str, peer: &Peer) -> Vec<Notice> {
-    let mut notices = Vec::new();
+fn notices(name: &str, own: &PeerOptions, peer: &Peer) -> Vec<Notice> {
+    let mut notices = next_hops_of_a_peer(name, own, peer);
     if peer.bfd.is_some() && peer.graceful_restart.is_some() {
         let text = "graceful restart and BFD contradict each other: a router may drop the routes of a daemon that \
                     restarts because its BFD is down, and keep those of a node that is gone";

@@ -1,5 +1,7 @@
 //! What is said of a session, wherever it is said: for all peers, or for one.
 
+use std::time::Duration;
+
 use vipcast_proto::bgp::types::HoldTime;
 
 use crate::config::bgp::{
@@ -32,8 +34,11 @@ pub(super) fn options(
     let restart_time = s.optional(&rows.restart_time);
     let next_hop = next_hop(s, &rows.attributes);
     let attributes = attributes(s, &rows.attributes);
+    if let (Some(hold_time), Some(keepalive), Some(send_hold)) = (hold_time, keepalive, send_hold) {
+        timers(s, rows, (hold_time.or(of_all), keepalive, send_hold));
+    }
     let graceful_restart = GracefulRestartOptions { enabled: restart?, restart_time: restart_time? };
-    let options = PeerOptions {
+    Some(PeerOptions {
         authentication: authentication?,
         source: source?,
         multihop: multihop?,
@@ -47,9 +52,7 @@ pub(super) fn options(
         graceful_restart,
         next_hop: next_hop?,
         attributes: attributes?,
-    };
-    timers(s, rows, &options, of_all);
-    Some(options)
+    })
 }
 
 /// What is said of VIPs; `None`: something was wrong.
@@ -201,18 +204,17 @@ fn bfd(s: &mut impl Settings, rows: &'static SessionRows) -> Option<BfdOptions> 
 fn timers(
     s: &mut impl Settings,
     rows: &'static SessionRows,
-    options: &PeerOptions,
-    of_all: Option<HoldTime>,
+    (hold, keepalive, send_hold): (Option<HoldTime>, Option<Duration>, Option<Duration>),
 ) {
-    let Some(hold) = options.hold_time.or(of_all).and_then(HoldTime::duration) else { return };
+    let Some(hold) = hold.and_then(HoldTime::duration) else { return };
     let seconds = hold.as_secs();
     let name = s.name(&rows.hold_time.spec);
-    if options.keepalive.is_some_and(|keepalive| keepalive.saturating_mul(3) > hold) {
+    if keepalive.is_some_and(|keepalive| keepalive.saturating_mul(3) > hold) {
         let reason =
             format!("more than a third of {name}, {seconds}s: two lost messages would end the session");
         s.blame(&rows.keepalive.spec, reason, format!("write at most {}, or leave it out", seconds / 3));
     }
-    if options.send_hold.is_some_and(|send_hold| send_hold <= hold) {
+    if send_hold.is_some_and(|send_hold| send_hold <= hold) {
         let reason = format!("not longer than {name}, {seconds}s, as RFC 9687 demands");
         s.blame(&rows.send_hold.spec, reason, format!("write at least {}, or leave it out", seconds + 1));
     }
