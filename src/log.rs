@@ -3,12 +3,14 @@
 use std::io::IsTerminal;
 
 use tracing::level_filters::LevelFilter;
-use tracing::{Subscriber, subscriber};
+use tracing::{Subscriber, info, subscriber, warn};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::Registry;
+
+use crate::config::{Notice, Severity};
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -47,6 +49,14 @@ pub fn init(level: &str, format: Format) -> Result<(), LogError> {
     Ok(subscriber::set_global_default(subscriber(filter, format, colour, std::io::stderr))?)
 }
 
+/// What there is to know of a configuration that is not wrong.
+pub fn notice(notice: &Notice) {
+    match notice.severity {
+        Severity::Warning => warn!(setting = notice.setting, text = notice.text, "configuration"),
+        Severity::Info => info!(setting = notice.setting, text = notice.text, "configuration"),
+    }
+}
+
 /// A bare level is about vipcast. Libraries speak up at `warn`, unless they are named.
 fn filter(level: &str) -> Result<Targets, LogError> {
     let wrong = |source| LogError::Level { level: level.to_owned(), source };
@@ -72,12 +82,20 @@ where
     Registry::default().with(lines.with_filter(filter))
 }
 
+/// What is logged meanwhile on this thread at `info` and above, without the time.
+#[cfg(test)]
+pub(crate) fn recorded(log: impl FnOnce()) -> String {
+    let lines = tests::logged("info", Format::Text, log);
+    let bare = lines.lines().filter_map(|line| line.split_once("Z "));
+    bare.map(|(_, line)| format!("{}\n", line.trim())).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
-    use tracing::{debug, info, warn};
+    use tracing::debug;
 
     use super::*;
 
@@ -93,7 +111,7 @@ mod tests {
         }
     }
 
-    fn logged(level: &str, format: Format, log: impl FnOnce()) -> String {
+    pub(super) fn logged(level: &str, format: Format, log: impl FnOnce()) -> String {
         let sink = Sink::default();
         let writer = sink.clone();
         let subscriber = subscriber(filter(level).unwrap(), format, false, move || writer.clone());

@@ -1,8 +1,9 @@
 //! Permission without an election: every node that is fit may announce, and routers choose (ECMP).
 //!
-//! It is a deadline all the same: a process that was frozen has lost it when it wakes up.
+//! It is a deadline all the same: a process that was frozen has lost it when it wakes up, and what it knew of its health then
+//! was true before.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -16,18 +17,25 @@ use crate::clock;
 use crate::election::{Conditions, Ruling, Vacancy};
 use crate::witness::{CONTROL_PLANE, Witness};
 
+/// When the newest probe that passed was begun; `None`: none has.
+pub type Proof = watch::Receiver<Option<Instant>>;
+
 /// Runs until the process is stopping and nothing is announced any more, or nobody listens. `keep`: how much longer
-/// than the permission an address may stay on this node.
+/// than the permission an address may stay on this node. `proof`: of the health gate, where there is one.
 pub async fn run(
     node: String,
     keep: Duration,
     mut conditions: watch::Receiver<Conditions>,
+    mut proof: Option<Proof>,
     mut vacancy: watch::Receiver<Vacancy>,
     rulings: watch::Sender<Ruling>,
     witness: Witness,
 ) {
+    let mut asleep = None;
     loop {
-        let now = *conditions.borrow_and_update();
+        // Whoever has run since its permission ran out has renewed it: what began later, began after the wake-up.
+        asleep = lapsed(&rulings).or(asleep).filter(|since| !is_proven(proof.as_mut(), *since));
+        let now = judged(*conditions.borrow_and_update(), asleep);
         let holding = rulings.borrow().grant.is_some();
         let bar = now.word(bar(now, holding));
         rule(&node, keep, bar, &rulings, &witness);
@@ -39,9 +47,40 @@ pub async fn run(
             changed = conditions.changed() => if changed.is_err() { return },
             changed = vacancy.changed() => if changed.is_err() { return },
             () = rulings.closed() => return,
+            () = news(proof.as_mut()), if asleep.is_some() => {}
             () = clock::pause(RENEWAL), if bar.is_none() => {}
         }
     }
+}
+
+/// When the permission ran out though nothing stood against it: this process was not running.
+fn lapsed(rulings: &watch::Sender<Ruling>) -> Option<Instant> {
+    let until = rulings.borrow().grant?.until;
+    (until <= clock::now()).then_some(until)
+}
+
+/// Whether the server has passed a probe that began later. Where there is no gate, nobody asks.
+fn is_proven(proof: Option<&mut Proof>, since: Instant) -> bool {
+    proof.is_none_or(|proof| proof.borrow_and_update().is_some_and(|begun| begun > since))
+}
+
+/// What is known of the health from before the sleep is not known any more.
+fn judged(conditions: Conditions, asleep: Option<Instant>) -> Conditions {
+    if asleep.is_some() && conditions.healthy {
+        Conditions { healthy: false, proven: false, ..conditions }
+    } else {
+        conditions
+    }
+}
+
+/// Another probe has passed. A gate that is gone says nothing new.
+async fn news(proof: Option<&mut Proof>) {
+    if let Some(proof) = proof
+        && proof.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 /// Where others announce as well, there is no reason to go on against a bar. Who is alone goes on: a node that joins while etcd has
@@ -134,7 +173,7 @@ mod tests {
         let (witness, _status) = Witness::for_tests();
         let mut tasks = JoinSet::new();
         let keep = Duration::from_secs(30);
-        tasks.spawn(run("n1".into(), keep, conditions, vacated, rulings, witness));
+        tasks.spawn(run("n1".into(), keep, conditions, None, vacated, rulings, witness));
         let mut seen = async |serial, granted| {
             clock::pause(Duration::from_millis(1500)).await;
             let ruling = ruled.borrow_and_update().clone();
@@ -161,6 +200,60 @@ mod tests {
         assert!(tasks.try_join_next().is_none());
         vacancy.send_replace(Vacancy { serial: 6, vacated: true });
         tasks.join_next().await.unwrap().unwrap();
+    }
+
+    struct Woken {
+        passed: watch::Sender<Option<Instant>>,
+        ruled: watch::Receiver<Ruling>,
+        before: Instant,
+        _ends: (watch::Sender<Conditions>, watch::Sender<Vacancy>, JoinSet<()>),
+    }
+
+    impl Woken {
+        /// One that has announced, and then was frozen for longer than its permission.
+        async fn new(conditions: Conditions, gated: bool) -> Self {
+            let (health, conditions) = watch::channel(conditions);
+            let (vacancy, vacated) = watch::channel(Vacancy::default());
+            let (rulings, ruled) = watch::channel(Ruling::unknown());
+            let (witness, _status) = Witness::for_tests();
+            let before = clock::now();
+            let (passed, proof) = watch::channel(Some(before));
+            let mut tasks = JoinSet::new();
+            let proof = gated.then_some(proof);
+            tasks.spawn(run("n1".into(), Duration::ZERO, conditions, proof, vacated, rulings, witness));
+            let mut woken = Self { passed, ruled, before, _ends: (health, vacancy, tasks) };
+            assert_eq!(woken.ruling().await, (1, true, None));
+            tokio::time::advance(Duration::from_secs(16)).await;
+            woken
+        }
+
+        async fn ruling(&mut self) -> (u64, bool, Option<Bar>) {
+            clock::pause(Duration::from_millis(1)).await;
+            let ruling = self.ruled.borrow_and_update().clone();
+            (ruling.serial, ruling.grant.is_some_and(|grant| grant.until > clock::now()), ruling.bar)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_frozen_asks_for_its_health_before_it_announces_again() {
+        let mut woken = Woken::new(FIT, true).await;
+        let waits = (2, false, Some(Bar::Unproven));
+        assert_eq!(woken.ruling().await, waits);
+        // Begun before, answered out of a buffer.
+        woken.passed.send_replace(Some(woken.before + Duration::from_secs(1)));
+        assert_eq!(woken.ruling().await, waits);
+        woken.passed.send_replace(Some(clock::now()));
+        assert_eq!(woken.ruling().await, (3, true, None));
+        tokio::time::advance(PERMISSION - Duration::from_secs(1)).await;
+        assert_eq!(woken.ruling().await, (3, true, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_no_gate_or_is_alone_goes_on_after_a_freeze() {
+        let alone = Conditions { rivals: Rivals::Nobody, ..FIT };
+        for (conditions, gated) in [(FIT, false), (alone, true)] {
+            assert_eq!(Woken::new(conditions, gated).await.ruling().await, (1, true, None));
+        }
     }
 
     #[test]

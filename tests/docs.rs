@@ -264,6 +264,7 @@ fn session(received: Counter) -> PeerFact {
         notified: None,
         notification: Some((6, 2)),
         bfd: Some(BfdWord::Up),
+        waits_for_bfd: false,
         draining: false,
     }
 }

@@ -98,6 +98,7 @@ struct Facts {
     kubernetes: Dated<KubernetesFact>,
     links: BTreeMap<String, Dated<(LinkState, Option<String>)>>,
     peers: BTreeMap<String, Dated<PeerFact>>,
+    why_no_peers: Option<String>,
 }
 
 impl StatusBoard {
@@ -155,6 +156,11 @@ impl StatusBoard {
             }
             None => drop(facts.peers.remove(peer)),
         });
+    }
+
+    /// Why there is no session with a router, where there is none; `None`: none is configured.
+    pub fn why_no_peers(&self, why: Option<String>) {
+        self.write(|facts, _| facts.why_no_peers = why);
     }
 
     /// Shutdown has begun: never ready again.
@@ -223,6 +229,7 @@ impl Facts {
             kubernetes: Dated { since: started, fact: nothing },
             links: BTreeMap::new(),
             peers: BTreeMap::new(),
+            why_no_peers: None,
         }
     }
 
@@ -248,7 +255,8 @@ impl Facts {
 
     fn peers(&self, now: Now) -> Peers {
         let peers = self.peers.iter().map(|(name, peer)| peer.fact.status(name, peer.since, now));
-        Peers { node: self.node.clone(), now: now.wall.into(), peers: peers.collect() }
+        let why_none = self.why_no_peers.clone().filter(|_| self.peers.is_empty());
+        Peers { node: self.node.clone(), now: now.wall.into(), peers: peers.collect(), why_none }
     }
 
     fn routes(&self, only: Option<&str>, now: Now) -> Routes {

@@ -94,6 +94,7 @@ pub(crate) fn session() -> PeerFact {
         notified: None,
         notification: Some((6, 2)),
         bfd: Some(BfdWord::Up),
+        waits_for_bfd: false,
         draining: false,
     }
 }

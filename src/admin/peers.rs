@@ -51,6 +51,8 @@ pub struct PeerFact {
     pub notification: Option<(u8, u8)>,
     /// What BFD says of it.
     pub bfd: Option<BfdWord>,
+    /// No session is begun before BFD is up.
+    pub waits_for_bfd: bool,
     /// Routes are announced with GRACEFUL_SHUTDOWN.
     pub draining: bool,
 }
@@ -86,6 +88,8 @@ pub struct Peers {
     pub now: Timestamp,
     /// In order of their names.
     pub peers: Vec<PeerStatus>,
+    /// Why there are none, where there should be some.
+    pub why_none: Option<String>,
 }
 
 /// One session.
@@ -120,6 +124,9 @@ pub struct PeerStatus {
     pub waiting_milliseconds: Option<u64>,
     /// What BFD says.
     pub bfd: Option<BfdWord>,
+    /// No session is begun before BFD is up.
+    #[serde(default)]
+    pub waits_for_bfd: bool,
     /// Routes are announced with GRACEFUL_SHUTDOWN.
     pub draining: bool,
     /// Why the last session, or attempt at one, ended.
@@ -240,6 +247,7 @@ impl PeerFact {
             received: self.received.get(),
             waiting_milliseconds: self.lag(now.instant).map(millis),
             bfd: self.bfd,
+            waits_for_bfd: self.waits_for_bfd,
             draining: self.draining,
             last_error: self
                 .last_error

@@ -1,6 +1,7 @@
 //! Everything that needs an API server: access, the Lease, Nodes, Events, and the health gate.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use hyper::Uri;
 use tokio::sync::watch;
@@ -18,6 +19,7 @@ use crate::kube::health::{Probe, Target};
 use crate::kube::lease::{Holder, LeaseName, LeaseStore, Observed, watch_lease};
 use crate::kube::nodes::{Snapshot, watch_nodes};
 use crate::kube::servers::watch_servers;
+use crate::solo::Proof;
 use crate::task::Tasks;
 use crate::witness::Witness;
 
@@ -118,13 +120,13 @@ pub(super) fn cordon(config: &Config, connections: &Connections, tasks: &mut Tas
     cordoned
 }
 
-/// The verdict on the local API server; `None` where nobody asked for the gate.
+/// The verdict on the local API server and the proof of its health; `None` where nobody asked for the gate.
 pub(super) fn health_gate(
     config: &Config,
     connections: &Connections,
     witness: &Witness,
     tasks: &mut Tasks,
-) -> Option<watch::Receiver<Verdict>> {
+) -> Option<(watch::Receiver<Verdict>, Proof)> {
     let Some(health) = &config.health else {
         witness.board.health(HealthVerdict::Disabled, "the health gate is switched off");
         return None;
@@ -133,14 +135,15 @@ pub(super) fn health_gate(
     let known = matches!(target, Target::Address { .. });
     let probe = Probe::new(target, health.timeout, connections.clone());
     let (out, verdict) = watch::channel(Verdict::Unknown);
+    let (passed, proof) = watch::channel(None);
     let (gate, witness, mut connections) = (gate(health), witness.clone(), connections.clone());
     tasks.spawn("health gate", async move {
         // Before there is a server, that it does not answer is no news. One that is named needs no credentials.
         if known || connections.wait_for(Option::is_some).await.is_ok() {
-            watch_health(gate, probe, out, witness).await;
+            watch_health(gate, probe, (out, passed), witness).await;
         }
     });
-    Some(verdict)
+    Some((verdict, proof))
 }
 
 fn target(health: &config::Health) -> Target {
@@ -163,12 +166,21 @@ fn gate(health: &config::Health) -> Health {
     Health::new(thresholds, Intervals::new(health.interval), clock::now())
 }
 
-async fn watch_health(mut health: Health, mut probe: Probe, out: watch::Sender<Verdict>, witness: Witness) {
+async fn watch_health(
+    mut health: Health,
+    mut probe: Probe,
+    (out, passed): (watch::Sender<Verdict>, watch::Sender<Option<Instant>>),
+    witness: Witness,
+) {
     loop {
         clock::until(health.deadline()).await;
-        let Some(Action::Probe) = health.handle(clock::now(), Event::Tick) else { continue };
+        let begun = clock::now();
+        let Some(Action::Probe) = health.handle(begun, Event::Tick) else { continue };
         let event = match probe.probe().await {
-            Ok(()) => Event::Passed,
+            Ok(()) => {
+                passed.send_replace(Some(begun));
+                Event::Passed
+            }
             Err(reason) => {
                 witness.metrics.health_probe_failed();
                 Event::Failed(reason)

@@ -191,8 +191,9 @@ impl Daemon<'_> {
             tasks.spawn("configuration", bgp::follow::only_tell(reload));
         }
         interfaces.extend(self.announcers(ports, &desired, &reports, tasks));
-        let conditions = self.conditions(interfaces, tasks);
-        Moving { election: self.elect(conditions, ruling_out, vacancy, tasks), speaker, vips: self.vips() }
+        let (conditions, proof) = self.conditions(interfaces, tasks);
+        let election = self.elect(conditions, proof, ruling_out, vacancy, tasks);
+        Moving { election, speaker, vips: self.vips() }
     }
 
     fn vips(&self) -> BTreeSet<IpAddr> {
@@ -238,9 +239,11 @@ impl Daemon<'_> {
         &self,
         interfaces: Vec<conditions::Interface>,
         tasks: &mut Tasks,
-    ) -> watch::Receiver<Conditions> {
+    ) -> (watch::Receiver<Conditions>, Option<solo::Proof>) {
+        let gate = kubernetes::health_gate(self.config, &self.connections, &self.witness, tasks);
+        let (health, proof) = gate.unzip();
         let sources = conditions::Sources {
-            health: kubernetes::health_gate(self.config, &self.connections, &self.witness, tasks),
+            health,
             interfaces,
             nodes: kubernetes::nodes(&self.connections, tasks),
             node_name: self.config.node_name.clone(),
@@ -258,12 +261,13 @@ impl Daemon<'_> {
         };
         let (out, conditions) = watch::channel(nothing);
         tasks.spawn("conditions", conditions::run(sources, out));
-        conditions
+        (conditions, proof)
     }
 
     fn elect(
         &self,
         conditions: watch::Receiver<Conditions>,
+        proof: Option<solo::Proof>,
         rulings: watch::Sender<Ruling>,
         vacancy: watch::Receiver<Vacancy>,
         tasks: &mut Tasks,
@@ -272,7 +276,8 @@ impl Daemon<'_> {
         let mut election = Tasks::default();
         if self.control_plane.announced == Announced::ByEveryHealthyNode {
             let witness = self.witness.clone();
-            election.spawn("permission", solo::run(identity, KEEP, conditions, vacancy, rulings, witness));
+            let permission = solo::run(identity, KEEP, conditions, proof, vacancy, rulings, witness);
+            election.spawn("permission", permission);
             return election;
         }
         let (store, lease) = kubernetes::lease(self.config, &self.connections, tasks);

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use crate::app::{self, Ending, Reload};
 use crate::cli::version;
-use crate::config::{self, LogFormat, Resolved, Severity};
+use crate::config::{self, LogFormat, Resolved};
 use crate::drain::Drain;
 use crate::log;
 
@@ -61,12 +61,7 @@ fn greet(resolved: &Resolved) {
         node = config.node_name,
         "vipcast starts"
     );
-    for notice in &resolved.notices {
-        match notice.severity {
-            Severity::Warning => warn!(setting = notice.setting, text = notice.text, "configuration"),
-            Severity::Info => info!(setting = notice.setting, text = notice.text, "configuration"),
-        }
-    }
+    resolved.notices.iter().for_each(log::notice);
 }
 
 /// One thread: everything here waits, and nothing computes for long.
@@ -83,6 +78,7 @@ fn serve(resolved: Resolved, flags: config::Flags) -> anyhow::Result<Ending> {
             hangups: drain.hangups(),
             load: Box::new(move || reread(&flags)),
             in_force: resolved.sources,
+            notices: resolved.notices,
         };
         app::run(config, control_plane, drain, Some(reload)).await
     });

@@ -17,6 +17,7 @@ mod table;
 mod tests;
 mod versions;
 mod watched;
+mod words;
 
 pub use dial::Surroundings;
 pub use speaker::{Command, NAME, Stage, Wires, run};

@@ -151,7 +151,8 @@ impl Peer {
     }
 
     async fn next(&mut self) -> Happened {
-        let deadline = [self.session.deadline(), self.table.as_ref().and_then(Table::deadline)];
+        let table = self.table.as_ref().and_then(Table::deadline);
+        let deadline = [self.session.deadline(), table, self.reporter.deadline()];
         let deadline = deadline.into_iter().flatten().min();
         while self.farewells.try_join_next().is_some() {}
         tokio::select! {

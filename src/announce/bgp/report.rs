@@ -11,6 +11,7 @@ use vipcast_proto::bgp::fsm::{DownReason, Negotiated, Outgoing, Session, State};
 use vipcast_proto::bgp::types::{Message, Notification};
 
 use super::settings::{At, PeerSettings, Reach};
+use super::words::{Ourselves, Reached, SILENT, WAITS_FOR_BFD};
 use crate::admin::bgp_metrics::{Direction, PeerCounts};
 use crate::admin::peers::{BfdWord, NegotiatedFact, PeerFact};
 use crate::change::Told;
@@ -25,6 +26,11 @@ pub(super) struct Reporter {
     witness: Witness,
     counts: PeerCounts,
     fact: PeerFact,
+    ourselves: Ourselves,
+    /// When it is time to say that nothing comes of this state.
+    patience: Option<Instant>,
+    /// Something was heard since the session was established.
+    heard: bool,
     /// Why there is no session; said once for each reason.
     trouble: Told<String>,
     seen_error: Option<Instant>,
@@ -54,6 +60,7 @@ impl Reporter {
             notified: None,
             notification: None,
             bfd: settings.bfd.map(|_| BfdWord::Down),
+            waits_for_bfd: false,
             draining: false,
         };
         Self {
@@ -61,6 +68,9 @@ impl Reporter {
             witness,
             counts,
             fact,
+            ourselves: Ourselves::new(&settings.session),
+            patience: None,
+            heard: false,
             trouble: Told::default(),
             seen_error: None,
             told_lost: false,
@@ -71,21 +81,45 @@ impl Reporter {
 
     /// Where the session stands now.
     pub(super) fn session(&mut self, session: &Session) {
-        if self.fact.state != session.state() {
-            debug!(peer = self.name, from = %self.fact.state, to = %session.state(), "BGP state");
-            self.fact.state = session.state();
-            self.dirty = true;
-        }
         if let Some((at, reason)) = session.last_error()
             && self.seen_error != Some(at)
         {
             self.seen_error = Some(at);
             let _ = self.failed(at, reason);
         }
+        let now = (session.state(), session.waits_for_bfd());
+        if (self.fact.state, self.fact.waits_for_bfd) != now {
+            debug!(peer = self.name, from = %self.fact.state, to = %session.state(), "BGP state");
+            (self.fact.state, self.fact.waits_for_bfd) = now;
+            self.patience = matches!(now, (State::OpenSent, _) | (_, true)).then(|| clock::now() + PATIENCE);
+            self.dirty = true;
+        }
+        if self.patience.take_if(|at| *at <= clock::now()).is_some() {
+            let _ = self.stuck();
+        }
+    }
+
+    /// When to look at the session again though nothing has happened.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.patience
+    }
+
+    /// The session waits for somebody else, who does not come.
+    fn stuck(&mut self) -> Said {
+        if self.fact.waits_for_bfd {
+            return self.say(WAITS_FOR_BFD.into());
+        }
+        self.fact.last_error = Some((clock::wall(), SILENT.into()));
+        self.dirty = true;
+        self.say(SILENT.into())
+    }
+
+    fn explain(&self, reason: &DownReason) -> String {
+        self.ourselves.explain(reason, Reached { state: self.fact.state, heard: self.heard })
     }
 
     fn failed(&mut self, at: Instant, reason: &DownReason) -> Said {
-        let words = reason.to_string();
+        let words = self.explain(reason);
         let wall = clock::wall().checked_sub(clock::now().saturating_duration_since(at));
         self.fact.last_error = Some((wall.unwrap_or_else(clock::wall), words.clone()));
         self.dirty = true;
@@ -95,6 +129,10 @@ impl Reporter {
         if std::mem::take(&mut self.told_lost) || matches!(reason, DownReason::Stopped(_)) {
             return Said::Nothing;
         }
+        self.say(words)
+    }
+
+    fn say(&mut self, words: String) -> Said {
         if self.trouble.is_news(words.clone()) {
             warn!(peer = self.name, why = words, "no BGP session");
             Said::News
@@ -107,6 +145,7 @@ impl Reporter {
     pub(super) fn up(&mut self, negotiated: &Negotiated, session: &Session, draining: bool) {
         let (identifier, hold_time) = (negotiated.peer_identifier, negotiated.hold_time.seconds());
         info!(peer = self.name, peer_as = %negotiated.peer_as, %identifier, hold_time, "BGP session established");
+        self.heard = false;
         self.trouble.is_over();
         self.omitted.is_over();
         self.counts.established();
@@ -122,7 +161,7 @@ impl Reporter {
 
     pub(super) fn down(&mut self, reason: &DownReason, settings: &PeerSettings) {
         let lasted = self.fact.established.map_or(Duration::ZERO, |at| clock::now() - at);
-        let why = reason.to_string();
+        let why = self.explain(reason);
         if matches!(reason, DownReason::Stopped(_)) {
             info!(peer = self.name, why, ?lasted, "BGP session ended");
         } else {
@@ -148,6 +187,7 @@ impl Reporter {
     }
 
     pub(super) fn received(&mut self, message: &Message) {
+        self.heard = true;
         let kind = match message {
             Message::Open(_) => "open",
             Message::Update(update) => {
@@ -245,8 +285,11 @@ enum Said {
 fn diagnosis(status: &Status) -> String {
     match (status.state, status.diagnostic, status.remote_diagnostic) {
         (BfdState::Up, ..) => "both sides hear each other".into(),
-        (_, Diagnostic::NeighborSignaledSessionDown, remote) if remote != Diagnostic::None => {
-            format!("{}: {remote}", status.diagnostic)
+        // Where each side has the other's word for it, neither knows more.
+        (_, own @ Diagnostic::NeighborSignaledSessionDown, remote)
+            if remote != Diagnostic::None && remote != own =>
+        {
+            format!("{own}: {remote}")
         }
         (_, diagnostic, _) => diagnostic.to_string(),
     }
@@ -260,8 +303,13 @@ fn place(reach: &Reach) -> String {
     }
 }
 
+/// A router on this side of the globe has answered by then.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 #[cfg(test)]
 mod tests {
+    use vipcast_proto::bgp::fsm::{Bfd, Event};
+
     use super::*;
 
     #[test]
@@ -278,6 +326,7 @@ mod tests {
             status(BfdState::Down, Expired, Signaled),
             status(BfdState::Down, Signaled, Expired),
             status(BfdState::Down, Signaled, Diagnostic::None),
+            status(BfdState::Down, Signaled, Signaled),
         ]
         .map(|status| diagnosis(&status));
         assert_eq!(
@@ -287,6 +336,7 @@ mod tests {
                 "control detection time expired",
                 "neighbor signaled session down: control detection time expired",
                 "neighbor signaled session down",
+                "neighbor signaled session down",
             ]
         );
     }
@@ -295,7 +345,7 @@ mod tests {
     fn a_lost_session_is_said_once_and_the_failure_after_it_too() {
         let (witness, _status) = Witness::for_tests();
         let mut settings = super::super::fixture::peer(179);
-        settings.session.bfd = vipcast_proto::bgp::fsm::Bfd::Followed;
+        settings.session.bfd = Bfd::Followed;
         let mut reporter = Reporter::new("r1", &settings, witness);
         reporter.down(&DownReason::BfdDown, &settings);
         let at = clock::now();
@@ -307,5 +357,67 @@ mod tests {
             said(&mut reporter, refused()),
         ];
         assert_eq!(heard, [Said::Nothing, Said::News, Said::Again]);
+    }
+
+    /// What is shown, and whether that `words` is the trouble has been said.
+    fn shown(reporter: &mut Reporter, words: &str) -> (Option<String>, bool) {
+        let said = reporter.say(words.into()) == Said::Again;
+        (reporter.fact.last_error.clone().map(|(_, why)| why), said)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_accepts_and_says_nothing_is_named_long_before_the_hold_timer() {
+        let (witness, _status) = Witness::for_tests();
+        let settings = super::super::fixture::peer(179);
+        let mut reporter = Reporter::new("r1", &settings, witness);
+        let mut session = Session::new(settings.session, 1);
+        for event in [Event::Start, Event::TcpConnected] {
+            let _ = session.handle(clock::now(), event);
+        }
+        reporter.session(&session);
+        assert_eq!(
+            (reporter.deadline(), reporter.fact.last_error.clone()),
+            (Some(clock::now() + PATIENCE), None)
+        );
+        tokio::time::advance(PATIENCE).await;
+        reporter.session(&session);
+        assert_eq!(reporter.deadline(), None);
+        assert_eq!(shown(&mut reporter, SILENT), (Some(SILENT.into()), true));
+        let at = clock::now();
+        let expired = DownReason::HoldTimerExpired(Duration::from_secs(240));
+        assert_eq!(reporter.failed(at, &expired), Said::Again);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_waits_for_bfd_is_shown_as_such_at_once_and_said_once() {
+        let (witness, status) = Witness::for_tests();
+        let mut settings = super::super::fixture::peer(179);
+        settings.session.bfd = Bfd::Strict;
+        let mut reporter = Reporter::new("r1", &settings, witness);
+        let mut session = Session::new(settings.session, 1);
+        let _ = session.handle(clock::now(), Event::Start);
+        reporter.session(&session);
+        reporter.publish();
+        assert!(status.peers().peers[0].waits_for_bfd);
+        tokio::time::advance(PATIENCE).await;
+        reporter.session(&session);
+        assert_eq!(shown(&mut reporter, WAITS_FOR_BFD), (None, true));
+        let _ = session.handle(clock::now(), Event::BfdUp);
+        reporter.session(&session);
+        reporter.publish();
+        assert_eq!((reporter.deadline(), status.peers().peers[0].waits_for_bfd), (None, false));
+    }
+
+    #[test]
+    fn a_session_in_which_nothing_was_heard_ends_with_what_may_be_the_cause() {
+        let (witness, _status) = Witness::for_tests();
+        let settings = super::super::fixture::peer(179);
+        let mut reporter = Reporter::new("r1", &settings, witness);
+        reporter.fact.state = State::Established;
+        let expired = DownReason::HoldTimerExpired(Duration::from_secs(9));
+        let silent = reporter.explain(&expired);
+        reporter.received(&Message::Keepalive);
+        let talkative = reporter.explain(&expired);
+        assert_eq!((silent.ends_with(&format!("({expired})")), talkative), (true, expired.to_string()));
     }
 }

@@ -6,17 +6,16 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+use super::annotated::Annotated;
 use super::settings;
 use crate::announce::bgp::settings::Settings;
-use crate::app::kubernetes::Connections;
 use crate::change::{Told, publish};
 use crate::clock;
-use crate::config::bgp::{Bgp, Drain, NodeBgp};
-use crate::config::{Effective, Resolved};
-use crate::kube::annotations::{Annotations, watch_annotations};
+use crate::config::bgp::{Bgp, Drain};
+use crate::config::{Effective, Notice, Resolved};
+use crate::log;
 use crate::net::tcp_key::has_tcp_ao;
 
 /// Reads the configuration again.
@@ -25,6 +24,8 @@ pub struct Reload {
     pub load: Box<dyn Fn() -> Result<Resolved, String> + Send>,
     /// What the daemon was started with.
     pub in_force: Vec<Effective>,
+    /// What was said of that.
+    pub notices: Vec<Notice>,
     /// Grows with each SIGHUP.
     pub hangups: watch::Receiver<u64>,
     /// The configuration file, where there is one.
@@ -39,19 +40,20 @@ impl std::fmt::Debug for Reload {
 
 /// Where it all leads.
 pub(super) struct Follower {
-    pub(super) node_name: String,
-    pub(super) connections: Connections,
+    pub(super) annotated: Annotated,
     pub(super) bgp: Bgp,
     pub(super) router_id: std::net::Ipv4Addr,
     pub(super) out: watch::Sender<Arc<Settings>>,
     pub(super) drain: watch::Sender<Drain>,
 }
 
-/// The annotations of this Node, from the moment on that they are asked for.
-struct Annotated {
-    out: watch::Sender<Annotations>,
-    newest: watch::Receiver<Annotations>,
-    watching: JoinSet<()>,
+/// Why the configuration is read again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Asked {
+    /// An operator wants to know how it is.
+    Hangup,
+    /// The file is another one.
+    File,
 }
 
 /// What was said of the configuration.
@@ -59,15 +61,16 @@ struct Annotated {
 struct Words {
     trouble: Told<String>,
     restart: Told<String>,
+    notices: Vec<Notice>,
 }
 
 /// Without a speaker nothing can be followed, but said.
 pub(in crate::app) async fn only_tell(mut reload: Reload) {
     let mut stamp = reload.stamp();
-    let mut words = Words::default();
+    let mut words = Words::new(Some(&reload));
     loop {
-        asked(Some(&mut reload), &mut stamp).await;
-        if let Some(resolved) = words.reread(&reload) {
+        let asked = asked(Some(&mut reload), &mut stamp).await;
+        if let Some(resolved) = words.reread(&reload, asked) {
             words.tell(&reload.in_force, &resolved.sources, |_| false);
         }
     }
@@ -77,19 +80,17 @@ impl Follower {
     /// Follows every change, for ever.
     pub(super) async fn run(mut self, mut reload: Option<Reload>) {
         let mut stamp = reload.as_ref().and_then(Reload::stamp);
-        let mut words = Words::default();
-        let (out, newest) = watch::channel(None);
-        let mut annotated = Annotated { out, newest, watching: JoinSet::new() };
-        self.annotated(&mut annotated);
+        let mut words = Words::new(reload.as_ref());
+        self.annotated();
         loop {
             tokio::select! {
-                Ok(()) = annotated.newest.changed() => self.annotated(&mut annotated),
-                () = asked(reload.as_mut(), &mut stamp) => {
+                () = self.annotated.changed() => self.annotated(),
+                asked = asked(reload.as_mut(), &mut stamp) => {
                     if let Some(reload) = &reload
-                        && let Some(resolved) = words.reread(reload)
+                        && let Some(resolved) = words.reread(reload, asked)
                     {
                         self.adopt(resolved, &reload.in_force, &mut words);
-                        self.annotated(&mut annotated);
+                        self.annotated();
                     }
                 }
             }
@@ -100,33 +101,16 @@ impl Follower {
         let is_off = resolved.config.bgp.is_none();
         words.tell(in_force, &resolved.sources, |setting| !is_off && is_followed(setting));
         if let Some(bgp) = resolved.config.bgp {
-            info!("the configuration was read again");
             publish(&self.drain, bgp.drain.clone());
             self.bgp = bgp;
         }
     }
 
     /// What holds with the annotations that are known now.
-    fn annotated(&self, annotated: &mut Annotated) {
-        if self.bgp.node_annotations.is_some() && annotated.watching.is_empty() {
-            let (node, connections, out) =
-                (self.node_name.clone(), self.connections.clone(), annotated.out.clone());
-            annotated.watching.spawn(watch_annotations(node, connections, out));
+    fn annotated(&mut self) {
+        if let Some(node) = self.annotated.read(self.bgp.node_annotations.as_ref()) {
+            self.publish(&self.bgp.with_node(&node));
         }
-        let annotations = annotated.newest.borrow_and_update().clone();
-        let node = match (&self.bgp.node_annotations, annotations) {
-            (Some(asked), Some(annotations)) => match asked.read(&annotations) {
-                Ok(node) => node,
-                Err(problems) => {
-                    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                    let problems = problems.join("; ");
-                    warn!(problems, "annotations of this Node are wrong, what held before stays in force");
-                    return;
-                }
-            },
-            (None, _) | (Some(_), None) => NodeBgp::default(),
-        };
-        self.publish(&self.bgp.with_node(&node));
     }
 
     fn publish(&self, bgp: &Bgp) {
@@ -159,10 +143,23 @@ pub(super) fn warn_of_tcp_ao(settings: &Settings, is_there: impl FnOnce() -> boo
 }
 
 impl Words {
-    fn reread(&mut self, reload: &Reload) -> Option<Resolved> {
+    fn new(reload: Option<&Reload>) -> Self {
+        let notices = reload.map(|reload| reload.notices.clone()).unwrap_or_default();
+        Self { notices, ..Self::default() }
+    }
+
+    fn reread(&mut self, reload: &Reload, asked: Asked) -> Option<Resolved> {
+        if asked == Asked::Hangup {
+            // Who asks is told again.
+            self.trouble.is_over();
+            self.restart.is_over();
+        }
         match (reload.load)() {
             Ok(resolved) => {
                 self.trouble.is_over();
+                info!("the configuration was read again");
+                let before = std::mem::replace(&mut self.notices, resolved.notices.clone());
+                self.notices.iter().filter(|notice| !before.contains(notice)).for_each(log::notice);
                 Some(resolved)
             }
             Err(problems) => {
@@ -203,20 +200,20 @@ impl Reload {
 }
 
 /// Completes with a SIGHUP, and when the file is another one.
-async fn asked(reload: Option<&mut Reload>, stamp: &mut Option<SystemTime>) {
+async fn asked(reload: Option<&mut Reload>, stamp: &mut Option<SystemTime>) -> Asked {
     let Some(reload) = reload else { return std::future::pending().await };
     loop {
         tokio::select! {
             Ok(()) = reload.hangups.changed() => {
                 *stamp = reload.stamp();
-                return;
+                return Asked::Hangup;
             }
             () = clock::pause(LOOK), if reload.file.is_some() => {
                 let now = reload.stamp();
                 // A file that is being replaced may be missing for a moment.
                 if now.is_some() && now != *stamp {
                     *stamp = now;
-                    return;
+                    return Asked::File;
                 }
             }
         }
@@ -228,14 +225,20 @@ const LOOK: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
     use crate::announce::bgp::settings::{Authentication, Password};
     use crate::config::{Flags, HostFacts, resolve};
 
-    fn sources(file: &str) -> Vec<Effective> {
+    fn resolved(file: &str) -> Resolved {
         let file = Some(("config.yaml".to_owned(), file.to_owned()));
         let host = HostFacts { hostname: "n1".into(), ..HostFacts::default() };
-        resolve(&Flags::default(), std::iter::empty(), file, &host).unwrap().sources
+        resolve(&Flags::default(), std::iter::empty(), file, &host).unwrap()
+    }
+
+    fn sources(file: &str) -> Vec<Effective> {
+        resolved(file).sources
     }
 
     #[test]
@@ -272,5 +275,38 @@ mod tests {
         assert_eq!(said(&text("192.0.2.9", 65000, "info")), None);
         assert_eq!(said(&text("192.0.2.9", 65010, "info")), None);
         assert_eq!(said(&text("192.0.2.8", 65010, "debug")), Some(()));
+    }
+
+    #[test]
+    fn a_sighup_is_always_answered_and_a_file_that_stays_wrong_is_said_once() {
+        let outcome: Arc<Mutex<Result<&'static str, String>>> =
+            Arc::new(Mutex::new(Err("bgp.localAs: missing".into())));
+        let next = outcome.clone();
+        let reload = Reload {
+            load: Box::new(move || next.lock().unwrap().clone().map(resolved)),
+            in_force: vec![],
+            notices: vec![],
+            hangups: watch::channel(0).1,
+            file: None,
+        };
+        let mut words = Words::new(Some(&reload));
+        let mut lines = |asked| {
+            let lines = log::recorded(|| drop(words.reread(&reload, asked)));
+            lines.lines().map(ToOwned::to_owned).collect::<Vec<_>>()
+        };
+        let wrong = [
+            "WARN the configuration is wrong, the one before stays in force problems=\"bgp.localAs: missing\"",
+        ];
+        assert_eq!(lines(Asked::File), wrong);
+        assert_eq!(lines(Asked::File), [""; 0]);
+        assert_eq!(lines(Asked::Hangup), wrong);
+        assert_eq!(lines(Asked::Hangup), wrong);
+        *outcome.lock().unwrap() = Ok("{controlPlane: {enabled: true, address: 192.0.2.9}, \
+                                       health: {enabled: false}, bgp: {enabled: true, localAs: 65000, \
+                                       peers: [{address: 192.0.2.1, as: 65001}]}}");
+        let said = lines(Asked::File);
+        assert_eq!((said.len(), said[0].as_str()), (2, "INFO the configuration was read again"));
+        assert!(said[1].starts_with("WARN configuration setting=\"health.enabled\""), "{said:?}");
+        assert_eq!(lines(Asked::Hangup), ["INFO the configuration was read again"]);
     }
 }

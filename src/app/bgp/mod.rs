@@ -1,5 +1,6 @@
 //! The BGP speaker in the daemon: its settings, its identity, the loopback interface, BFD, and its ordered end.
 
+mod annotated;
 pub(super) mod follow;
 mod room;
 mod router_id;
@@ -17,6 +18,7 @@ use tracing::{info, warn};
 use vipcast_proto::advertiser::{Desired, Report};
 use vipcast_proto::l2::announcer::Link;
 
+use self::annotated::Annotated;
 use self::follow::Follower;
 pub use self::follow::Reload;
 pub(super) use self::room::Room;
@@ -204,9 +206,9 @@ fn follow_configuration(
     tasks: &mut Tasks,
 ) -> watch::Receiver<config::bgp::Drain> {
     let (drain_out, drain) = watch::channel(parts.bgp.drain.clone());
+    let board = parts.witness.board.clone();
     let follower = Follower {
-        node_name: parts.config.node_name.clone(),
-        connections: parts.connections.clone(),
+        annotated: Annotated::new(parts.config.node_name.clone(), parts.connections.clone(), board),
         bgp: parts.bgp.clone(),
         router_id,
         out,

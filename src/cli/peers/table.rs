@@ -10,7 +10,8 @@ use crate::cli::status::span;
 /// One line per session and address family.
 pub(super) fn peers(peers: &Peers, wide: bool) -> String {
     if peers.peers.is_empty() {
-        return "no BGP peers are configured\n".into();
+        let why = peers.why_none.as_deref().unwrap_or("none are configured");
+        return format!("no BGP peers: {why}\n");
     }
     let mut table = bare(if wide { &WIDE_PEERS } else { &PEERS });
     for peer in &peers.peers {
@@ -67,7 +68,11 @@ fn peer_row(peers: &Peers, peer: &PeerStatus, family: &FamilyStatus, wide: bool)
 fn info(peer: &PeerStatus, family: &FamilyStatus) -> String {
     let omitted =
         family.omitted.iter().map(|omitted| format!("{} routes omitted: {}", omitted.routes, omitted.why));
-    let bfd = peer.bfd.filter(|word| *word != BfdWord::Up).map(|word| format!("BFD {}", bfd(word)));
+    let bfd = match peer.bfd.filter(|word| *word != BfdWord::Up) {
+        Some(_) if peer.waits_for_bfd => Some("waits for BFD".to_owned()),
+        Some(word) => Some(format!("BFD {}", bfd(word))),
+        None => None,
+    };
     let draining = peer.draining.then(|| "graceful shutdown".to_owned());
     let error = peer.last_error.as_ref().filter(|_| peer.state != "established");
     let error = error.map(|error| error.why.clone());

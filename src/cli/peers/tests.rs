@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::admin::fixture;
 use crate::admin::listen::serve_unix;
-use crate::admin::peers::{AbsentRoute, FamilyStatus, LastError, Omission, PeerStatus, RouteStatus};
+use crate::admin::peers::{AbsentRoute, BfdWord, FamilyStatus, LastError, Omission, PeerStatus, RouteStatus};
 use crate::admin::timestamp::Timestamp;
 use crate::announce::bgp::Command;
 use crate::task::Tasks;
@@ -37,6 +37,7 @@ fn peer(name: &str, state: &str) -> PeerStatus {
         received: 0,
         waiting_milliseconds: None,
         bfd: None,
+        waits_for_bfd: false,
         draining: false,
         last_error: None,
     }
@@ -54,14 +55,27 @@ fn a_session_that_is_down_says_why() {
         last_error: Some(LastError { at: at(0), why: "peer says AS 65001, configured 65002".into() }),
         ..peer("10.0.0.2", "active")
     };
-    let peers = Peers { node: "cp1".into(), now: at(123), peers: vec![up, down] };
+    let strict = PeerStatus { bfd: Some(BfdWord::Down), waits_for_bfd: true, ..peer("10.0.0.3", "active") };
+    let peers = Peers { node: "cp1".into(), now: at(123), peers: vec![up, down, strict], why_none: None };
     let expected = "\
 NODE  LOCAL-AS  PEER-AS  PEER      STATE        UP/DOWN  FAMILY        RCVD  ADV  INFO
 cp1   65000     65001    10.0.0.1  established  2m3s     ipv4-unicast  0     2    -
 cp1   65000     65001    10.0.0.1  established  2m3s     ipv4-unicast  0     0    1 routes omitted: no next hop
 cp1   65000     65001    10.0.0.2  active       2m3s     ipv4-unicast  0     0    peer says AS 65001, configured 65002
+cp1   65000     65001    10.0.0.3  active       2m3s     ipv4-unicast  0     0    waits for BFD
 ";
     assert_eq!(table::peers(&peers, false), expected);
+    let none = |why_none: Option<&str>| {
+        let peers = Peers { peers: vec![], why_none: why_none.map(ToOwned::to_owned), ..peers.clone() };
+        table::peers(&peers, false)
+    };
+    assert_eq!(
+        [none(None), none(Some("Node cp1 has no annotations bgp.example.org/"))],
+        [
+            "no BGP peers: none are configured\n",
+            "no BGP peers: Node cp1 has no annotations bgp.example.org/\n"
+        ]
+    );
 }
 
 #[test]

@@ -23,6 +23,7 @@ pub(super) fn all() -> Vec<Case> {
         })
         .except(OLD_AND_MERGES),
         Case::new("systems::another_than_configured_is_said_in_words", another).alone(),
+        Case::new("systems::a_router_that_expects_another_is_said_in_words", expected).alone(),
     ]
 }
 
@@ -38,6 +39,18 @@ fn another(brand: Brand) {
     wait("the last error is said", SOON, || {
         let why = bed.speaker.last_error(bed.plan.router.peers[0].local)?;
         (why.contains(&ROUTER_AS.to_string()) && why.contains(&OTHER.to_string())).then_some(())
+    });
+    assert!(bed.router.all_routes().is_empty());
+}
+
+/// It is the router that refuses.
+fn expected(brand: Brand) {
+    let mut plan = Plan::new();
+    plan.router.peer().remote_as = OTHER;
+    let bed = Bed::start(brand, plan);
+    wait("the last error is said", SOON, || {
+        let why = bed.speaker.last_error(bed.plan.router.peers[0].local)?;
+        why.starts_with("peer expects another AS than our ").then_some(())
     });
     assert!(bed.router.all_routes().is_empty());
 }

@@ -193,6 +193,12 @@ impl Session {
         self.phase.state()
     }
 
+    /// Whether no attempt is made before BFD is up, or switched off.
+    #[must_use]
+    pub fn waits_for_bfd(&self) -> bool {
+        matches!(self.phase, Phase::Active { retry_at: None })
+    }
+
     /// What the OPENs agreed on; in OpenConfirm and Established.
     #[must_use]
     pub fn negotiated(&self) -> Option<&Negotiated> {
