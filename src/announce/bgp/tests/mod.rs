@@ -252,6 +252,25 @@ async fn a_peer_that_is_not_there_is_tried_again_and_again_with_longer_waits() {
 }
 
 #[tokio::test]
+async fn a_router_that_accepts_and_says_nothing_is_shown_as_such_though_nothing_happens() {
+    let router = Router::new().await;
+    let bench = Bench::new(&[fixture::peer(router.port())], &[vip(10)]);
+    let _side = router.accept().await;
+    let shown = async {
+        loop {
+            let error = bench.status.peers().peers.pop().and_then(|peer| peer.last_error);
+            if let Some(error) = error {
+                return error.why;
+            }
+            clock::pause(Duration::from_millis(20)).await;
+        }
+    };
+    // It is said after five seconds.
+    let why = tokio::time::timeout(Duration::from_secs(9), shown).await.unwrap();
+    assert!(why.starts_with("the peer has accepted the connection and says nothing"), "{why}");
+}
+
+#[tokio::test]
 async fn an_interface_that_comes_up_ends_the_wait() {
     let router = Router::new().await;
     let mut peer = fixture::peer(router.port());
