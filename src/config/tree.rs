@@ -62,14 +62,6 @@ impl Tree {
         Self { line: 0, value: Value::Text(text.into()) }
     }
 
-    /// Its text, where it is one.
-    pub(super) fn as_text(&self) -> Option<&str> {
-        match &self.value {
-            Value::Text(text) => Some(text),
-            Value::Null | Value::List(_) | Value::Map(_) => None,
-        }
-    }
-
     /// As JSON, with numbers and switches as such. `prefix` is the key of the mapping that this is.
     pub(super) fn json(&self, fields: &[&'static Spec], prefix: &str, secrets: Secrets) -> Json {
         let spec = fields.iter().find(|spec| spec.key == prefix);
