@@ -15,7 +15,8 @@ use vipcast::admin::bgp_metrics::Direction;
 use vipcast::admin::board::{KubernetesFact, ScopeFact, StatusBoard, VipFact};
 use vipcast::admin::metrics::{Metrics, Operation, Outcome, Transition};
 use vipcast::admin::peers::{BfdWord, PeerFact};
-use vipcast::admin::status::{HealthVerdict, ScopeState, VipState};
+use vipcast::admin::status::{HealthVerdict, NO_LEASE, ScopeState, VipState};
+use vipcast::announce::bgp::loopback::INTERFACE as LOOPBACK;
 use vipcast_proto::bgp::fsm::State;
 use vipcast_proto::bgp::types::Family;
 
@@ -44,6 +45,31 @@ fn alerts_ask_for_metrics_that_exist() {
     assert!(asked.len() > 5, "{asked:?}");
     let unknown: Vec<&&str> = asked.iter().filter(|name| !exist.contains(**name)).collect();
     assert_eq!(unknown, Vec::<&&str>::new());
+}
+
+#[test]
+fn alerts_know_the_nodes_that_announce_without_a_lease_and_by_routes_only() {
+    let text = read("docs/alerts.yaml");
+    let rule = |name: &str| {
+        let rules = text.split("- alert: ").skip(1);
+        rules.into_iter().find(|rule| rule.starts_with(&format!("{name}\n"))).unwrap().to_owned()
+    };
+    let (nobody, two) = (rule("VIPHeldByNobody"), rule("VIPHeldByTwo"));
+    assert!(
+        two.contains(&format!("and on (instance) vipcast_lease_holder{{lease!=\"{NO_LEASE}\"}}")),
+        "{two}"
+    );
+    assert!(nobody.contains(&format!("vipcast_vip_held{{interface!=\"{LOOPBACK}\"}}")), "{nobody}");
+    assert!(nobody.contains("max by (instance) (vipcast_bgp_session_established)"), "{nobody}");
+    let asked = words(&text).collect::<BTreeSet<_>>();
+    let of_bgp = [
+        "vipcast_bgp_session_established",
+        "vipcast_bgp_bfd_up",
+        "vipcast_bfd_lateness_seconds_bucket",
+        "vipcast_bgp_send_lag_seconds",
+        "vipcast_bgp_malformed_updates_total",
+    ];
+    assert_eq!(of_bgp.map(|name| asked.contains(name)), [true; 5]);
 }
 
 #[test]
@@ -250,6 +276,7 @@ fn session(received: Counter) -> PeerFact {
     PeerFact {
         local_as: 65000,
         peer_as: 65001,
+        remote_as: None,
         at: "10.0.0.254".into(),
         port: 179,
         local: None,

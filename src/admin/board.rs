@@ -3,7 +3,7 @@
 //! Each section has one writer; the newest fact replaces the last. `since` moves only when the
 //! state itself does, so that a repeated report of the same state costs nothing and loses nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use tokio::sync::watch;
 
 use super::peers::{AbsentRoute, Now, PeerFact, Peers, Routes, VipWord};
+use super::routers::{BgpStatus, SessionStatus, Speaking};
 use super::status::{
     HealthStatus, HealthVerdict, KubernetesStatus, LinkState, LinkStatus, ScopeState, ScopeStatus, Status,
     VipState, VipStatus,
@@ -97,6 +98,8 @@ struct Facts {
     health: Dated<(HealthVerdict, String)>,
     kubernetes: Dated<KubernetesFact>,
     links: BTreeMap<String, Dated<(LinkState, Option<String>)>>,
+    /// `None`: BGP is off.
+    speaking: Option<Speaking>,
     peers: BTreeMap<String, Dated<PeerFact>>,
     why_no_peers: Option<String>,
 }
@@ -143,6 +146,18 @@ impl StatusBoard {
     pub fn link(&self, interface: &str, state: LinkState, mac: Option<String>) {
         self.write(|facts, wall| {
             renew(&mut facts.links, interface.to_owned(), (state, mac), wall, |old, new| old.0 == new.0);
+        });
+    }
+
+    /// BGP is on, with so many peers. `alone`: nothing but routes makes VIPs known.
+    pub fn speaks(&self, alone: bool, configured: usize) {
+        self.write(|facts, _| facts.speaking = Some(Speaking { alone, configured }));
+    }
+
+    /// From now on there should be so many peers.
+    pub fn routers(&self, configured: usize) {
+        self.write(|facts, _| {
+            facts.speaking = facts.speaking.map(|speaking| Speaking { configured, ..speaking });
         });
     }
 
@@ -228,6 +243,7 @@ impl Facts {
             health: Dated { since: started, fact: (HealthVerdict::Unknown, "not probed yet".into()) },
             kubernetes: Dated { since: started, fact: nothing },
             links: BTreeMap::new(),
+            speaking: None,
             peers: BTreeMap::new(),
             why_no_peers: None,
         }
@@ -266,22 +282,59 @@ impl Facts {
             .iter()
             .map(|(address, vip)| (*address, VipWord { scope: vip.fact.scope.clone(), since: vip.since }));
         let words: BTreeMap<IpAddr, VipWord> = words.collect();
-        let peers = self.peers.iter().filter(|(name, _)| wanted(name));
-        let routes: Vec<_> = peers.flat_map(|(name, peer)| peer.fact.routes(name, now, &words)).collect();
-        let known: BTreeSet<IpAddr> = routes.iter().map(|route| route.prefix.addr()).collect();
-        let absent = self.vips.iter().filter(|(address, _)| !known.contains(address));
-        let absent = absent
-            .map(|(address, vip)| AbsentRoute { prefix: IpNet::from(*address), why: self.why_absent(vip) })
-            .collect();
-        Routes { node: self.node.clone(), now: now.wall.into(), routes, absent }
+        let peers: Vec<_> = self.peers.iter().filter(|(name, _)| wanted(name)).collect();
+        let routes = peers.iter().flat_map(|(name, peer)| peer.fact.routes(name, now, &words)).collect();
+        let absent = self.vips.iter().flat_map(|(address, vip)| self.absent(*address, &vip.fact, &peers));
+        Routes { node: self.node.clone(), now: now.wall.into(), absent: absent.collect(), routes }
     }
 
-    fn why_absent(&self, vip: &Dated<VipFact>) -> String {
-        let up = self.peers.values().any(|peer| peer.fact.established.is_some());
-        if vip.fact.state == VipState::Held && !up {
-            return "no session with a peer is established".into();
+    /// Who of these does not know the address; where nobody should, one line says why.
+    fn absent(
+        &self,
+        address: IpAddr,
+        vip: &VipFact,
+        peers: &[(&String, &Dated<PeerFact>)],
+    ) -> Vec<AbsentRoute> {
+        let absent = |peer, why| AbsentRoute { prefix: IpNet::from(address), peer, why };
+        let ignorant: Vec<_> = peers.iter().filter(|(_, peer)| !peer.fact.knows(address)).collect();
+        let wanted = vip.state == VipState::Held && self.barred(vip).is_none();
+        if wanted && !peers.is_empty() {
+            let untold = |(name, peer): &(&String, &Dated<PeerFact>)| {
+                absent(Some((*name).clone()), peer.fact.why_untold(address))
+            };
+            return ignorant.into_iter().map(untold).collect();
         }
-        vip.fact.why.clone()
+        let nobody = ignorant.len() == peers.len();
+        nobody.then(|| absent(None, self.why_nobody(address, vip, wanted))).into_iter().collect()
+    }
+
+    fn why_nobody(&self, address: IpAddr, vip: &VipFact, wanted: bool) -> String {
+        match self.speaking {
+            None => "BGP is not switched on".into(),
+            Some(_) if wanted => "no BGP peers are configured".into(),
+            Some(_) => self.why(address, vip),
+        }
+    }
+
+    /// What the announcer says of an address, what the scope says where that is more, and what routers know of it.
+    fn why(&self, address: IpAddr, vip: &VipFact) -> String {
+        let barred = self.barred(vip);
+        if vip.state == VipState::Absent && vip.why == NO_GRANT {
+            return barred.unwrap_or(&vip.why).to_owned();
+        }
+        match self.speaking {
+            Some(speaking) if vip.state == VipState::Held && vip.rival.is_none() => {
+                let told = self.peers.values().filter(|peer| peer.fact.knows(address)).count();
+                speaking.held(&vip.why, told, barred)
+            }
+            Some(_) | None => vip.why.clone(),
+        }
+    }
+
+    /// Why this node may not announce an address, as its scope says.
+    fn barred(&self, vip: &VipFact) -> Option<&str> {
+        let scope = &self.scopes.get(&vip.scope)?.fact;
+        (scope.state != ScopeState::Holding).then_some(&scope.why)
     }
 
     fn status(&self, at: Moment) -> Status {
@@ -298,11 +351,22 @@ impl Facts {
             ready,
             ready_why,
             scopes: self.scopes.iter().map(|(name, scope)| scope_status(name, scope, at)).collect(),
-            vips: self.vips.iter().map(|(address, vip)| vip_status(*address, vip, at)).collect(),
+            vips: self.vips.iter().map(|(address, vip)| self.vip(*address, vip, at)).collect(),
             health: health_status(&self.health),
             kubernetes: kubernetes_status(&self.kubernetes),
             links: self.links.iter().map(|(name, link)| link_status(name, link)).collect(),
+            bgp: self.speaking.map(|speaking| self.bgp(speaking, at)),
         }
+    }
+
+    fn vip(&self, address: IpAddr, vip: &Dated<VipFact>, at: Moment) -> VipStatus {
+        VipStatus { why: self.why(address, &vip.fact), ..vip_status(address, vip, at) }
+    }
+
+    fn bgp(&self, speaking: Speaking, at: Moment) -> BgpStatus {
+        let now = Now { instant: at.now, wall: at.wall };
+        let peers = self.peers.iter().map(|(name, peer)| peer.fact.status(name, peer.since, now));
+        BgpStatus { configured: speaking.configured, peers: peers.map(SessionStatus::of).collect() }
     }
 }
 
@@ -398,3 +462,6 @@ fn link_status(
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
+
+/// WHY of an address that this node may not announce; its scope knows more.
+pub const NO_GRANT: &str = "this node has no grant for it";

@@ -80,6 +80,7 @@ pub(crate) fn session() -> PeerFact {
     PeerFact {
         local_as: 65000,
         peer_as: 65001,
+        remote_as: None,
         at: "10.0.0.254".into(),
         port: 179,
         local: Some([10, 0, 0, 9].into()),

@@ -12,6 +12,7 @@ pub mod listen;
 pub mod metrics;
 pub mod peers;
 pub mod process;
+pub mod routers;
 pub mod server;
 pub mod socket;
 pub mod status;

@@ -21,8 +21,10 @@ use super::timestamp::Timestamp;
 pub struct PeerFact {
     /// Our Autonomous System towards it.
     pub local_as: u32,
-    /// Its own, as configured.
+    /// Its own, as configured or as it has said; 0 where any will do and it has said none.
     pub peer_as: u32,
+    /// What is configured in the place of a number.
+    pub remote_as: Option<RemoteAsWord>,
     /// Where it is, as configured.
     pub at: String,
     /// Its TCP port.
@@ -66,6 +68,16 @@ pub struct NegotiatedFact {
     pub hold_time: u16,
 }
 
+/// Which Autonomous Systems will do, where not one of them is configured.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RemoteAsWord {
+    /// All but ours.
+    External,
+    /// All.
+    Any,
+}
+
 /// What BFD says of a peer.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -100,8 +112,10 @@ pub struct PeerStatus {
     pub peer: String,
     /// Our Autonomous System.
     pub local_as: u32,
-    /// Its own, as configured.
+    /// Its own, as configured or as it has said; 0 where any will do and it has said none.
     pub peer_as: u32,
+    /// What is configured in the place of a number.
+    pub remote_as: Option<RemoteAsWord>,
     /// Where it is.
     pub address: String,
     /// Its TCP port.
@@ -175,7 +189,7 @@ pub struct Routes {
     pub now: Timestamp,
     /// What each peer knows from us.
     pub routes: Vec<RouteStatus>,
-    /// Addresses that no peer knows from us, and why.
+    /// Addresses that a peer, or all of them, do not know from us, and why.
     pub absent: Vec<AbsentRoute>,
 }
 
@@ -207,12 +221,14 @@ pub struct RouteStatus {
     pub why: String,
 }
 
-/// An address that no peer knows from us.
+/// An address that a peer does not know from us.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AbsentRoute {
     /// The address.
     pub prefix: IpNet,
+    /// Who does not know it though it should; absent: nobody does or should.
+    pub peer: Option<String>,
     /// Why.
     pub why: String,
 }
@@ -236,6 +252,7 @@ impl PeerFact {
             peer: peer.to_owned(),
             local_as: self.local_as,
             peer_as: self.peer_as,
+            remote_as: self.remote_as,
             address: self.at.clone(),
             port: self.port,
             local_address: self.local,

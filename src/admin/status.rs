@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::routers::BgpStatus;
 use super::timestamp::Timestamp;
 
 /// One node, as its daemon sees it.
@@ -37,6 +38,8 @@ pub struct Status {
     pub kubernetes: KubernetesStatus,
     /// The interfaces that carry VIPs.
     pub links: Vec<LinkStatus>,
+    /// The sessions with routers; absent where BGP is off.
+    pub bgp: Option<BgpStatus>,
 }
 
 /// One election: what it guards and who has it.
@@ -200,7 +203,8 @@ impl Status {
         let scopes = self.scopes.iter().filter_map(ScopeStatus::problem);
         let vips = self.vips.iter().flat_map(VipStatus::problems);
         let first = [unready, server, health].into_iter().flatten();
-        first.chain(links).chain(scopes).chain(vips).collect()
+        let routers = self.bgp.iter().flat_map(BgpStatus::problems);
+        first.chain(links).chain(scopes).chain(vips).chain(routers).collect()
     }
 }
 

@@ -10,7 +10,7 @@ use vipcast_proto::advertiser::Desired;
 use vipcast_proto::l2::announcer::{Finding, Presence};
 use vipcast_proto::l2::ethernet::MacAddr;
 
-use crate::admin::board::VipFact;
+use crate::admin::board::{NO_GRANT, VipFact};
 use crate::admin::metrics::{Check, Kind};
 use crate::admin::status::VipState;
 use crate::clock;
@@ -130,13 +130,14 @@ impl Reporter {
     fn why(&self, vip: IpAddr, presence: Option<Presence>, rival: Option<MacAddr>) -> String {
         let trouble = || self.trouble.get(&vip).cloned().unwrap_or_default();
         match (presence, rival) {
-            (None, _) => "this node has no grant for it".into(),
+            (None, _) => NO_GRANT.into(),
             (Some(Presence::Checking), _) => "asking the wire whether somebody else has it".into(),
             (Some(Presence::Blocked(by)), _) => format!("{by} answers for it"),
             (Some(Presence::Held), Some(by)) => format!("held and announced; {by} claims it too"),
             (Some(Presence::Held), None) => match self.announcing {
                 Announcing::Frames => "held and announced".into(),
-                Announcing::Routes => "held, and announced to the peers of `vipcast peers`".into(),
+                // What routers know of it is theirs to say.
+                Announcing::Routes => "held".into(),
             },
             (Some(Presence::Refused | Presence::Stuck), _) => trouble(),
         }

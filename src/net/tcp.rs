@@ -49,12 +49,12 @@ pub enum DialError {
     NotOurs(IpAddr),
     /// Nobody listens there.
     #[error("connection refused by {0}: nothing listens on that port, or not for us")]
-    Refused(SocketAddr),
+    Refused(String),
     /// No way there.
     #[error("{remote} cannot be reached: {source}{}", hint(*.ttl))]
     Unreachable {
         /// The peer.
-        remote: SocketAddr,
+        remote: String,
         /// The TTL that was not enough, perhaps.
         ttl: Option<u8>,
         /// The kernel's reason.
@@ -64,7 +64,7 @@ pub enum DialError {
     #[error("cannot connect to {remote}: {source}")]
     Other {
         /// The peer.
-        remote: SocketAddr,
+        remote: String,
         /// The kernel's reason.
         source: io::Error,
     },
@@ -82,6 +82,17 @@ impl Dial {
             .connect(self.remote)
             .await
             .map_err(|source| self.refusal(source))
+    }
+
+    /// The peer as operators write it: a link-local address with its interface's name.
+    #[must_use]
+    pub fn peer(&self) -> String {
+        match (self.remote, &self.interface) {
+            (SocketAddr::V6(remote), Some(interface)) if remote.scope_id() != 0 => {
+                format!("[{}%{interface}]:{}", remote.ip(), remote.port())
+            }
+            (remote, _) => remote.to_string(),
+        }
     }
 
     fn socket(&self) -> Result<Socket, DialError> {
@@ -130,7 +141,7 @@ impl Dial {
     }
 
     fn refusal(&self, source: io::Error) -> DialError {
-        let remote = self.remote;
+        let remote = self.peer();
         match source.raw_os_error() {
             Some(libc::ECONNREFUSED) => DialError::Refused(remote),
             Some(libc::EHOSTUNREACH | libc::ENETUNREACH | libc::ENETDOWN) => {
@@ -201,6 +212,8 @@ const INT_LEN: libc::socklen_t = size_of::<libc::c_int>() as libc::socklen_t;
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddrV6;
+
     use socket2::SockRef;
     use tokio::net::TcpListener;
 
@@ -260,6 +273,17 @@ mod tests {
         assert_eq!(words(foreign).await, "source address 192.0.2.77 is not on this node");
         let missing = Dial { interface: Some("nowhere0".into()), ..dial(remote) };
         assert_eq!(words(missing).await, "cannot use interface nowhere0: No such device (os error 19)");
+    }
+
+    #[test]
+    fn a_link_local_peer_is_named_with_its_interface() {
+        let link_local = SocketAddrV6::new("fe80::1".parse().unwrap(), 179, 0, 3);
+        let named = Dial { interface: Some("eth0".into()), ..dial(link_local.into()) };
+        assert_eq!(named.peer(), "[fe80::1%eth0]:179");
+        let refused = named.refusal(io::Error::from_raw_os_error(libc::ECONNREFUSED)).to_string();
+        assert!(refused.starts_with("connection refused by [fe80::1%eth0]:179: "), "{refused}");
+        let global = Dial { remote: "[2001:db8::1]:179".parse().unwrap(), ..named };
+        assert_eq!(global.peer(), "[2001:db8::1]:179");
     }
 
     #[tokio::test]

@@ -38,6 +38,20 @@ fn a_new_peer_hears_everything_and_then_the_end_of_each_family() {
 }
 
 #[test]
+fn routes_that_are_left_out_are_known_though_nothing_is_said_of_them() {
+    let t0 = Instant::now();
+    let (plain, verbose) =
+        (Policy::default(), Policy { communities: (0..1100).collect(), ..Policy::default() });
+    let mut rib = settled(t0);
+    rib.want(routes(&["10.0.0.1/32"]));
+    assert_eq!(heard(rib.take(t0 + WINDOW)), [announced("10.0.0.1/32")]);
+    let more = [("10.0.0.1/32", &plain), ("10.0.0.2/32", &verbose)];
+    rib.want(snapshot(&more, &export(&external(), Policy::default())));
+    assert_eq!((rib.take(t0 + 2 * WINDOW), rib.is_settled()), (None, true));
+    assert_eq!(rib.known().omitted().iter().map(|omitted| omitted.routes).sum::<usize>(), 1);
+}
+
+#[test]
 fn the_first_change_goes_at_once_and_those_that_follow_go_together() {
     let t0 = Instant::now();
     let mut rib = settled(t0);

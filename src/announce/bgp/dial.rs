@@ -78,7 +78,7 @@ fn silence(dial: &Dial, limit: Duration, refused: Option<&'static str>) -> Strin
         (None, _) if dial.minimum_ttl.is_some() => "it may be farther away than GTSM permits".into(),
         (None, _) => "it may expect a password, or a filter drops what is sent to it".into(),
     };
-    format!("no answer from {} within {limit:?}: {why}", dial.remote)
+    format!("no answer from {} within {limit:?}: {why}", dial.peer())
 }
 
 async fn interfaces() -> Result<Vec<Interface>, NetError> {

@@ -127,5 +127,6 @@ impl Segment for Loopback {
     }
 }
 
-const INTERFACE: &str = "lo";
+/// The loopback interface; alerts know by it that only routes make a VIP known.
+pub const INTERFACE: &str = "lo";
 const AGAIN: Duration = Duration::from_secs(1);

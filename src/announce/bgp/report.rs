@@ -10,10 +10,10 @@ use vipcast_proto::bgp::adj_rib_out::Snapshot;
 use vipcast_proto::bgp::fsm::{DownReason, Negotiated, Outgoing, Session, State};
 use vipcast_proto::bgp::types::{Message, Notification};
 
-use super::settings::{At, PeerSettings, Reach};
+use super::settings::{At, PeerSettings, Reach, RemoteAs};
 use super::words::{Ourselves, Reached, SILENT, WAITS_FOR_BFD};
 use crate::admin::bgp_metrics::{Direction, PeerCounts};
-use crate::admin::peers::{BfdWord, NegotiatedFact, PeerFact};
+use crate::admin::peers::{BfdWord, NegotiatedFact, PeerFact, RemoteAsWord};
 use crate::change::Told;
 use crate::clock;
 use crate::kube::events::Reason;
@@ -46,6 +46,11 @@ impl Reporter {
         let fact = PeerFact {
             local_as: settings.session.local_as.0,
             peer_as: settings.session.peer_as.0,
+            remote_as: match settings.remote_as {
+                RemoteAs::Is => None,
+                RemoteAs::External => Some(RemoteAsWord::External),
+                RemoteAs::Any => Some(RemoteAsWord::Any),
+            },
             at: place(&settings.reach),
             port: settings.reach.port,
             local: None,
@@ -171,6 +176,8 @@ impl Reporter {
         self.told_lost = true;
         self.counts.lost();
         self.fact.established = None;
+        // Another router may come in its place, and say another number.
+        self.fact.peer_as = settings.session.peer_as.0;
         self.fact.negotiated = None;
         self.fact.local = None;
         self.fact.families = settings.session.families.clone();
@@ -309,6 +316,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[cfg(test)]
 mod tests {
     use vipcast_proto::bgp::fsm::{Bfd, Event};
+    use vipcast_proto::bgp::types::Asn;
 
     use super::*;
 
@@ -339,6 +347,24 @@ mod tests {
                 "neighbor signaled session down",
             ]
         );
+    }
+
+    #[test]
+    fn an_autonomous_system_that_is_not_configured_is_known_while_there_is_a_session() {
+        let (witness, status) = Witness::for_tests();
+        let mut settings = super::super::fixture::peer(179);
+        (settings.session.peer_as, settings.remote_as) = (Asn(0), RemoteAs::Any);
+        let mut reporter = Reporter::new("r1", &settings, witness);
+        let shown = |reporter: &mut Reporter| {
+            reporter.publish();
+            status.peers().peers.remove(0)
+        };
+        let before = shown(&mut reporter);
+        reporter.fact.peer_as = 65001;
+        reporter.down(&DownReason::BfdDown, &settings);
+        let after = shown(&mut reporter);
+        let any = Some(RemoteAsWord::Any);
+        assert_eq!([before, after].map(|peer| (peer.peer_as, peer.remote_as)), [(0, any); 2]);
     }
 
     #[test]

@@ -309,6 +309,7 @@ impl Speaker {
                 (Change::Replace | Change::End, _) | (Change::Begin | Change::Adjust, None) => {}
             }
         }
+        self.witness.board.routers(settings.peers.len());
         self.settings = settings;
     }
 

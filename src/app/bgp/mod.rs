@@ -77,6 +77,7 @@ impl Speaker {
         let router_id = router_id(&parts.bgp.router_id, &parts.vips).await;
         let told = settings::settings(parts.bgp, router_id);
         info!(%router_id, local_as = %parts.bgp.local_as, peers = told.peers.len(), "BGP speaker starts");
+        parts.witness.board.speaks(alone, told.peers.len());
         let bfd = Watcher::new(parts.watched.clone());
         follow::warn_of_tcp_ao(&told, has_tcp_ao);
         let (settings, configured) = watch::channel(Arc::new(told));

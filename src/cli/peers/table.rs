@@ -3,9 +3,10 @@
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 
-use crate::admin::peers::{BfdWord, FamilyStatus, PeerStatus, Peers, RouteStatus, Routes};
+use crate::admin::peers::{BfdWord, FamilyStatus, PeerStatus, Peers, RemoteAsWord, RouteStatus, Routes};
 use crate::admin::timestamp::Timestamp;
 use crate::cli::status::span;
+use crate::config::bgp::LinkBandwidth;
 
 /// One line per session and address family.
 pub(super) fn peers(peers: &Peers, wide: bool) -> String {
@@ -15,14 +16,16 @@ pub(super) fn peers(peers: &Peers, wide: bool) -> String {
     }
     let mut table = bare(if wide { &WIDE_PEERS } else { &PEERS });
     for peer in &peers.peers {
-        for family in &peer.families {
-            table.add_row(peer_row(peers, peer, family, wide));
+        // It is the peer's, and not one family's.
+        let received = std::iter::once(peer.received.to_string()).chain(std::iter::repeat_with(none));
+        for (family, received) in peer.families.iter().zip(received) {
+            table.add_row(peer_row(peers, peer, family, received, wide));
         }
     }
     table.trim_fmt() + "\n"
 }
 
-/// One line per route and peer, then the addresses that no peer knows.
+/// One line per route and peer, then what a peer should know and does not.
 pub(super) fn routes(routes: &Routes, wide: bool) -> String {
     if routes.routes.is_empty() && routes.absent.is_empty() {
         return "nothing is announced\n".into();
@@ -32,7 +35,8 @@ pub(super) fn routes(routes: &Routes, wide: bool) -> String {
         table.add_row(route_row(routes, route, wide));
     }
     for absent in &routes.absent {
-        let mut row = vec!["".into(), absent.prefix.to_string(), "-".into(), "-".into(), "-".into()];
+        let peer = absent.peer.clone().unwrap_or_else(none);
+        let mut row = vec!["".into(), absent.prefix.to_string(), none(), peer, none()];
         row.extend(std::iter::repeat_n("-".to_owned(), if wide { 4 } else { 0 }));
         row.push(absent.why.clone());
         table.add_row(row);
@@ -40,16 +44,22 @@ pub(super) fn routes(routes: &Routes, wide: bool) -> String {
     table.trim_fmt() + "\n"
 }
 
-fn peer_row(peers: &Peers, peer: &PeerStatus, family: &FamilyStatus, wide: bool) -> Vec<String> {
+fn peer_row(
+    peers: &Peers,
+    peer: &PeerStatus,
+    family: &FamilyStatus,
+    received: String,
+    wide: bool,
+) -> Vec<String> {
     let mut row = vec![
         peers.node.clone(),
         peer.local_as.to_string(),
-        peer.peer_as.to_string(),
+        peer_as(peer),
         peer.peer.clone(),
         peer.state.clone(),
         age(peers.now, peer.since),
         family.family.clone(),
-        peer.received.to_string(),
+        received,
         family.announced.to_string(),
     ];
     if wide {
@@ -90,8 +100,9 @@ fn route_row(routes: &Routes, route: &RouteStatus, wide: bool) -> Vec<String> {
     ];
     if wide {
         let path: Vec<String> = route.as_path.iter().map(ToString::to_string).collect();
-        let communities: Vec<&str> =
-            route.communities.iter().chain(&route.large_communities).map(String::as_str).collect();
+        let extended = route.extended_communities.iter().map(|community| extended(community));
+        let communities = route.communities.iter().chain(&route.large_communities).cloned();
+        let communities: Vec<String> = communities.chain(extended).collect();
         row.extend([
             or_none(path.join(" ")),
             route.med.map_or_else(none, |med| med.to_string()),
@@ -101,6 +112,27 @@ fn route_row(routes: &Routes, route: &RouteStatus, wide: bool) -> Vec<String> {
     }
     row.push(route.why.clone());
     row
+}
+
+/// Where any will do, a number is known when the peer has said it.
+fn peer_as(peer: &PeerStatus) -> String {
+    match (peer.peer_as, peer.remote_as) {
+        (0, Some(RemoteAsWord::External)) => "external".into(),
+        (0, Some(RemoteAsWord::Any)) => "any".into(),
+        (number, _) => number.to_string(),
+    }
+}
+
+/// As they are configured: link bandwidth in bits a second (RFC 10005), the others in hexadecimal.
+fn extended(hexadecimal: &str) -> String {
+    match u64::from_str_radix(hexadecimal, 16).map(u64::to_be_bytes) {
+        Ok([0x00 | 0x40, 0x04, high, low, a, b, c, d]) => {
+            let (asn, octets) = (u16::from_be_bytes([high, low]), f32::from_be_bytes([a, b, c, d]));
+            let rate = LinkBandwidth { bits_per_second: (f64::from(octets) * 8.0) as u64 };
+            format!("link-bandwidth:{asn}:{rate}")
+        }
+        Ok(_) | Err(_) => format!("0x{hexadecimal}"),
+    }
 }
 
 fn bfd(word: BfdWord) -> &'static str {
@@ -133,10 +165,22 @@ fn bare(header: &[&str]) -> Table {
 }
 
 const PEERS: [&str; 10] =
-    ["NODE", "LOCAL-AS", "PEER-AS", "PEER", "STATE", "UP/DOWN", "FAMILY", "RCVD", "ADV", "INFO"];
+    ["NODE", "LOCAL-AS", "PEER-AS", "PEER", "STATE", "UP/DOWN", "FAMILY", "RCVD-TOTAL", "ADV", "INFO"];
 const WIDE_PEERS: [&str; 14] = [
-    "NODE", "LOCAL-AS", "PEER-AS", "PEER", "STATE", "UP/DOWN", "FAMILY", "RCVD", "ADV", "LOCAL", "PEER-ID",
-    "HOLD", "BFD", "INFO",
+    "NODE",
+    "LOCAL-AS",
+    "PEER-AS",
+    "PEER",
+    "STATE",
+    "UP/DOWN",
+    "FAMILY",
+    "RCVD-TOTAL",
+    "ADV",
+    "LOCAL",
+    "PEER-ID",
+    "HOLD",
+    "BFD",
+    "INFO",
 ];
 const ROUTES: [&str; 6] = ["", "PREFIX", "NEXTHOP", "PEER", "AGE", "WHY"];
 const WIDE_ROUTES: [&str; 10] =

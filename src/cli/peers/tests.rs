@@ -7,7 +7,9 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::admin::fixture;
 use crate::admin::listen::serve_unix;
-use crate::admin::peers::{AbsentRoute, BfdWord, FamilyStatus, LastError, Omission, PeerStatus, RouteStatus};
+use crate::admin::peers::{
+    AbsentRoute, BfdWord, FamilyStatus, LastError, Omission, PeerStatus, RemoteAsWord, RouteStatus,
+};
 use crate::admin::timestamp::Timestamp;
 use crate::announce::bgp::Command;
 use crate::task::Tasks;
@@ -26,6 +28,7 @@ fn peer(name: &str, state: &str) -> PeerStatus {
         peer: name.into(),
         local_as: 65000,
         peer_as: 65001,
+        remote_as: None,
         address: name.into(),
         port: 179,
         local_address: None,
@@ -52,17 +55,18 @@ fn a_session_that_is_down_says_why() {
         ..peer("10.0.0.1", "established")
     };
     let down = PeerStatus {
+        received: 7,
         last_error: Some(LastError { at: at(0), why: "peer says AS 65001, configured 65002".into() }),
         ..peer("10.0.0.2", "active")
     };
     let strict = PeerStatus { bfd: Some(BfdWord::Down), waits_for_bfd: true, ..peer("10.0.0.3", "active") };
     let peers = Peers { node: "cp1".into(), now: at(123), peers: vec![up, down, strict], why_none: None };
     let expected = "\
-NODE  LOCAL-AS  PEER-AS  PEER      STATE        UP/DOWN  FAMILY        RCVD  ADV  INFO
-cp1   65000     65001    10.0.0.1  established  2m3s     ipv4-unicast  0     2    -
-cp1   65000     65001    10.0.0.1  established  2m3s     ipv4-unicast  0     0    1 routes omitted: no next hop
-cp1   65000     65001    10.0.0.2  active       2m3s     ipv4-unicast  0     0    peer says AS 65001, configured 65002
-cp1   65000     65001    10.0.0.3  active       2m3s     ipv4-unicast  0     0    waits for BFD
+NODE  LOCAL-AS  PEER-AS  PEER      STATE        UP/DOWN  FAMILY        RCVD-TOTAL  ADV  INFO
+cp1   65000     65001    10.0.0.1  established  2m3s     ipv4-unicast  0           2    -
+cp1   65000     65001    10.0.0.1  established  2m3s     ipv4-unicast  -           0    1 routes omitted: no next hop
+cp1   65000     65001    10.0.0.2  active       2m3s     ipv4-unicast  7           0    peer says AS 65001, configured 65002
+cp1   65000     65001    10.0.0.3  active       2m3s     ipv4-unicast  0           0    waits for BFD
 ";
     assert_eq!(table::peers(&peers, false), expected);
     let none = |why_none: Option<&str>| {
@@ -79,6 +83,21 @@ cp1   65000     65001    10.0.0.3  active       2m3s     ipv4-unicast  0     0  
 }
 
 #[test]
+fn an_autonomous_system_that_is_not_known_yet_is_the_word_that_is_configured() {
+    let shown = |peer_as, remote_as| {
+        let peer = PeerStatus { peer_as, remote_as, ..peer("10.0.0.1", "active") };
+        let peers = Peers { node: "cp1".into(), now: at(0), peers: vec![peer], why_none: None };
+        let table = table::peers(&peers, false);
+        table.lines().nth(1).and_then(|line| line.split_whitespace().nth(2)).map(ToOwned::to_owned).unwrap()
+    };
+    let (external, any) = (Some(RemoteAsWord::External), Some(RemoteAsWord::Any));
+    assert_eq!(
+        [shown(0, external), shown(0, any), shown(65001, any), shown(65001, None)],
+        ["external", "any", "65001", "65001"]
+    );
+}
+
+#[test]
 fn a_route_says_who_knows_it_and_what_nobody_knows_says_why() {
     let route = RouteStatus {
         prefix: "192.0.2.10/32".parse().unwrap(),
@@ -89,20 +108,28 @@ fn a_route_says_who_knows_it_and_what_nobody_knows_says_why() {
         local_preference: None,
         communities: vec!["65535:0".into()],
         large_communities: vec![],
-        extended_communities: vec![],
+        extended_communities: vec!["4004fde84e9502f9".into(), "000200010000000a".into()],
         since: at(0),
         why: "control-plane".into(),
     };
+    let absent = |peer: Option<&str>, why: &str| AbsentRoute {
+        prefix: "192.0.2.11/32".parse().unwrap(),
+        peer: peer.map(Into::into),
+        why: why.into(),
+    };
     let absent =
-        AbsentRoute { prefix: "192.0.2.11/32".parse().unwrap(), why: "this node has no grant for it".into() };
-    let routes = Routes { node: "cp1".into(), now: at(61), routes: vec![route], absent: vec![absent] };
+        vec![absent(None, "this node has no grant for it"), absent(Some("10.0.0.2"), "not told yet")];
+    let routes = Routes { node: "cp1".into(), now: at(61), routes: vec![route], absent };
     let expected = "    PREFIX         NEXTHOP   PEER      AGE   WHY
 *>  192.0.2.10/32  10.0.0.9  10.0.0.1  1m1s  control-plane
     192.0.2.11/32  -         -         -     this node has no grant for it
+    192.0.2.11/32  -         10.0.0.2  -     not told yet
 ";
     assert_eq!(table::routes(&routes, false), expected);
     assert!(
-        table::routes(&routes, true).contains("65000    -    -           65535:0"),
+        table::routes(&routes, true).contains(
+            "65000    -    -           65535:0 link-bandwidth:65000:10G 0x000200010000000a  control-plane"
+        ),
         "{}",
         table::routes(&routes, true)
     );
@@ -147,8 +174,12 @@ async fn the_daemon_says_what_its_speaker_knows_and_passes_orders_on() {
     let peers: Peers = client::fetch(&path, "/v1/peers").await.unwrap();
     assert_eq!((peers.node.as_str(), peers.peers[0].peer.as_str()), ("cp1", "fe80::1%eth0"));
     let routes: Routes = client::fetch(&path, "/v1/routes/fe80::1%25eth0").await.unwrap();
-    let nobody = AbsentRoute { prefix: "10.0.0.1/32".parse().unwrap(), why: "announced".into() };
-    assert_eq!((routes.routes, routes.absent), (vec![], vec![nobody]));
+    let ignorant = AbsentRoute {
+        prefix: "10.0.0.1/32".parse().unwrap(),
+        peer: Some("fe80::1%eth0".into()),
+        why: "not told yet".into(),
+    };
+    assert_eq!((routes.routes, routes.absent), (vec![], vec![ignorant]));
     reset(&path, "fe80::1%eth0").await.unwrap();
     assert_eq!(reset(&path, "10.0.0.7").await.unwrap_err().to_string(), "there is no peer 10.0.0.7");
     let unknown = client::fetch::<Routes>(&path, "/v1/routes/10.0.0.7").await;

@@ -72,6 +72,10 @@ fn parts(status: &Status) -> String {
         let since = age(status, link.since);
         table.add_row([format!("link {}", link.interface), link.state.to_string(), since, mac]);
     }
+    for session in status.bgp.iter().flat_map(|bgp| &bgp.peers) {
+        let (peer, since) = (format!("peer {}", session.peer), age(status, session.since));
+        table.add_row([peer, session.state.clone(), since, session.why.clone().unwrap_or_default()]);
+    }
     table.trim_fmt() + "\n"
 }
 

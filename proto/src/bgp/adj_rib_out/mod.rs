@@ -69,7 +69,8 @@ impl AdjRibOut {
 
     /// What the peer should know; replaces whatever was wanted before.
     pub fn want(&mut self, snapshot: Arc<Snapshot>) {
-        let known = *snapshot == *self.known;
+        // The same routes, and others that are left out, are news for the operator.
+        let known = *snapshot == *self.known && snapshot.omitted() == self.known.omitted();
         self.wanted = Some(if known { self.known.clone() } else { snapshot });
     }
 
