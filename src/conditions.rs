@@ -170,15 +170,6 @@ mod tests {
         Snapshot { complete, control_plane: names.iter().map(ToString::to_string).collect() }
     }
 
-    const FIT: Conditions = Conditions {
-        healthy: true,
-        proven: true,
-        link_up: true,
-        refused: false,
-        rivals: Rivals::Present,
-        stopping: false,
-        drained: false,
-    };
     const NOTHING: Conditions = Conditions {
         healthy: false,
         proven: false,
@@ -198,11 +189,11 @@ mod tests {
             assert!(futures::poll!(&mut running).is_pending());
             conditions.has_changed().unwrap().then(|| *conditions.borrow_and_update())
         };
-        assert_eq!(published().await, Some(FIT));
+        assert_eq!(published().await, Some(Conditions::FIT));
         bench.nodes.send_replace(snapshot(true, &["n1", "n3"]));
         assert_eq!(published().await, None);
         bench.nodes.send_replace(snapshot(true, &["n1"]));
-        let alone = Conditions { rivals: Rivals::Nobody, ..FIT };
+        let alone = Conditions { rivals: Rivals::Nobody, ..Conditions::FIT };
         assert_eq!(published().await, Some(alone));
         bench.links[1].send_replace(Link::Down);
         assert_eq!(published().await, Some(Conditions { link_up: false, ..alone }));
@@ -236,7 +227,7 @@ mod tests {
         let wakes = Arc::new(Wakes::default());
         let waker = Arc::clone(&wakes).into();
         let mut poll = || running.as_mut().poll(&mut Context::from_waker(&waker));
-        assert_eq!((poll(), *conditions.borrow()), (Poll::Pending, FIT));
+        assert_eq!((poll(), *conditions.borrow()), (Poll::Pending, Conditions::FIT));
         wakes.0.store(0, Ordering::SeqCst);
         assert_eq!((poll(), wakes.0.load(Ordering::SeqCst)), (Poll::Pending, 0));
         drop(conditions);
@@ -249,7 +240,7 @@ mod tests {
         let (out, conditions) = watch::channel(NOTHING);
         let mut running = pin!(run(Sources { health: None, interfaces: vec![], ..sources }, out));
         assert!(futures::poll!(&mut running).is_pending());
-        assert_eq!(*conditions.borrow(), FIT);
+        assert_eq!(*conditions.borrow(), Conditions::FIT);
     }
 
     #[test]

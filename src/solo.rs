@@ -155,19 +155,9 @@ mod tests {
 
     use super::*;
 
-    const FIT: Conditions = Conditions {
-        healthy: true,
-        proven: true,
-        link_up: true,
-        refused: false,
-        rivals: Rivals::Present,
-        stopping: false,
-        drained: false,
-    };
-
     #[tokio::test(start_paused = true)]
     async fn the_permission_of_a_fit_node_is_renewed_and_ends_with_its_fitness() {
-        let (health, conditions) = watch::channel(FIT);
+        let (health, conditions) = watch::channel(Conditions::FIT);
         let (vacancy, vacated) = watch::channel(Vacancy::default());
         let (rulings, mut ruled) = watch::channel(Ruling::unknown());
         let (witness, _status) = Witness::for_tests();
@@ -185,15 +175,15 @@ mod tests {
         };
         seen(1, true).await;
         seen(1, true).await;
-        health.send_replace(Conditions { healthy: false, ..FIT });
+        health.send_replace(Conditions { healthy: false, ..Conditions::FIT });
         seen(2, false).await;
-        health.send_replace(FIT);
+        health.send_replace(Conditions::FIT);
         seen(3, true).await;
-        health.send_replace(Conditions { drained: true, ..FIT });
+        health.send_replace(Conditions { drained: true, ..Conditions::FIT });
         seen(4, false).await;
-        health.send_replace(FIT);
+        health.send_replace(Conditions::FIT);
         seen(5, true).await;
-        health.send_replace(Conditions { stopping: true, ..FIT });
+        health.send_replace(Conditions { stopping: true, ..Conditions::FIT });
         seen(6, false).await;
         vacancy.send_replace(Vacancy { serial: 5, vacated: true });
         seen(6, false).await;
@@ -236,7 +226,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_was_frozen_asks_for_its_health_before_it_announces_again() {
-        let mut woken = Woken::new(FIT, true).await;
+        let mut woken = Woken::new(Conditions::FIT, true).await;
         let waits = (2, false, Some(Bar::Unproven));
         assert_eq!(woken.ruling().await, waits);
         // Begun before, answered out of a buffer.
@@ -250,15 +240,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_asks_no_gate_or_is_alone_goes_on_after_a_freeze() {
-        let alone = Conditions { rivals: Rivals::Nobody, ..FIT };
-        for (conditions, gated) in [(FIT, false), (alone, true)] {
+        let alone = Conditions { rivals: Rivals::Nobody, ..Conditions::FIT };
+        for (conditions, gated) in [(Conditions::FIT, false), (alone, true)] {
             assert_eq!(Woken::new(conditions, gated).await.ruling().await, (1, true, None));
         }
     }
 
     #[test]
     fn who_is_alone_begins_when_it_is_fit_and_goes_on_until_it_stops() {
-        let unfit = Conditions { healthy: false, ..FIT };
+        let unfit = Conditions { healthy: false, ..Conditions::FIT };
         let of = |rivals, holding| bar(Conditions { rivals, ..unfit }, holding);
         assert_eq!(
             [
@@ -269,7 +259,7 @@ mod tests {
             ],
             [Some(Bar::Health), None, Some(Bar::Health), Some(Bar::Health)]
         );
-        let stopping = Conditions { rivals: Rivals::Nobody, stopping: true, ..FIT };
+        let stopping = Conditions { rivals: Rivals::Nobody, stopping: true, ..Conditions::FIT };
         assert_eq!(bar(stopping, true), Some(Bar::Stopping));
     }
 }

@@ -85,7 +85,7 @@ impl Node {
         let (report_out, reports) = mpsc::channel(REPORTS);
         let (ruling_out, rulings) = watch::channel(Ruling::unknown());
         let (vacancy_out, vacancy) = watch::channel(Vacancy::default());
-        let (conditions, fitness) = watch::channel(FIT);
+        let (conditions, fitness) = watch::channel(Conditions::FIT);
         let mut others = JoinSet::new();
         others.spawn(watch_lease(lease.clone(), connections.clone(), observed_out));
         let mut core = Advertiser::new(["eth0".to_owned()]);
@@ -121,7 +121,7 @@ impl Node {
     }
 
     async fn stop(mut self) {
-        self.conditions.send_replace(Conditions { stopping: true, ..FIT });
+        self.conditions.send_replace(Conditions { stopping: true, ..Conditions::FIT });
         self.election.join_next().await.unwrap().unwrap();
     }
 }
@@ -241,15 +241,6 @@ async fn three_nodes_hand_an_address_on_and_never_two_of_them_have_it() {
     assert_eq!((lan.owners(), lan.most()), (vec![], 1));
 }
 
-const FIT: Conditions = Conditions {
-    healthy: true,
-    proven: true,
-    link_up: true,
-    refused: false,
-    rivals: Rivals::Present,
-    stopping: false,
-    drained: false,
-};
 const TIMING: Timing = Timing {
     lease_duration: Duration::from_secs(5),
     renew_deadline: Duration::from_secs(3),

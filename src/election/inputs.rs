@@ -29,6 +29,18 @@ pub struct Conditions {
 }
 
 impl Conditions {
+    /// Nothing is in the way, and others are there.
+    #[cfg(test)]
+    pub(crate) const FIT: Self = Self {
+        healthy: true,
+        proven: true,
+        link_up: true,
+        refused: false,
+        rivals: Rivals::Present,
+        stopping: false,
+        drained: false,
+    };
+
     /// That nothing is known yet is another word than that something is wrong.
     #[must_use]
     pub fn word(self, bar: Option<Bar>) -> Option<Bar> {

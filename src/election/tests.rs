@@ -128,7 +128,7 @@ async fn a_write_that_succeeded_is_a_grant_from_its_departure_and_is_renewed() {
         (30, written("2", "n1", 2)),
         (40, written("3", "n1", 3)),
     ];
-    let bench = Bench::new(FIT, script);
+    let bench = Bench::new(Conditions::FIT, script);
     bench.until(29).await;
     assert_eq!(bench.ruling().grant, None);
     bench.until(31).await;
@@ -156,7 +156,7 @@ async fn a_write_that_succeeded_is_a_grant_from_its_departure_and_is_renewed() {
 
 #[tokio::test(start_paused = true)]
 async fn every_request_is_given_the_time_that_leaves_room_for_a_second() {
-    let bench = Bench::new(FIT, acquired());
+    let bench = Bench::new(Conditions::FIT, acquired());
     bench.until(1_500).await;
     let limits: Vec<_> = bench.requests.lock().unwrap().iter().map(|(_, _, limit)| *limit).collect();
     assert_eq!(limits, [Duration::from_secs(1); 3]);
@@ -164,10 +164,10 @@ async fn every_request_is_given_the_time_that_leaves_room_for_a_second() {
 
 #[tokio::test(start_paused = true)]
 async fn the_lease_is_released_only_when_the_addresses_of_this_very_grant_are_gone() {
-    let mut bench = Bench::new(FIT, acquired().into_iter().chain([(0, written("2", "", 2))]));
+    let mut bench = Bench::new(Conditions::FIT, acquired().into_iter().chain([(0, written("2", "", 2))]));
     bench.until(500).await;
     bench.vacancy.send_replace(Vacancy { serial: 1, vacated: true });
-    bench.conditions.send_replace(Conditions { stopping: true, ..FIT });
+    bench.conditions.send_replace(Conditions { stopping: true, ..Conditions::FIT });
     bench.until(600).await;
     let leaving = Ruling {
         serial: 2,
@@ -195,9 +195,9 @@ async fn the_lease_is_released_only_when_the_addresses_of_this_very_grant_are_go
 #[tokio::test(start_paused = true)]
 async fn a_claim_that_comes_through_while_stopping_is_given_back_at_once() {
     let script = [(0, Answer::Read(None)), (500, written("1", "n1", 1)), (0, written("2", "", 2))];
-    let mut bench = Bench::new(FIT, script);
+    let mut bench = Bench::new(Conditions::FIT, script);
     bench.until(200).await;
-    bench.conditions.send_replace(Conditions { stopping: true, ..FIT });
+    bench.conditions.send_replace(Conditions { stopping: true, ..Conditions::FIT });
     bench.until(501).await;
     // Nothing was ever announced under it: the core's word on the ruling before is still good.
     assert_eq!(bench.requests().split_off(2), [(500, write(Some("1"), Intent::Release))]);
@@ -206,7 +206,7 @@ async fn a_claim_that_comes_through_while_stopping_is_given_back_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn what_the_watch_shows_during_a_request_is_taken_at_once() {
-    let bench = Bench::new(FIT, [(800, Answer::Read(Some(record("7", "n2", 70))))]);
+    let bench = Bench::new(Conditions::FIT, [(800, Answer::Read(Some(record("7", "n2", 70))))]);
     bench.until(200).await;
     bench.lease.send_replace(seen(record("8", "n3", 80)));
     bench.until(201).await;
@@ -217,7 +217,7 @@ async fn what_the_watch_shows_during_a_request_is_taken_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_release_that_the_watch_shows_is_acted_on_at_once() {
     let script = [(0, Answer::Read(Some(record("7", "n2", 70)))), (0, written("9", "n1", 90))];
-    let bench = Bench::new(FIT, script);
+    let bench = Bench::new(Conditions::FIT, script);
     bench.until(300).await;
     bench.lease.send_replace(seen(record("8", "", 80)));
     bench.until(301).await;
@@ -259,13 +259,13 @@ async fn a_node_that_met_a_rival_hands_over_whatever_the_snapshot_says() {
 
 #[tokio::test(start_paused = true)]
 async fn an_unfit_node_asks_for_nothing_and_a_pulled_cable_is_told() {
-    let bench = Bench::new(Conditions { healthy: false, ..FIT }, []);
+    let bench = Bench::new(Conditions { healthy: false, ..Conditions::FIT }, []);
     bench.until(500).await;
     assert_eq!(bench.ruling(), Ruling { bar: Some(Bar::Health), ..Ruling::unknown() });
-    bench.conditions.send_replace(Conditions { healthy: false, proven: false, ..FIT });
+    bench.conditions.send_replace(Conditions { healthy: false, proven: false, ..Conditions::FIT });
     bench.until(700).await;
     assert_eq!(bench.ruling(), Ruling::unknown());
-    bench.conditions.send_replace(Conditions { link_up: false, ..FIT });
+    bench.conditions.send_replace(Conditions { link_up: false, ..Conditions::FIT });
     bench.until(60_000).await;
     assert_eq!(bench.ruling(), Ruling { bar: Some(Bar::Link), ..Ruling::unknown() });
     assert_eq!(bench.requests(), []);
@@ -273,10 +273,10 @@ async fn an_unfit_node_asks_for_nothing_and_a_pulled_cable_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn a_standby_that_is_stopped_ends_without_a_word() {
-    let mut bench = Bench::new(FIT, [(0, Answer::Read(Some(record("7", "n2", 70))))]);
+    let mut bench = Bench::new(Conditions::FIT, [(0, Answer::Read(Some(record("7", "n2", 70))))]);
     bench.until(500).await;
     assert!(!bench.has_ended());
-    bench.conditions.send_replace(Conditions { stopping: true, ..FIT });
+    bench.conditions.send_replace(Conditions { stopping: true, ..Conditions::FIT });
     bench.until(501).await;
     assert!(bench.has_ended());
     assert_eq!(bench.requests(), [(0, Action::Read)]);
@@ -284,7 +284,7 @@ async fn a_standby_that_is_stopped_ends_without_a_word() {
 
 #[tokio::test(start_paused = true)]
 async fn an_election_that_nobody_listens_to_ends() {
-    let mut bench = Bench::new(Conditions { healthy: false, ..FIT }, []);
+    let mut bench = Bench::new(Conditions { healthy: false, ..Conditions::FIT }, []);
     bench.until(500).await;
     drop(std::mem::replace(&mut bench.rulings, watch::channel(Ruling::unknown()).1));
     bench.until(501).await;
@@ -293,7 +293,7 @@ async fn an_election_that_nobody_listens_to_ends() {
 
 #[tokio::test(start_paused = true)]
 async fn a_grant_that_cannot_be_renewed_ends_by_itself() {
-    let bench = Bench::new(FIT, acquired());
+    let bench = Bench::new(Conditions::FIT, acquired());
     bench.until(2_999).await;
     assert_eq!(bench.ruling().role, Role::Holder);
     bench.until(3_001).await;
@@ -303,7 +303,7 @@ async fn a_grant_that_cannot_be_renewed_ends_by_itself() {
 
 #[tokio::test(start_paused = true)]
 async fn sources_that_are_gone_say_nothing_and_cost_nothing() {
-    let (conditions, fitness) = watch::channel(FIT);
+    let (conditions, fitness) = watch::channel(Conditions::FIT);
     let (lease, observed) = watch::channel(None);
     let (vacancy, vacated) = watch::channel(Vacancy::default());
     let mut inputs = Inputs::new(fitness, observed, vacated);
@@ -320,13 +320,4 @@ const TIMING: Timing = Timing {
     renew_deadline: Duration::from_secs(3),
     retry_period: Duration::from_secs(1),
 };
-const FIT: Conditions = Conditions {
-    healthy: true,
-    proven: true,
-    link_up: true,
-    refused: false,
-    rivals: Rivals::Present,
-    stopping: false,
-    drained: false,
-};
-const ALONE: Conditions = Conditions { rivals: Rivals::Nobody, ..FIT };
+const ALONE: Conditions = Conditions { rivals: Rivals::Nobody, ..Conditions::FIT };
