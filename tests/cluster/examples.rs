@@ -42,10 +42,12 @@ fn kubeadm(bed: &Bed) {
     let look = blocks.pop().unwrap();
     let make: String = blocks.into_iter().map(|block| block.commands).collect();
     run(bed, Where::Node, &folder, &format!("{}set -eu\n{make}", wrapped_kubeadm(&folder)));
-    // The kubelet tells the API of a static pod when it has got to know the API.
-    wait("the Lease and the pod are shown", SOON, || {
+    // The kubelet tells the API of a static pod when it has got to know the API. kubeadm starts it anew on the way, and what
+    // is taken away from it before it is done with that start, it leaves running: so not before it says that the pod runs.
+    wait("the Lease and the running pod are shown", SOON, || {
         let said = run(bed, Where::Node, &folder, &format!("set -eu\n{}", look.commands));
-        (said.contains("plndr-cp-lock   n1") && said.contains("vipcast-n1")).then_some(())
+        let runs = |line: &str| line.starts_with("vipcast-n1 ") && line.contains(" Running ");
+        (said.contains("plndr-cp-lock   n1") && said.lines().any(runs)).then_some(())
     });
     bed.wait_answered_by(begin, SOON, |node| node == 1);
     let admin = fs::read_to_string(bed.script.folder().join("n1/changes/etc/kubernetes/admin.conf")).unwrap();
