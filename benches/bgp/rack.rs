@@ -62,8 +62,14 @@ impl Ground {
     pub(crate) fn build() -> Self {
         let (top, client) = (net::net(), net::net());
         net::forward(&top);
-        // Flows are told apart by their ports.
-        top.run(|| std::fs::write("/proc/sys/net/ipv4/fib_multipath_hash_policy", "1").unwrap()).unwrap();
+        // Flows are told apart by their ports, and nothing is sent into a dead link until the routing daemon has noticed.
+        for (name, value) in [
+            ("fib_multipath_hash_policy", "1"),
+            ("conf/all/ignore_routes_with_linkdown", "1"),
+            ("conf/default/ignore_routes_with_linkdown", "1"),
+        ] {
+            top.run(|| std::fs::write(format!("/proc/sys/net/ipv4/{name}"), value).unwrap()).unwrap();
+        }
         host(&top, &client, "client", 90);
         let nodes = NODES.map(|number| {
             let node = net::net();

@@ -25,8 +25,9 @@ use crate::wait::{SOON, resident, wait};
 
 pub(super) fn measure(runs: usize) -> Vec<Figure> {
     let heard = count();
-    let spans = |who| (0..runs).map(|_| span(who)).collect::<Vec<_>>();
-    let all = [Who::Vipcast, Who::GoBgp].map(spans);
+    // By turns: what else the machine does meets both.
+    let turns: Vec<_> = (0..runs).map(|_| [Who::Vipcast, Who::GoBgp].map(span)).collect();
+    let all = [0, 1].map(|who| turns.iter().map(|turn| turn[who]).collect::<Vec<_>>());
     all.iter().zip([Who::Vipcast, Who::GoBgp]).for_each(|(spans, who)| eprintln!("    {who:?}: {spans:?}"));
     let [ours, gobgp] = all.map(|spans| median(&spans));
     let memory = [Who::Vipcast, Who::GoBgp, Who::Bird].map(|who| memory(who) as f64 / 1e6);

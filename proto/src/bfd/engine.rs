@@ -197,7 +197,21 @@ impl Engine {
             self.settle(id, tick.packet, actions);
         }
         self.stalls += u64::from(stalled);
+        self.send_ahead(now, actions);
         Some(lateness)
+    }
+
+    /// What is due next leaves together with what is due now: with hundreds of sessions the driver wakes up half as often.
+    fn send_ahead(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        let soon = self.due.iter().take_while(|(at, _)| *at <= now + MOST_AHEAD);
+        let soon: Vec<SessionId> = soon.map(|&(_, id)| id).collect();
+        for id in soon {
+            let entry = self.sessions.get_mut(&id).filter(|entry| entry.leaving.is_none());
+            let packet = entry.and_then(|entry| entry.session.ahead(now));
+            if packet.is_some() {
+                self.settle(id, packet, actions);
+            }
+        }
     }
 
     /// When to call [`Engine::tick`].
@@ -288,3 +302,6 @@ impl Engine {
         }
     }
 }
+
+/// Nobody's interval is so long that more would be saved.
+const MOST_AHEAD: Duration = Duration::from_millis(4);

@@ -315,3 +315,24 @@ fn lateness_is_told_and_a_stall_is_counted_once_for_all_sessions() {
     assert_eq!(bed.sent().last().unwrap().1.state, State::Down);
     assert_eq!(bed.engine.stalls(), 1);
 }
+
+#[test]
+fn many_sessions_share_awakenings_and_no_gap_is_shorter_than_jitter_permits() {
+    let paths: Vec<_> = (0..250).map(|last: u8| path(&format!("192.0.2.{last}"))).collect();
+    let mut bed = Bed::with(&paths);
+    let (mut awakenings, mut packets) = (0, 0);
+    let mut last = std::collections::BTreeMap::new();
+    while let Some(due) = bed.engine.deadline().filter(|&due| due <= at(60_000)) {
+        bed.actions.clear();
+        bed.engine.tick(due, &mut bed.actions);
+        awakenings += 1;
+        for (id, _) in bed.sent() {
+            packets += 1;
+            if let Some(before) = last.insert(id, due) {
+                // Nobody has answered: a packet a second.
+                assert!((ms(750)..=ms(1000)).contains(&(due - before)), "{:?}", due - before);
+            }
+        }
+    }
+    assert!(awakenings * 3 < packets * 2, "{awakenings} for {packets} packets");
+}
