@@ -6,12 +6,12 @@ use nom::Parser;
 use nom::combinator::map;
 use nom::number::complete::{be_u8, be_u16, be_u32};
 
-use super::ethernet::{FrameError, MacAddr, Parsed, Sighting, SightingKind, mac_addr};
+use super::ethernet::{FrameError, Heard, MacAddr, Parsed, Sighting, SightingKind, Solicitation, mac_addr};
 
-/// What an ARP packet says about who uses an address.
+/// What an ARP packet says about who uses an address, and what it asks.
 ///
 /// Only requests and replies between Ethernet and IPv4 are read; the opcodes of RARP and InARP say nothing here.
-pub(super) fn sighting(input: &[u8]) -> Result<Option<Sighting>, FrameError> {
+pub(super) fn heard(input: &[u8]) -> Result<Heard, FrameError> {
     let (rest, format) = format(input)?;
     match format {
         Format { hardware_type: ETHERNET, protocol_type: IPV4, hardware_len: 6, protocol_len: 4, .. } => {}
@@ -24,14 +24,26 @@ pub(super) fn sighting(input: &[u8]) -> Result<Option<Sighting>, FrameError> {
         } => {
             return Err(FrameError::ArpLengths { hardware, protocol });
         }
-        Format { .. } => return Ok(None),
+        Format { .. } => return Ok(Heard::default()),
     }
     let (_padding, addresses) = addresses(rest)?;
     Ok(match format.opcode {
-        REQUEST => claim(&addresses).or_else(|| probe(&addresses)),
-        REPLY => claim(&addresses),
-        _ => None,
+        REQUEST => Heard {
+            sighting: claim(&addresses).or_else(|| probe(&addresses)),
+            solicitation: solicitation(&addresses),
+        },
+        REPLY => Heard { sighting: claim(&addresses), solicitation: None },
+        _ => Heard::default(),
     })
+}
+
+/// One that asks for its own address announces it (RFC 5227 §3); the answer goes to one station, which a group is not.
+fn solicitation(addresses: &Addresses) -> Option<Solicitation> {
+    let (sender, from) = (addresses.sender_protocol_addr, addresses.sender_hardware_addr);
+    let asked = assigned(addresses.target_protocol_addr, from, SightingKind::Probe)?;
+    let nobodys = sender.is_multicast() || sender.is_broadcast();
+    let answerable = from.is_unicast() && !nobodys && sender != addresses.target_protocol_addr;
+    answerable.then_some(Solicitation { target: asked.address, sender: sender.into(), from })
 }
 
 /// "I use the sender protocol address": every request and reply with one says so (RFC 5227 §2.4).
@@ -104,7 +116,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::l2::ethernet::sighting;
+    use crate::l2::ethernet::{heard, sighting};
 
     /// 192.168.1.7 at 02:00:5e:10:00:01 asks for 192.168.1.1.
     const WHO_HAS: [u8; 42] = [
@@ -144,6 +156,32 @@ mod tests {
     #[test]
     fn a_request_from_nobody_is_a_probe_of_its_target() {
         assert_eq!(sighting(&with(&[(SPA, &[0; 4])])), seen([192, 168, 1, 1], SightingKind::Probe));
+    }
+
+    fn asked(sender: [u8; 4], target: [u8; 4]) -> Option<Solicitation> {
+        let from = MacAddr::from([2, 0, 0x5e, 0x10, 0, 1]);
+        Some(Solicitation {
+            target: Ipv4Addr::from(target).into(),
+            sender: Ipv4Addr::from(sender).into(),
+            from,
+        })
+    }
+
+    #[test]
+    fn a_request_and_a_probe_ask_for_their_target_and_nothing_else_does() {
+        let solicitation = |patches: &[(usize, &[u8])]| heard(&with(patches)).unwrap().solicitation;
+        assert_eq!(solicitation(&[]), asked([192, 168, 1, 7], [192, 168, 1, 1]));
+        assert_eq!(solicitation(&[(SPA, &[0; 4])]), asked([0; 4], [192, 168, 1, 1]));
+        let announcement = [192, 168, 1, 7];
+        let others: [(usize, &[u8]); 6] = [
+            (OPCODE, &[2]),
+            (TPA, &announcement),
+            (TPA, &[0xff; 4]),
+            (TPA, &[0; 4]),
+            (22, &[0xff; 6]),
+            (SPA, &[224, 0, 0, 1]),
+        ];
+        assert_eq!(others.map(|patch| solicitation(&[patch])), [None; 6]);
     }
 
     #[test]

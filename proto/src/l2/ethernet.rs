@@ -83,6 +83,27 @@ pub enum SightingKind {
     Probe,
 }
 
+/// A station asks where an address is, or whether it is free.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Solicitation {
+    /// The address that is asked for.
+    pub target: IpAddr,
+    /// Who asks; the unspecified address where it only wants to know whether the target is free.
+    pub sender: IpAddr,
+    /// Where the answer goes. ARP: the sender hardware address. NDP: the source link-layer address option if there is
+    /// one, else the Ethernet source.
+    pub from: MacAddr,
+}
+
+/// All that a frame says about addresses.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Heard {
+    /// Who uses an address, or asks whether it is free.
+    pub sighting: Option<Sighting>,
+    /// Who wants an answer.
+    pub solicitation: Option<Solicitation>,
+}
+
 /// Why a frame is to be discarded without reading further.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum FrameError {
@@ -147,13 +168,31 @@ impl From<nom::Err<()>> for FrameError {
 /// # Errors
 /// The frame breaks a rule of RFC 826, RFC 4861 §7.1 or RFC 4862 §5.4, and must not be believed.
 pub fn sighting(frame: &[u8]) -> Result<Option<Sighting>, FrameError> {
+    heard(frame).map(|heard| heard.sighting)
+}
+
+/// What `frame` says and asks; nothing where it is well formed and about something else. VLANs are kept apart as
+/// [`sighting`] does.
+///
+/// # Errors
+/// The frame breaks a rule of RFC 826, RFC 4861 §7.1 or RFC 4862 §5.4, and must not be believed.
+pub fn heard(frame: &[u8]) -> Result<Heard, FrameError> {
     let (payload, header) = header(frame)?;
     match header.ether_type {
-        _ if header.vlan_identifier != 0 => Ok(None),
-        ETHER_TYPE_ARP => arp::sighting(payload),
-        ETHER_TYPE_IPV6 => ndp::sighting(payload, header.source),
-        _ => Ok(None),
+        _ if header.vlan_identifier != 0 => Ok(Heard::default()),
+        ETHER_TYPE_ARP => arp::heard(payload),
+        ETHER_TYPE_IPV6 => ndp::heard(payload, header.source),
+        _ => Ok(Heard::default()),
     }
+}
+
+/// Whether `frame` was sent to `own` or to a group: an interface that hears everything hears the frames of others, too.
+#[must_use]
+pub fn is_addressed_to(frame: &[u8], own: MacAddr) -> bool {
+    mac_addr(frame).is_ok_and(|(_, MacAddr(to))| {
+        let [first, ..] = to;
+        first & GROUP != 0 || MacAddr(to) == own
+    })
 }
 
 /// A parser's answer; nom never leaves this module and its two siblings.
@@ -199,6 +238,14 @@ mod tests {
         let unicast = [[2, 0, 0, 0, 0, 1], [0; 6], [0xff; 6], [1, 0, 0x5e, 0, 0, 1]]
             .map(|o| MacAddr::from(o).is_unicast());
         assert_eq!(unicast, [true, false, false, false]);
+    }
+
+    #[test]
+    fn a_frame_is_for_us_if_it_names_us_or_a_group() {
+        let own = MacAddr::from([2, 0, 0, 0, 0, 1]);
+        let to = |to: [u8; 6]| is_addressed_to(&[&to[..], &[0; 8]].concat(), own);
+        let ours = [[2, 0, 0, 0, 0, 1], [0xff; 6], [0x33, 0x33, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]].map(to);
+        assert_eq!((ours, is_addressed_to(&[0xff; 5], own)), ([true, true, true, false], false));
     }
 
     #[test]

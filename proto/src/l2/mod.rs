@@ -4,3 +4,4 @@ pub mod announcer;
 pub mod arp;
 pub mod ethernet;
 pub mod ndp;
+pub mod responder;

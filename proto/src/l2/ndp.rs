@@ -7,20 +7,20 @@ use nom::bytes::complete::take;
 use nom::combinator::map;
 use nom::number::complete::{be_u8, be_u16, be_u32, be_u128};
 
-use super::ethernet::{FrameError, MacAddr, Parsed, Sighting, SightingKind, mac_addr};
+use super::ethernet::{FrameError, Heard, MacAddr, Parsed, Sighting, SightingKind, Solicitation, mac_addr};
 
-/// What an IPv6 packet in a frame from `ethernet_source` says about who uses an address.
+/// What an IPv6 packet in a frame from `ethernet_source` says about who uses an address, and what it asks.
 ///
 /// Only ICMPv6 directly behind the IPv6 header is read: nothing that a neighbour sends to be believed needs an
 /// extension header, and fragments are forbidden (RFC 6980 §5).
-pub(super) fn sighting(input: &[u8], ethernet_source: MacAddr) -> Result<Option<Sighting>, FrameError> {
+pub(super) fn heard(input: &[u8], ethernet_source: MacAddr) -> Result<Heard, FrameError> {
     let (rest, packet) = ipv6_header(input)?;
     if packet.version != 6 {
         return Err(FrameError::Version(packet.version));
     }
     let (_padding, payload) = take_payload(rest, packet.payload_length)?;
     if packet.next_header != ICMPV6 {
-        return Ok(None);
+        return Ok(Heard::default());
     }
     let (rest, icmp) = icmpv6_header(payload)?;
     match icmp.icmp_type {
@@ -30,9 +30,10 @@ pub(super) fn sighting(input: &[u8], ethernet_source: MacAddr) -> Result<Option<
         }
         NEIGHBOR_ADVERTISEMENT => {
             validate(&packet, &icmp, payload)?;
-            advertisement(rest, &packet, ethernet_source).map(Some)
+            let claim = advertisement(rest, &packet, ethernet_source)?;
+            Ok(Heard { sighting: Some(claim), solicitation: None })
         }
-        _ => Ok(None),
+        _ => Ok(Heard::default()),
     }
 }
 
@@ -51,16 +52,15 @@ fn validate(packet: &Ipv6Header, icmp: &Icmpv6Header, payload: &[u8]) -> Result<
 }
 
 /// RFC 4861 §7.1.1. With a source address it is somebody's search for the target and says nothing about who has it.
-fn solicitation(
-    body: &[u8],
-    packet: &Ipv6Header,
-    ethernet_source: MacAddr,
-) -> Result<Option<Sighting>, FrameError> {
+fn solicitation(body: &[u8], packet: &Ipv6Header, ethernet_source: MacAddr) -> Result<Heard, FrameError> {
     let (rest, (_reserved, target)) = (be_u32, ipv6_addr).parse(body)?;
     let target = unicast(target)?;
     let source_link_layer_address = link_layer_address(rest, SOURCE_LINK_LAYER_ADDRESS)?;
+    let from = source_link_layer_address.unwrap_or(ethernet_source);
+    let asked = Solicitation { target: target.into(), sender: packet.source.into(), from };
+    let solicitation = (from.is_unicast() && !packet.source.is_multicast()).then_some(asked);
     if !packet.source.is_unspecified() {
-        return Ok(None);
+        return Ok(Heard { sighting: None, solicitation });
     }
     if !is_solicited_node_multicast(packet.destination) {
         return Err(FrameError::Destination(packet.destination));
@@ -68,7 +68,8 @@ fn solicitation(
     match source_link_layer_address {
         Some(_) => Err(FrameError::SourceLinkLayerAddress),
         None => {
-            Ok(Some(Sighting { address: target.into(), from: ethernet_source, kind: SightingKind::Probe }))
+            let probe = Sighting { address: target.into(), from: ethernet_source, kind: SightingKind::Probe };
+            Ok(Heard { sighting: Some(probe), solicitation })
         }
     }
 }
@@ -202,7 +203,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::l2::ethernet::sighting;
+    use crate::l2::ethernet::{heard, sighting};
 
     /// fd00::7 at 02:00:5e:10:00:01 tells all nodes (override), from another Ethernet source.
     const ADVERTISEMENT: [u8; 86] = [
@@ -308,6 +309,25 @@ mod tests {
     #[test]
     fn a_solicitation_from_somebody_says_nothing_about_its_target() {
         assert_eq!(solicited(&[(SOURCE, &[0xfd])], &[1, 1, 2, 0, 0x5e, 0x10, 0, 1]), Ok(None));
+    }
+
+    #[test]
+    fn a_solicitation_asks_and_is_answered_where_its_option_or_its_frame_comes_from() {
+        let option = [1, 1, 2, 0, 0x5e, 0x10, 0, 1];
+        let asked = |patches: &[(usize, &[u8])], options: &[u8]| {
+            heard(&with(&DUPLICATE_ADDRESS_DETECTION, patches, options)).unwrap().solicitation
+        };
+        let expected = |sender: Ipv6Addr, last: u8| {
+            let target = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 7).into();
+            Some(Solicitation { target, sender: sender.into(), from: [2, 0, 0x5e, 0x10, 0, last].into() })
+        };
+        let source = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0);
+        assert_eq!(asked(&[], &[]), expected(Ipv6Addr::UNSPECIFIED, 2));
+        assert_eq!(asked(&[(SOURCE, &[0xfd])], &option), expected(source, 1));
+        assert_eq!(asked(&[(SOURCE, &[0xfd])], &[]), expected(source, 2));
+        assert_eq!(asked(&[(SOURCE, &[0xff])], &option), None, "nobody is a group");
+        assert_eq!(asked(&[(SOURCE, &[0xfd])], &[1, 1, 0xff, 0, 0x5e, 0x10, 0, 1]), None);
+        assert_eq!(heard(&with(&ADVERTISEMENT, &[], &[])).unwrap().solicitation, None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+pub(super) use self::phase::{BURST, DEFEND_INTERVAL, SHORTEST_WAIT, part, shifted};
 use self::phase::{Held, Phase};
 use super::ethernet::{MacAddr, SightingKind};
 use crate::advertiser::{Desired, Report};

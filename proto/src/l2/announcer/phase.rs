@@ -252,22 +252,27 @@ impl Held {
     }
 }
 
-/// `span`, longer or shorter by up to an eighth. Xorshift: a function of the seed and nothing else.
-fn shifted(span: Duration, jitter: &mut u64) -> Duration {
+/// `span`, longer or shorter by up to an eighth.
+pub(in crate::l2) fn shifted(span: Duration, jitter: &mut u64) -> Duration {
+    let eighth = span / 8;
+    span - eighth + part(eighth * 2, jitter)
+}
+
+/// From nothing to all of `span`. Xorshift: a function of the seed and nothing else.
+pub(in crate::l2) fn part(span: Duration, jitter: &mut u64) -> Duration {
     *jitter ^= *jitter << 13;
     *jitter ^= *jitter >> 7;
     *jitter ^= *jitter << 17;
-    let eighth = span / 8;
     let steps = u32::try_from(*jitter % 1024).unwrap_or(0);
-    span - eighth + eighth * 2 * steps / 1024
+    span * steps / 1024
 }
 
 /// Repetitions after the first announcement. The second is later than Linux's ARP `locktime` of one
 /// second, within which a neighbour ignores news; the third is for those who lost both.
-const BURST: [Duration; 2] = [Duration::from_millis(1100), Duration::from_secs(5)];
+pub(in crate::l2) const BURST: [Duration; 2] = [Duration::from_millis(1100), Duration::from_secs(5)];
 
 /// Between two attempts to take an address that somebody has, at first.
-const SHORTEST_WAIT: Duration = Duration::from_millis(50);
+pub(in crate::l2) const SHORTEST_WAIT: Duration = Duration::from_millis(50);
 
 /// `DEFEND_INTERVAL` (RFC 5227 §1.1).
-const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
+pub(in crate::l2) const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
