@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use vipcast_proto::advertiser::{Advertiser, Owner, Scope};
+use vipcast_proto::advertiser::Advertiser;
 use vipcast_proto::election::{self, Elector, Predecessor, Role, Timing};
 use vipcast_proto::l2::announcer::{self, Announcer, Config, WireCheck};
 use vipcast_proto::standing::{Facts, Rivals};
@@ -49,7 +49,7 @@ pub(crate) enum Wish {
 impl Process {
     fn new(name: usize, timing: Timing, seed: u64) -> Self {
         let mut core = Advertiser::new([LINK.to_owned()]);
-        core.claim(Owner::ControlPlane, [vip()].into());
+        core.claim([vip()].into());
         Self {
             elector: Elector::new(format!("node{name}"), timing),
             core,
@@ -83,7 +83,7 @@ impl Process {
     /// Hands the newest grant down and, while the announcer is not busy, its report up.
     pub(crate) fn settle(&mut self, now: Instant, early_release: bool) -> Vec<Wish> {
         let mut wishes = vec![];
-        self.core.grant(Scope::ControlPlane, self.elector.grant());
+        self.core.grant(self.elector.grant());
         let desired = self.core.desired(now).clone();
         if !self.dropping {
             if desired.serial > self.announcer.report().applied {
@@ -95,7 +95,7 @@ impl Process {
                 self.core.report(LINK, self.announcer.report());
             }
         }
-        let vacated = early_release || self.core.is_vacated(Scope::ControlPlane);
+        let vacated = early_release || self.core.is_vacated();
         if self.elector.role() == Role::Leaving && vacated {
             wishes.extend(self.elector.handle(now, election::Event::Vacated).map(Wish::Request));
         }
