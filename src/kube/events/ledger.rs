@@ -112,7 +112,7 @@ impl Entry {
     }
 }
 
-const CAPACITY: usize = 64;
+const CAPACITY: usize = 512;
 /// Between two writes about the same thing.
 pub(super) const REPEAT: Duration = Duration::from_secs(30);
 /// Quiet for this long, and it is a new Event.
@@ -122,9 +122,15 @@ const SERIES: Duration = Duration::from_secs(600);
 mod tests {
     use super::*;
     use crate::clock;
+    use crate::kube::events::About;
 
     fn conflict(subject: &str, note: &str) -> Notice {
-        Notice { reason: Reason::VipConflict, subject: subject.into(), note: note.into() }
+        Notice {
+            reason: Reason::VipConflict,
+            about: About::ThisNode,
+            subject: subject.into(),
+            note: note.into(),
+        }
     }
 
     fn post(note: &str, first_seen: i64, last_seen: i64, count: i32, known: bool) -> Option<Post> {

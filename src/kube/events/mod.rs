@@ -1,4 +1,4 @@
-//! Kubernetes Events about this node's VIPs: never in the way of anything, never a flood.
+//! Kubernetes Events about this node's VIPs and about Services: never in the way of anything, never a flood.
 
 mod ledger;
 
@@ -34,6 +34,32 @@ pub enum Reason {
     PeerUp,
     /// It was lost.
     PeerDown,
+    /// A Service was given an address.
+    AddressAssigned,
+    /// A Service had to give an address up.
+    AddressWithdrawn,
+    /// A Service keeps an address that is in its pool no more.
+    AddressRetained,
+    /// No pool that serves a Service has an address left.
+    PoolExhausted,
+    /// A Service cannot have what it asks for.
+    RequestRefused,
+}
+
+/// The object that an Event is about.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum About {
+    /// The node that tells it.
+    ThisNode,
+    /// A Service.
+    Service {
+        /// `metadata.namespace`.
+        namespace: String,
+        /// `metadata.name`.
+        name: String,
+        /// `metadata.uid`.
+        uid: String,
+    },
 }
 
 /// Something that operators should be able to read with `kubectl get events`.
@@ -41,6 +67,8 @@ pub enum Reason {
 pub struct Notice {
     /// What kind of thing.
     pub reason: Reason,
+    /// Which object shows it.
+    pub about: About,
     /// What it is about, usually a VIP: repetitions about the same subject are counted.
     pub subject: String,
     /// The text, for humans; cut at what the API accepts.
@@ -62,7 +90,12 @@ impl Events {
     /// Tells it, or not: an Event is never worth waiting for. Returns whether there was room for it, or
     /// nobody wants it.
     pub fn tell(&self, reason: Reason, subject: impl fmt::Display, note: impl Into<String>) -> bool {
-        let notice = Notice { reason, subject: subject.to_string(), note: note.into() };
+        let (about, subject, note) = (About::ThisNode, subject.to_string(), note.into());
+        self.post(Notice { reason, about, subject, note })
+    }
+
+    /// The same about any object.
+    pub fn post(&self, notice: Notice) -> bool {
         !matches!(self.0.try_send(notice), Err(mpsc::error::TrySendError::Full(_)))
     }
 }
@@ -70,8 +103,14 @@ impl Events {
 impl Reason {
     fn warns(self) -> bool {
         match self {
-            Self::VipAcquired | Self::PeerUp => false,
-            Self::VipLost | Self::VipConflict | Self::PeerDown => true,
+            Self::VipAcquired | Self::PeerUp | Self::AddressAssigned => false,
+            Self::VipLost
+            | Self::VipConflict
+            | Self::PeerDown
+            | Self::AddressWithdrawn
+            | Self::AddressRetained
+            | Self::PoolExhausted
+            | Self::RequestRefused => true,
         }
     }
 
@@ -82,6 +121,9 @@ impl Reason {
             Self::VipLost => "Withdraw",
             Self::VipConflict => "Defend",
             Self::PeerUp | Self::PeerDown => "Peer",
+            Self::AddressAssigned | Self::PoolExhausted | Self::RequestRefused => "Assign",
+            Self::AddressWithdrawn => "Release",
+            Self::AddressRetained => "Retain",
         }
     }
 }
@@ -94,11 +136,16 @@ impl fmt::Display for Reason {
             Self::VipConflict => "VIPConflict",
             Self::PeerUp => "BGPPeerUp",
             Self::PeerDown => "BGPPeerDown",
+            Self::AddressAssigned => "AddressAssigned",
+            Self::AddressWithdrawn => "AddressWithdrawn",
+            Self::AddressRetained => "AddressRetained",
+            Self::PoolExhausted => "PoolExhausted",
+            Self::RequestRefused => "RequestRefused",
         })
     }
 }
 
-/// Writes what is told as Events regarding the Node `node`. Returns when nobody can tell anything any
+/// Writes what is told as Events regarding the Node `node`, or the Service that each is about. Returns when nobody can tell anything any
 /// more and what was told is written, or cannot be.
 pub async fn publish(
     node: String,
@@ -186,7 +233,7 @@ impl Troubles {
 }
 
 async fn write(connection: Connection, node: String, post: Post) -> (Post, Result<(), Failure>) {
-    let api = Api::<Event>::namespaced(connection.lease, NAMESPACE);
+    let api = Api::<Event>::namespaced(connection.lease, post.notice.about.namespace());
     let result = timeout(LIMIT, send(&api, &node, &post)).await;
     let result = result.map_err(|_| Failure::TimedOut).and_then(|sent| sent.map_err(Failure::from));
     (post, result)
@@ -203,9 +250,11 @@ async fn send(api: &Api<Event>, node: &str, post: &Post) -> kube::Result<()> {
 }
 
 fn event(node: &str, post: &Post) -> Event {
+    let about = &post.notice.about;
     let mut event = Event::default();
-    event.metadata.namespace = Some(NAMESPACE.into());
-    event.metadata.name = Some(format!("{node}.{}-{:x}", post.notice.reason, post.first_seen).to_lowercase());
+    event.metadata.namespace = Some(about.namespace().into());
+    event.metadata.name =
+        Some(format!("{}.{}-{:x}", about.name(node), post.notice.reason, post.first_seen).to_lowercase());
     event.event_time = micro_time(post.first_seen);
     event.reason = Some(post.notice.reason.to_string());
     event.action = Some(post.notice.reason.action().into());
@@ -213,18 +262,43 @@ fn event(node: &str, post: &Post) -> Event {
     event.note = Some(post.notice.note.chars().take(NOTE).collect());
     event.reporting_controller = Some("vipcast".into());
     event.reporting_instance = Some(node.to_owned());
-    // `kubectl describe node` looks for the node's name in `uid`, because kubelet writes it there.
-    event.regarding = Some(ObjectReference {
-        api_version: Some("v1".into()),
-        kind: Some("Node".into()),
-        name: Some(node.to_owned()),
-        uid: Some(node.to_owned()),
-        ..ObjectReference::default()
-    });
+    event.regarding = Some(about.reference(node));
     event.series = micro_time(post.last_seen)
         .filter(|_| post.count > 1)
         .map(|last_observed_time| EventSeries { count: post.count, last_observed_time });
     event
+}
+
+impl About {
+    fn namespace(&self) -> &str {
+        match self {
+            Self::ThisNode => NAMESPACE,
+            Self::Service { namespace, .. } => namespace,
+        }
+    }
+
+    fn name<'a>(&'a self, node: &'a str) -> &'a str {
+        match self {
+            Self::ThisNode => node,
+            Self::Service { name, .. } => name,
+        }
+    }
+
+    fn reference(&self, node: &str) -> ObjectReference {
+        let (kind, namespace, uid) = match self {
+            // `kubectl describe node` looks for the node's name in `uid`, because kubelet writes it there.
+            Self::ThisNode => ("Node", None, node),
+            Self::Service { namespace, uid, .. } => ("Service", Some(namespace.clone()), uid.as_str()),
+        };
+        ObjectReference {
+            api_version: Some("v1".into()),
+            kind: Some(kind.into()),
+            namespace,
+            name: Some(self.name(node).to_owned()),
+            uid: Some(uid.to_owned()),
+            ..ObjectReference::default()
+        }
+    }
 }
 
 fn micro_time(micros: i64) -> Option<MicroTime> {
@@ -233,7 +307,8 @@ fn micro_time(micros: i64) -> Option<MicroTime> {
 
 /// Events about what has no namespace live here.
 const NAMESPACE: &str = "default";
-const QUEUE: usize = 64;
+/// As many Services as may be created at once without one that is not told of.
+const QUEUE: usize = 512;
 /// The API accepts 1024 bytes; a character has at most four.
 const NOTE: usize = 256;
 const LIMIT: Duration = Duration::from_secs(5);
@@ -304,12 +379,40 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_about_a_service_is_told_in_its_namespace() {
+        let seen = Seen::default();
+        let route = Router::new().route("/apis/events.k8s.io/v1/namespaces/web/events", post(accept));
+        let server = Server::start(route.with_state(Arc::clone(&seen))).await;
+        let (events, notices) = Events::channel();
+        let (_, connections) = watch::channel(Some(connection(&server.url(), 1)));
+        let about = About::Service { namespace: "web".into(), name: "shop".into(), uid: "u1".into() };
+        let (reason, subject) = (Reason::PoolExhausted, "web/shop".into());
+        events.post(Notice { reason, about, subject, note: "4 of 4 used".into() });
+        drop(events);
+        publish("node-a".into(), notices, connections).await;
+        let mut event = seen.lock().unwrap()[0].clone();
+        event["eventTime"].take();
+        let name = event["metadata"]["name"].take();
+        assert!(name.as_str().unwrap().starts_with("shop.poolexhausted-"));
+        let expected = json!({
+            "apiVersion": "events.k8s.io/v1", "kind": "Event",
+            "metadata": {"namespace": "web", "name": null},
+            "eventTime": null,
+            "type": "Warning", "reason": "PoolExhausted", "action": "Assign", "note": "4 of 4 used",
+            "reportingController": "vipcast", "reportingInstance": "node-a",
+            "regarding": {"apiVersion": "v1", "kind": "Service", "namespace": "web", "name": "shop", "uid": "u1"},
+        });
+        assert_eq!(event, expected);
+    }
+
+    #[tokio::test]
     async fn what_is_refused_is_not_tried_again() {
         let seen = Seen::default();
         let route = Router::new().route("/apis/events.k8s.io/v1/namespaces/default/events", post(forbid));
         let server = Server::start(route.with_state(Arc::clone(&seen))).await;
         let mut ledger = Ledger::default();
-        let notice = Notice { reason: Reason::VipLost, subject: "10.0.0.100".into(), note: String::new() };
+        let (about, subject) = (About::ThisNode, "10.0.0.100".into());
+        let notice = Notice { reason: Reason::VipLost, about, subject, note: String::new() };
         ledger.observe(clock::now(), 1, notice);
         let post = ledger.due(clock::now()).unwrap();
         let (post, result) = write(connection(&server.url(), 1), "node-a".into(), post).await;

@@ -1,6 +1,7 @@
 //! The one Lease of an election: conditional writes, each with an outcome that cannot be misread.
 
 mod record;
+mod request;
 mod route;
 #[cfg(test)]
 mod route_tests;
@@ -14,20 +15,18 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::Api;
-use kube::api::PostParams;
 use tokio::sync::watch as channel;
 use tokio::time::timeout;
 use vipcast_proto::election::{Answer, Stamp, Write};
 
 pub use record::{Holder, VACATED, apply, blank, record};
+pub(super) use record::{micro_time, seconds, stamp, whole_seconds};
 pub use watch::{Observed, watch_lease};
 
-use self::route::{Route, Routes};
+pub(super) use self::request::{Request, Requests};
 use super::access::Connection;
 use super::failure::Failure;
 use crate::clock;
-use crate::net::is_ours;
 
 /// Where the Lease is.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -52,12 +51,10 @@ pub struct Outcome {
 /// Reads and writes one Lease through whatever connection is newest.
 #[derive(Debug)]
 pub struct LeaseStore {
-    name: LeaseName,
+    requests: Requests,
     holder: Holder,
     /// `metadata.annotations` of a Lease that we create.
     annotations: BTreeMap<String, String>,
-    connections: channel::Receiver<Option<Connection>>,
-    routes: Routes,
     /// What the watch saw: a write may be based on it.
     observed: channel::Receiver<Option<Observed>>,
     /// The object as the last successful request returned it.
@@ -76,22 +73,21 @@ impl LeaseStore {
         connections: channel::Receiver<Option<Connection>>,
         observed: channel::Receiver<Option<Observed>>,
     ) -> Self {
-        let routes = Routes::new(channel::channel(BTreeSet::new()).1, is_ours);
-        Self { name, holder, annotations, connections, routes, observed, base: None, last: Stamp(0) }
+        let requests = Requests::new(name, connections);
+        Self { requests, holder, annotations, observed, base: None, last: Stamp(0) }
     }
 
     /// Asks the API server of another node while this node's own does not answer: without it, a node whose API server has
     /// died could not hand over in order. `servers` is what [`watch_servers`](super::servers::watch_servers) publishes.
     #[must_use]
-    pub fn with_others(mut self, servers: channel::Receiver<BTreeSet<SocketAddr>>) -> Self {
-        self.routes = Routes::new(servers, is_ours);
-        self
+    pub fn with_others(self, servers: channel::Receiver<BTreeSet<SocketAddr>>) -> Self {
+        Self { requests: self.requests.with_others(servers), ..self }
     }
 
     /// Reads the Lease from the server, not from a cache.
     pub async fn read(&mut self, limit: Duration) -> Outcome {
         let departed = clock::now();
-        let result = self.request(limit, Request::Read).await;
+        let result = self.requests.send(limit, Request::Read).await;
         let answer = match &result {
             Ok(lease) => Answer::Read(lease.as_ref().map(record)),
             Err(failure) => match failure {
@@ -116,7 +112,7 @@ impl LeaseStore {
         let stamp = self.stamp(&base);
         let lease = apply(base, write.intent, &self.holder, stamp);
         let left = limit.saturating_sub(clock::now().saturating_duration_since(departed));
-        let result = self.request(left, Request::Write(&lease)).await;
+        let result = self.requests.send(left, Request::Write(&lease)).await;
         let exists = write.based_on.is_some();
         match result {
             Ok(written) => {
@@ -133,7 +129,8 @@ impl LeaseStore {
     /// The object that has the version the write is based on; `None`: the server has another one by now.
     async fn find_base(&mut self, write: &Write, limit: Duration) -> Result<Option<Lease>, Failure> {
         let Some(version) = &write.based_on else {
-            return Ok(Some(blank(&self.name.namespace, &self.name.name, &self.annotations)));
+            let LeaseName { namespace, name } = &self.requests.name;
+            return Ok(Some(blank(namespace, name, &self.annotations)));
         };
         let fits = |lease: &Lease| lease.metadata.resource_version.as_deref() == Some(version);
         if let Some(base) = self.base.clone().filter(fits) {
@@ -143,7 +140,7 @@ impl LeaseStore {
         if let Some(base) = seen.filter(|lease| fits(lease)) {
             return Ok(Some(Lease::clone(&base)));
         }
-        Ok(self.request(limit, Request::Read).await?.filter(fits))
+        Ok(self.requests.send(limit, Request::Read).await?.filter(fits))
     }
 
     /// A name for the write that no other write of ours and not the record before it has.
@@ -154,60 +151,11 @@ impl LeaseStore {
         self.last = Stamp(if free == before { free.saturating_add(1) } else { free });
         self.last
     }
-
-    /// Asks one server after the other, as long as a request has certainly not left; `limit` is for all of them.
-    async fn request(&mut self, limit: Duration, request: Request<'_>) -> Result<Option<Lease>, Failure> {
-        let Some(connection) = self.connections.borrow().clone() else {
-            return Err(Failure::NoServer);
-        };
-        let departed = clock::now();
-        let mut result = Err(Failure::NoServer);
-        for Route { client, server } in self.routes.of(&connection) {
-            let left = limit.saturating_sub(clock::now().saturating_duration_since(departed));
-            let api = Api::namespaced(client, &self.name.namespace);
-            let answer = timeout(left, request.send(&api, &self.name.name)).await;
-            result = answer.map_err(|_| Failure::TimedOut).and_then(|result| result.map_err(Failure::from));
-            self.judge(&connection, server, result.as_ref().err());
-            if !matches!(result, Err(Failure::NotSent(_))) {
-                break;
-            }
-        }
-        result
-    }
-
-    fn judge(&mut self, connection: &Connection, server: Option<SocketAddr>, failure: Option<&Failure>) {
-        match failure.map(Failure::code) {
-            None | Some(Some(404 | 409)) => self.routes.answered(server),
-            Some(_) if server.is_none() => connection.suspect(),
-            Some(_) => self.routes.failed(server),
-        }
-    }
 }
 
 impl fmt::Display for LeaseName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
-
-/// What a server is asked.
-#[derive(Clone, Copy)]
-enum Request<'a> {
-    Read,
-    /// A PUT with the version it is based on; a POST where the Lease must not exist yet.
-    Write(&'a Lease),
-}
-
-impl Request<'_> {
-    /// The Lease as it is then; `None` only of a read: there is no such Lease.
-    async fn send(self, api: &Api<Lease>, name: &str) -> kube::Result<Option<Lease>> {
-        match self {
-            Self::Read => api.get_opt(name).await,
-            Self::Write(lease) if lease.metadata.resource_version.is_some() => {
-                api.replace(name, &PostParams::default(), lease).await.map(Some)
-            }
-            Self::Write(lease) => api.create(&PostParams::default(), lease).await.map(Some),
-        }
     }
 }
 

@@ -86,11 +86,11 @@ fn declared(lease: &Lease) -> Option<Stamp> {
     text.parse().ok().map(|time| stamp(&MicroTime(time)))
 }
 
-fn stamp(time: &MicroTime) -> Stamp {
+pub(in crate::kube) fn stamp(time: &MicroTime) -> Stamp {
     Stamp(time.0.as_microsecond())
 }
 
-fn micro_time(stamp: Stamp) -> Option<MicroTime> {
+pub(in crate::kube) fn micro_time(stamp: Stamp) -> Option<MicroTime> {
     Timestamp::from_microsecond(stamp.0).ok().map(MicroTime)
 }
 
@@ -100,11 +100,11 @@ fn written(stamp: Stamp) -> String {
     text.and_then(|text| text.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-fn seconds(count: i32) -> Option<Duration> {
+pub(in crate::kube) fn seconds(count: i32) -> Option<Duration> {
     u64::try_from(count).ok().map(Duration::from_secs)
 }
 
-fn whole_seconds(span: Duration) -> i32 {
+pub(in crate::kube) fn whole_seconds(span: Duration) -> i32 {
     i32::try_from(span.as_secs()).unwrap_or(i32::MAX)
 }
 

@@ -13,6 +13,7 @@ use kube::Config;
 use serde_json::{Value, json};
 use vipcast_proto::election::{Intent, Stamp};
 
+use super::route::Routes;
 use super::*;
 use crate::kube::testing::{Server, unused_address};
 
@@ -46,7 +47,7 @@ fn store(own: SocketAddr, others: &[SocketAddr], vips: &[IpAddr]) -> LeaseStore 
     let (_, observed) = channel::channel(None);
     let mut store = LeaseStore::new(name, holder, BTreeMap::new(), connections, observed);
     // On loopback every server is this node's.
-    store.routes = Routes::new(channel::channel(others.iter().copied().collect()).1, |_| false);
+    store.requests.routes = Routes::new(channel::channel(others.iter().copied().collect()).1, |_| false);
     store
 }
 
@@ -76,7 +77,7 @@ async fn another_nodes_server_is_not_asked_while_our_own_answers_and_no_longer_w
     let mut store = store(own.address, &[other.address], &[]);
     assert!(is_renewed(&mut store).await);
     assert_eq!(counts([&ours, &theirs]), [2, 0]);
-    let connection = store.connections.borrow().clone().unwrap();
+    let connection = store.requests.connections.borrow().clone().unwrap();
     connection.suspect();
     assert!(is_renewed(&mut store).await);
     assert_eq!(counts([&ours, &theirs]), [0, 1]);

@@ -1,0 +1,229 @@
+//! Objects as the API server sends them, reduced to what is read.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use vipcast_proto::service::is_read;
+
+/// Of `metadata`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Metadata {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) uid: String,
+    #[serde(rename = "resourceVersion")]
+    pub(super) version: Option<String>,
+    pub(super) creation_timestamp: Option<String>,
+    pub(super) deletion_timestamp: Option<String>,
+    #[serde(deserialize_with = "nullable")]
+    pub(super) labels: BTreeMap<String, String>,
+    #[serde(deserialize_with = "annotations")]
+    pub(super) annotations: BTreeMap<String, String>,
+}
+
+/// Of a Service.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct Service {
+    pub(super) metadata: Metadata,
+    #[serde(default)]
+    pub(super) spec: ServiceSpec,
+    #[serde(default)]
+    pub(super) status: ServiceStatus,
+}
+
+/// Of `spec`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct ServiceSpec {
+    #[serde(rename = "type")]
+    pub(super) service_type: String,
+    pub(super) load_balancer_class: Option<String>,
+    #[serde(rename = "loadBalancerIP")]
+    pub(super) load_balancer_ip: Option<String>,
+    #[serde(deserialize_with = "nullable")]
+    pub(super) load_balancer_source_ranges: Vec<String>,
+    pub(super) external_traffic_policy: Option<String>,
+    #[serde(deserialize_with = "nullable")]
+    pub(super) selector: BTreeMap<String, String>,
+    #[serde(deserialize_with = "nullable")]
+    pub(super) ports: Vec<ServicePort>,
+    pub(super) ip_family_policy: Option<String>,
+    #[serde(deserialize_with = "nullable")]
+    pub(super) ip_families: Vec<String>,
+    #[serde(rename = "clusterIPs", deserialize_with = "nullable")]
+    pub(super) cluster_ips: Vec<String>,
+}
+
+/// Of one of `spec.ports`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ServicePort {
+    pub(super) protocol: Option<String>,
+    pub(super) port: u16,
+}
+
+/// Of `status`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct ServiceStatus {
+    pub(super) load_balancer: LoadBalancer,
+}
+
+/// Of `status.loadBalancer`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct LoadBalancer {
+    #[serde(deserialize_with = "nullable")]
+    pub(super) ingress: Vec<Ingress>,
+}
+
+/// Of one of `status.loadBalancer.ingress`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Ingress {
+    pub(super) ip: Option<String>,
+}
+
+/// Of an EndpointSlice.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EndpointSlice {
+    pub(super) metadata: Metadata,
+    #[serde(default)]
+    pub(super) address_type: String,
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) endpoints: Vec<Endpoint>,
+}
+
+/// Of one of `endpoints`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Endpoint {
+    pub(super) node_name: Option<String>,
+    #[serde(deserialize_with = "nullable")]
+    pub(super) conditions: Conditions,
+}
+
+/// Of `conditions`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Conditions {
+    pub(super) ready: Option<bool>,
+    pub(super) serving: Option<bool>,
+    pub(super) terminating: Option<bool>,
+}
+
+/// Of a Node.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct Node {
+    pub(super) metadata: Metadata,
+    #[serde(default)]
+    pub(super) spec: NodeSpec,
+    #[serde(default)]
+    pub(super) status: NodeStatus,
+}
+
+/// Of `spec`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct NodeSpec {
+    pub(super) unschedulable: Option<bool>,
+    #[serde(deserialize_with = "nullable")]
+    pub(super) taints: Vec<Taint>,
+    #[serde(rename = "podCIDRs", deserialize_with = "nullable")]
+    pub(super) pod_cidrs: Vec<String>,
+}
+
+/// Of one of `spec.taints`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Taint {
+    pub(super) key: String,
+}
+
+/// Of `status`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct NodeStatus {
+    #[serde(deserialize_with = "nullable")]
+    pub(super) conditions: Vec<NodeCondition>,
+    #[serde(deserialize_with = "nullable")]
+    pub(super) addresses: Vec<NodeAddress>,
+}
+
+/// Of one of `status.conditions`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct NodeCondition {
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    pub(super) status: String,
+}
+
+/// Of one of `status.addresses`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct NodeAddress {
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    pub(super) address: String,
+}
+
+/// Of a Namespace.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct Namespace {
+    pub(super) metadata: Metadata,
+}
+
+impl Metadata {
+    /// What can be read of an object whose form is not that of its kind.
+    pub(super) fn salvage(object: &Value) -> Self {
+        let text = |field| object.get("metadata")?.get(field)?.as_str().map(str::to_owned);
+        Self {
+            namespace: text("namespace").unwrap_or_default(),
+            name: text("name").unwrap_or_default(),
+            version: text("resourceVersion"),
+            ..Self::default()
+        }
+    }
+}
+
+impl AsRef<Metadata> for Service {
+    fn as_ref(&self) -> &Metadata {
+        &self.metadata
+    }
+}
+
+impl AsRef<Metadata> for EndpointSlice {
+    fn as_ref(&self) -> &Metadata {
+        &self.metadata
+    }
+}
+
+impl AsRef<Metadata> for Node {
+    fn as_ref(&self) -> &Metadata {
+        &self.metadata
+    }
+}
+
+impl AsRef<Metadata> for Namespace {
+    fn as_ref(&self) -> &Metadata {
+        &self.metadata
+    }
+}
+
+/// Servers write `null` for what is empty.
+fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// `kubectl apply` leaves whole objects in an annotation.
+fn annotations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let mut all: BTreeMap<String, String> = nullable(deserializer)?;
+    all.retain(|annotation, _| is_read(annotation));
+    Ok(all)
+}

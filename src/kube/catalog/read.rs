@@ -1,0 +1,128 @@
+//! What each object means to the catalog.
+
+use std::net::IpAddr;
+
+use k8s_openapi::jiff::Timestamp;
+use serde::Deserialize;
+use vipcast_proto::ipam::{Assignment, Family, Port, Protocol, ServiceKey};
+use vipcast_proto::service::{self, ASSIGNED, SliceKey, Terms, Written};
+
+use super::object::{self, Metadata};
+
+/// What is to be kept of a Service.
+pub(super) fn service(from: object::Service, terms: &Terms) -> Option<service::Service> {
+    let object::Service { metadata, spec, status } = from;
+    let ingress = status.load_balancer.ingress.into_iter().filter_map(|ingress| ingress.ip);
+    let written = Written {
+        key: service_key(&metadata),
+        uid: metadata.uid,
+        created: metadata.creation_timestamp.as_deref().map_or(0, seconds),
+        deleting: metadata.deletion_timestamp.is_some(),
+        labels: metadata.labels,
+        record: record(metadata.annotations.get(ASSIGNED).map(String::as_str)),
+        annotations: metadata.annotations,
+        service_type: spec.service_type,
+        load_balancer_class: spec.load_balancer_class,
+        load_balancer_ip: spec.load_balancer_ip,
+        source_ranges: spec.load_balancer_source_ranges,
+        external_traffic_policy: spec.external_traffic_policy,
+        selector: spec.selector,
+        ports: spec.ports.iter().filter_map(port).collect(),
+        ip_family_policy: spec.ip_family_policy,
+        ip_families: spec.ip_families,
+        cluster_ips: spec.cluster_ips,
+        ingress: ingress.filter(|ip| !ip.is_empty()).collect(),
+    };
+    written.read(terms)
+}
+
+/// What is to be kept of an EndpointSlice; nothing of one without a Service, or of DNS names.
+pub(super) fn slice(from: object::EndpointSlice) -> Option<service::EndpointSlice> {
+    let family = match from.address_type.as_str() {
+        "IPv4" => Family::V4,
+        "IPv6" => Family::V6,
+        _ => return None,
+    };
+    let service = from.metadata.labels.get(SERVICE_NAME)?.as_str();
+    let endpoints = from.endpoints.iter().map(|endpoint| service::Endpoint {
+        node: endpoint.node_name.as_deref(),
+        ready: endpoint.conditions.ready,
+        serving: endpoint.conditions.serving,
+        terminating: endpoint.conditions.terminating,
+    });
+    Some(service::EndpointSlice::new(slice_key(&from.metadata), service.into(), family, endpoints))
+}
+
+/// What is to be kept of a Node.
+pub(super) fn node(from: object::Node) -> Option<service::Node> {
+    let object::Node { metadata, spec, status } = from;
+    let is = |kind: &str| status.conditions.iter().any(|one| one.kind == kind && one.status == "True");
+    let tainted = |key: &str| spec.taints.iter().any(|taint| taint.key == key);
+    let internal = status.addresses.iter().filter(|address| address.kind == "InternalIP");
+    Some(service::Node {
+        ready: is("Ready"),
+        network_unavailable: is("NetworkUnavailable"),
+        out_of_service: tainted(OUT_OF_SERVICE),
+        // The taint comes a moment after the field; somebody may set only one of them.
+        cordoned: spec.unschedulable == Some(true) || tainted(UNSCHEDULABLE),
+        excluded: metadata.labels.contains_key(EXCLUDED),
+        addresses: internal.filter_map(|address| address.address.parse::<IpAddr>().ok()).collect(),
+        pod_networks: spec.pod_cidrs.iter().filter_map(|cidr| cidr.parse().ok()).collect(),
+        name: metadata.name,
+        labels: metadata.labels,
+    })
+}
+
+/// What is to be kept of a Namespace.
+pub(super) fn namespace(from: object::Namespace) -> Option<service::Namespace> {
+    Some(service::Namespace { name: from.metadata.name, labels: from.metadata.labels })
+}
+
+/// The name of a Service.
+pub(super) fn service_key(of: &Metadata) -> ServiceKey {
+    ServiceKey { namespace: of.namespace.clone(), name: of.name.clone() }
+}
+
+/// The name of a slice.
+pub(super) fn slice_key(of: &Metadata) -> SliceKey {
+    SliceKey { namespace: of.namespace.as_str().into(), name: of.name.as_str().into() }
+}
+
+/// The name of what has no namespace.
+pub(super) fn name(of: &Metadata) -> String {
+    of.name.clone()
+}
+
+fn seconds(timestamp: &str) -> i64 {
+    timestamp.parse::<Timestamp>().map_or(0, Timestamp::as_second)
+}
+
+fn port(from: &object::ServicePort) -> Option<Port> {
+    let protocol = match from.protocol.as_deref() {
+        Some("TCP") | None => Protocol::Tcp,
+        Some("UDP") => Protocol::Udp,
+        Some("SCTP") => Protocol::Sctp,
+        Some(_) => return None,
+    };
+    Some(Port { protocol, number: from.port })
+}
+
+/// What our annotation says; `None`: nothing that can be read.
+fn record(text: Option<&str>) -> Option<Vec<Assignment>> {
+    let Some(text) = text else { return Some(vec![]) };
+    let entries: Vec<Entry> = serde_json::from_str(text).ok()?;
+    let assignment = |it: Entry| Assignment { address: it.address, pool: it.pool.map(Into::into) };
+    Some(entries.into_iter().map(assignment).collect())
+}
+
+/// One of [`ASSIGNED`].
+#[derive(Deserialize)]
+struct Entry {
+    address: IpAddr,
+    pool: Option<String>,
+}
+
+const SERVICE_NAME: &str = "kubernetes.io/service-name";
+const EXCLUDED: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
+const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
+const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
