@@ -1,44 +1,126 @@
-//! Runs the core: rulings and reports in, what may be announced and what is vacated out.
+//! Runs the core: rulings, grants and reports in, what may be announced and what is gone out.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::{mpsc, watch};
-use vipcast_proto::advertiser::{Advertiser, Desired, Report, Scope};
+use vipcast_proto::advertiser::{Advertiser, Desired, Remains, Report};
+use vipcast_proto::election::Grant;
 
 use crate::change::publish;
 use crate::clock;
 use crate::election::{Ruling, Vacancy};
 
-/// The core's four channels.
+/// The core's channels. Without either of the first two, that part of the daemon is not there.
 #[derive(Debug)]
 pub struct Wires {
-    /// From the election of the control-plane VIP.
-    pub rulings: watch::Receiver<Ruling>,
+    /// The control-plane VIP.
+    pub control_plane: Option<ControlPlane>,
+    /// The addresses of Services.
+    pub services: Option<Services>,
     /// From the announcers, each under its name.
     pub reports: mpsc::Receiver<(String, Report)>,
     /// To the announcers.
     pub desired: watch::Sender<Desired>,
-    /// To the election.
+}
+
+/// To and from the election of the control-plane VIP.
+#[derive(Debug)]
+pub struct ControlPlane {
+    /// What it has come to.
+    pub rulings: watch::Receiver<Ruling>,
+    /// Whether what it withdrew is gone.
     pub vacancy: watch::Sender<Vacancy>,
 }
 
-/// Runs until the election or every announcer is gone.
+/// To and from the placement of Service addresses.
+#[derive(Debug)]
+pub struct Services {
+    /// What this node may announce.
+    pub grants: watch::Receiver<Arc<BTreeMap<IpAddr, Grant>>>,
+    /// What of it is still to go.
+    pub remains: watch::Sender<Remains>,
+}
+
+/// Runs until nobody gives permissions any more, or every announcer is gone. Whoever stops giving them has withdrawn what
+/// was given.
 pub async fn run(mut core: Advertiser, mut wires: Wires) {
-    loop {
-        let ruling = wires.rulings.borrow_and_update().clone();
-        core.grant(Scope::ControlPlane, ruling.grant);
-        let now = clock::now();
-        let desired = core.desired(now).clone();
-        let end = desired.vips.values().map(|grant| grant.until).min();
-        publish(&wires.desired, desired);
-        let vacated = ruling.grant.is_none() && core.is_vacated(Scope::ControlPlane);
-        publish(&wires.vacancy, Vacancy { serial: ruling.serial, vacated });
-        tokio::select! {
-            changed = wires.rulings.changed() => if changed.is_err() { return },
-            report = wires.reports.recv() => match report {
-                Some((announcer, report)) => core.report(&announcer, report),
-                None => return,
-            },
-            () = clock::until(end) => {}
+    while wires.control_plane.is_some() || wires.services.is_some() {
+        wires.settle(&mut core);
+        match wires.next(core.deadline()).await {
+            News::Tick => {}
+            News::NoRulings => {
+                wires.control_plane = None;
+                core.grant(None);
+            }
+            News::NoGrants => {
+                wires.services = None;
+                core.services(Arc::default());
+            }
+            News::Reported(announcer, report) => core.report(&announcer, report),
+            News::NoAnnouncers => return,
         }
+    }
+    wires.settle(&mut core);
+}
+
+enum News {
+    /// A permission has changed or ended.
+    Tick,
+    NoRulings,
+    NoGrants,
+    Reported(String, Report),
+    NoAnnouncers,
+}
+
+impl Wires {
+    /// Everything new goes in, then everything that follows goes out.
+    fn settle(&mut self, core: &mut Advertiser) {
+        let ruling = self.control_plane.as_mut().map(|wire| wire.rulings.borrow_and_update().clone());
+        if let Some(ruling) = &ruling {
+            core.grant(ruling.grant);
+        }
+        if let Some(wire) = &mut self.services {
+            core.services(Arc::clone(&wire.grants.borrow_and_update()));
+        }
+        let desired = core.desired(clock::now());
+        if self.desired.borrow().serial != desired.serial {
+            self.desired.send_replace(desired.clone());
+        }
+        if let (Some(wire), Some(ruling)) = (&self.control_plane, ruling) {
+            let vacated = ruling.grant.is_none() && core.is_vacated();
+            publish(&wire.vacancy, Vacancy { serial: ruling.serial, vacated });
+        }
+        if let Some(wire) = &self.services {
+            publish(&wire.remains, core.remains().clone());
+        }
+    }
+
+    async fn next(&mut self, deadline: Option<Instant>) -> News {
+        let Self { control_plane, services, reports, desired: _ } = self;
+        tokio::select! {
+            alive = changed(control_plane.as_mut().map(|wire| &mut wire.rulings)) => {
+                if alive { News::Tick } else { News::NoRulings }
+            }
+            alive = changed(services.as_mut().map(|wire| &mut wire.grants)) => {
+                if alive { News::Tick } else { News::NoGrants }
+            }
+            report = reports.recv() => match report {
+                Some((announcer, report)) => News::Reported(announcer, report),
+                None => News::NoAnnouncers,
+            },
+            () = clock::until(deadline) => News::Tick,
+        }
+    }
+}
+
+/// Whether there is something new, or there will be nothing new any more.
+async fn changed<T>(receiver: Option<&mut watch::Receiver<T>>) -> bool {
+    match receiver {
+        Some(receiver) => receiver.changed().await.is_ok(),
+        None => std::future::pending().await,
     }
 }
 
@@ -46,12 +128,10 @@ pub async fn run(mut core: Advertiser, mut wires: Wires) {
 mod tests {
     use std::collections::BTreeSet;
     use std::net::IpAddr;
-    use std::sync::Arc;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use tokio::task::JoinSet;
-    use vipcast_proto::advertiser::Owner;
-    use vipcast_proto::election::{Grant, Predecessor};
+    use vipcast_proto::election::Predecessor;
 
     use super::*;
 
@@ -61,6 +141,8 @@ mod tests {
         reports: mpsc::Sender<(String, Report)>,
         desired: watch::Receiver<Desired>,
         vacancy: watch::Receiver<Vacancy>,
+        grants: watch::Sender<Arc<BTreeMap<IpAddr, Grant>>>,
+        remains: watch::Receiver<Remains>,
         core: JoinSet<()>,
     }
 
@@ -71,12 +153,18 @@ mod tests {
             let (desired_out, desired) = watch::channel(Desired::default());
             let (vacancy_out, vacancy) = watch::channel(Vacancy::default());
             let mut advertiser = Advertiser::new(["eth0".to_owned()]);
-            advertiser.claim(Owner::ControlPlane, [VIP].into());
-            let wires =
-                Wires { rulings: ruled, reports: reported, desired: desired_out, vacancy: vacancy_out };
+            advertiser.claim([VIP].into());
+            let (grants, granted) = watch::channel(Arc::default());
+            let (remains_out, remains) = watch::channel(Remains::default());
+            let wires = Wires {
+                control_plane: Some(ControlPlane { rulings: ruled, vacancy: vacancy_out }),
+                services: Some(Services { grants: granted, remains: remains_out }),
+                reports: reported,
+                desired: desired_out,
+            };
             let mut core = JoinSet::new();
             core.spawn(run(advertiser, wires));
-            Self { start: clock::now(), rulings, reports, desired, vacancy, core }
+            Self { start: clock::now(), rulings, reports, desired, vacancy, grants, remains, core }
         }
 
         fn grant(&self, seconds: u64) -> Grant {
@@ -150,11 +238,43 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_core_ends_with_the_election() {
+    async fn service_addresses_are_granted_beside_the_control_planes_and_are_gone_when_the_announcer_says_so()
+    {
+        let bench = Bench::new();
+        let granted = |vips: &[IpAddr]| Arc::new(vips.iter().map(|&vip| (vip, bench.grant(3))).collect());
+        // The VIP of the control plane is nobody else's to grant.
+        let (some, none) = (granted(&[VIP, WEB]), granted(&[]));
+        bench.grants.send_replace(some);
+        let (desired, _) = bench.says().await;
+        assert_eq!(desired, Desired { serial: 1, vips: granted(&[WEB]) });
+        bench.report(1, &[WEB]).await;
+        bench.grants.send_replace(Arc::clone(&none));
+        let mut gone = vec![bench.remains.borrow().is_gone(&none, WEB)];
+        for (applied, present) in [(1, vec![]), (2, vec![WEB]), (2, vec![])] {
+            bench.says().await;
+            gone.push(bench.remains.borrow().is_gone(&none, WEB));
+            bench.report(applied, &present).await;
+        }
+        bench.says().await;
+        gone.push(bench.remains.borrow().is_gone(&none, WEB));
+        assert_eq!(gone, [false, false, false, false, true]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_stops_granting_has_withdrawn_everything_and_the_core_ends_with_the_last() {
         let mut bench = Bench::new();
-        drop(bench.rulings);
+        bench.rule(1, Some(bench.grant(3)));
+        bench.grants.send_replace(Arc::new([(WEB, bench.grant(3))].into()));
+        let mut held = vec![bench.says().await.0.vips.len()];
+        drop(std::mem::replace(&mut bench.grants, watch::channel(Arc::default()).0));
+        held.push(bench.says().await.0.vips.len());
+        assert!(bench.core.try_join_next().is_none());
+        drop(std::mem::replace(&mut bench.rulings, watch::channel(Ruling::unknown()).0));
+        held.push(bench.says().await.0.vips.len());
+        assert_eq!(held, [2, 1, 0]);
         assert!(bench.core.join_next().await.unwrap().is_ok());
     }
 
+    const WEB: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 11));
     const VIP: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 10));
 }

@@ -41,10 +41,18 @@ impl Conditions {
         drained: false,
     };
 
-    /// That nothing is known yet is another word than that something is wrong.
+    /// That nothing is known yet, or that it is so by intent, is another word than that something is wrong.
     #[must_use]
     pub fn word(self, bar: Option<Bar>) -> Option<Bar> {
-        if bar == Some(Bar::Health) && !self.proven { Some(Bar::Unproven) } else { bar }
+        if bar != Some(Bar::Health) {
+            bar
+        } else if !self.proven {
+            Some(Bar::Unproven)
+        } else if self.drained {
+            Some(Bar::Drained)
+        } else {
+            bar
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::witness::{CONTROL_PLANE, Witness};
 /// Tells the witnesses of one election.
 #[derive(Debug)]
 pub struct Reporter {
+    scope: &'static str,
     lease: String,
     identity: String,
     witness: Witness,
@@ -25,9 +26,15 @@ impl Reporter {
     /// A reporter for the election on `lease`.
     #[must_use]
     pub fn new(lease: &LeaseName, identity: String, witness: Witness) -> Self {
+        Self::of_scope(CONTROL_PLANE, lease, identity, witness)
+    }
+
+    /// The same for an election that guards something else.
+    #[must_use]
+    pub fn of_scope(scope: &'static str, lease: &LeaseName, identity: String, witness: Witness) -> Self {
         let lease = format!("{}/{}", lease.namespace, lease.name);
-        witness.metrics.declare_scope(CONTROL_PLANE, &lease);
-        let reporter = Self { lease, identity, witness, trouble: None };
+        witness.metrics.declare_scope(scope, &lease);
+        let reporter = Self { scope, lease, identity, witness, trouble: None };
         reporter.show(&Ruling::unknown());
         reporter
     }
@@ -55,19 +62,19 @@ impl Reporter {
         let lease = self.lease.as_str();
         match (before.role, now.role) {
             (Role::Standby, Role::Holder) => {
-                self.witness.metrics.lease_transition(CONTROL_PLANE, lease, Transition::Acquired);
+                self.witness.metrics.lease_transition(self.scope, lease, Transition::Acquired);
                 let after = now.grant.map(|grant| format!("{:?}", grant.predecessor).to_lowercase());
                 info!(lease, predecessor = after, "lease acquired");
             }
             (Role::Holder, Role::Standby) => {
-                self.witness.metrics.lease_transition(CONTROL_PLANE, lease, Transition::Lost);
+                self.witness.metrics.lease_transition(self.scope, lease, Transition::Lost);
                 match now.holder.as_ref().filter(|holder| **holder != self.identity) {
                     Some(holder) => warn!(lease, holder, "lease lost to another holder"),
                     None => warn!(lease, "grant has ended, the lease could not be renewed"),
                 }
             }
             (Role::Holder, Role::Leaving) => {
-                self.witness.metrics.lease_transition(CONTROL_PLANE, lease, Transition::Lost);
+                self.witness.metrics.lease_transition(self.scope, lease, Transition::Lost);
                 let why = now.bar.map(|bar| bar.to_string());
                 info!(lease, why, "giving the lease up");
             }
@@ -99,7 +106,7 @@ impl Reporter {
             until: ruling.grant.map(|grant: Grant| grant.until),
             why: self.why(ruling),
         };
-        self.witness.board.scope(CONTROL_PLANE, fact);
+        self.witness.board.scope(self.scope, fact);
     }
 
     fn why(&self, ruling: &Ruling) -> String {
