@@ -215,10 +215,10 @@ impl Reporter {
 
 /// Other stations that were told of, each once and again after a pause.
 #[derive(Debug, Default)]
-struct Stations(BTreeMap<(IpAddr, MacAddr), Instant>);
+pub(super) struct Stations(BTreeMap<(IpAddr, MacAddr), Instant>);
 
 impl Stations {
-    fn is_news(&mut self, vip: IpAddr, by: MacAddr, now: Instant) -> bool {
+    pub(super) fn is_news(&mut self, vip: IpAddr, by: MacAddr, now: Instant) -> bool {
         if self.0.get(&(vip, by)).is_some_and(|&at| now < at + STATION_PAUSE) {
             return false;
         }

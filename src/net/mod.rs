@@ -5,10 +5,12 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use ipnet::IpNet;
 
+pub mod burst;
 pub mod choice;
 mod control;
 pub mod datagram;
 pub mod frames;
+pub mod groups;
 pub mod namespace;
 pub mod netlink;
 pub mod routers;

@@ -121,7 +121,7 @@ impl SolicitedNodeMembership {
 }
 
 /// Protocol 0 until filter and interface are set: not one frame is queued that was not asked for.
-fn listening(index: u32) -> io::Result<Socket> {
+pub(super) fn listening(index: u32) -> io::Result<Socket> {
     let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking().cloexec(), Some(Protocol::from(0)))?;
     socket.attach_filter(&FILTER)?;
     ignore_outgoing(&socket)?;
@@ -165,7 +165,7 @@ fn link_layer_address(index: u32) -> io::Result<SockAddr> {
     Ok(unsafe { SockAddr::new(storage, SOCKADDR_LL_LEN) })
 }
 
-fn is_link_down(error: &io::Error) -> bool {
+pub(super) fn is_link_down(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ENETDOWN)
 }
 

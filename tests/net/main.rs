@@ -4,6 +4,9 @@
 
 mod addresses;
 mod frames;
+mod guard;
 mod lan;
 mod links;
 mod ports;
+mod responder;
+mod speaker;

@@ -35,9 +35,10 @@ pub async fn run(vips: BTreeSet<IpAddr>, lifetime: Duration, wires: Wires, witne
     let config = Config { lifetime, refresh: Duration::from_secs(3600), wire_check: None };
     let mut announcer = Announcer::new(config, fastrand::u64(..));
     let vips: BTreeMap<IpAddr, IpNet> = vips.into_iter().map(|vip| (vip, IpNet::from(vip))).collect();
-    let mut reporter = Reporter::new(INTERFACE.to_owned(), vips, witness).announcing(Announcing::Routes);
     let Wires { desired, reports, refused } = wires;
-    let mut wires = layer2::Wires { name: INTERFACE.to_owned(), desired, reports, refused };
+    let ours = vips.keys().copied().collect();
+    let mut reporter = Reporter::new(INTERFACE.to_owned(), vips, witness).announcing(Announcing::Routes);
+    let mut wires = layer2::Wires { name: INTERFACE.to_owned(), vips: ours, desired, reports, refused };
     let mut told = Told::default();
     loop {
         let error = match Loopback::open().await {

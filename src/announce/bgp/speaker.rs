@@ -200,7 +200,8 @@ impl Speaker {
 
     /// The same map as the core's, unless something is missing.
     fn permitted(&self, now: Instant) -> Vips {
-        let held = |vip: &IpAddr| self.held.values().any(|held| held.contains(vip));
+        // What is sent to a Service is taken from the wire before the kernel asks whose address it is.
+        let held = |vip: &IpAddr| !self.is_bound(vip) || self.held.values().any(|held| held.contains(vip));
         let permitted = |(vip, grant): &(&IpAddr, &Grant)| now < grant.until && held(vip);
         let all = &self.desired.vips;
         if all.iter().all(|one| permitted(&one)) {
@@ -216,7 +217,8 @@ impl Speaker {
             return;
         }
         self.lingering.retain(|vip, _| !wanted.contains_key(vip));
-        let left = before.iter().filter(|(vip, _)| !wanted.contains_key(vip));
+        let bound = &self.surroundings.vips;
+        let left = before.iter().filter(|(vip, _)| bound.contains(vip) && !wanted.contains_key(vip));
         self.lingering.extend(left.map(|(vip, grant)| (*vip, Lingering { grant: *grant, until: None })));
     }
 
@@ -240,7 +242,7 @@ impl Speaker {
             one.until = one.until.or_else(|| Some((now + LINGER).min(one.grant.until)));
         }
         self.lingering.retain(|_, one| now < one.grant.until && one.until.is_none_or(|until| now < until));
-        let mut vips = self.desired.vips.clone();
+        let mut vips = self.desired.among(self.surroundings.vips.iter()).vips;
         if !self.lingering.is_empty() {
             Arc::make_mut(&mut vips).extend(self.lingering.iter().map(|(vip, one)| (*vip, one.grant)));
         }
@@ -248,6 +250,11 @@ impl Speaker {
             self.bound_serial += 1;
             publish(&self.wires.bind, Desired { serial: self.bound_serial, vips });
         }
+    }
+
+    /// Whether an address has to be on an interface before routers hear of it.
+    fn is_bound(&self, vip: &IpAddr) -> bool {
+        self.surroundings.vips.contains(vip)
     }
 
     /// False when the core is gone.

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ pub trait Segment {
 pub struct Wires {
     /// The announcer's name in its reports: the interface's.
     pub name: String,
+    /// The addresses that it answers for; what else is desired is others' to announce.
+    pub vips: BTreeSet<IpAddr>,
     /// From the core.
     pub desired: watch::Receiver<Desired>,
     /// To the core.
@@ -61,9 +63,9 @@ pub async fn run(
     reporter: &mut Reporter,
 ) -> End {
     let mut reported = None;
-    let mut events = VecDeque::from([Event::Desired(wires.desired.borrow_and_update().clone())]);
+    let mut events = VecDeque::from([Event::Desired(wires.adopted())]);
     loop {
-        let desired = wires.desired.borrow().clone();
+        let desired = wires.newest();
         while let Some(event) = events.pop_front() {
             let actions = announcer.handle(clock::now(), event);
             events.extend(perform_all(&mut segment, actions, most, &desired, reporter).await);
@@ -81,7 +83,7 @@ pub async fn run(
             // Permission first: it may have ended.
             biased;
             changed = wires.desired.changed() => match changed {
-                Ok(()) => Event::Desired(wires.desired.borrow_and_update().clone()),
+                Ok(()) => Event::Desired(wires.adopted()),
                 Err(_) => return End::Unwanted,
             },
             () = clock::until(announcer.deadline()) => Event::Tick,
@@ -90,6 +92,18 @@ pub async fn run(
                 Err(error) => return End::Broken(error),
             },
         });
+    }
+}
+
+impl Wires {
+    /// What the announcer is told.
+    fn adopted(&mut self) -> Desired {
+        self.desired.borrow_and_update().among(&self.vips)
+    }
+
+    /// What counts where something is done, whether or not the announcer knows it yet.
+    fn newest(&self) -> Desired {
+        self.desired.borrow().among(&self.vips)
     }
 }
 

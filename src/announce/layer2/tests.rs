@@ -92,8 +92,13 @@ impl Bench {
         let fake = Fake { diary: diary.clone(), holds, drops, events: incoming };
         let (desired, seen) = watch::channel(first);
         let (reports, mut reported) = mpsc::channel(1);
-        let mut wires =
-            Wires { name: "eth0".into(), desired: seen, reports, refused: watch::channel(false).0 };
+        let mut wires = Wires {
+            name: "eth0".into(),
+            vips: [vip(1), vip(2)].into(),
+            desired: seen,
+            reports,
+            refused: watch::channel(false).0,
+        };
         let mut announcer = JoinSet::new();
         announcer.spawn(async move {
             let (mut announcer, mut reporter) = (Announcer::new(CONFIG, 1), reporter());

@@ -60,7 +60,8 @@ impl Bench {
         };
         let (_, secrets) = watch::channel(BTreeMap::new());
         let (links, linked) = watch::channel(0);
-        let surroundings = Surroundings { vips: Arc::default(), secrets, links: linked };
+        let bound = Arc::new((0..=u8::MAX).map(vip).collect());
+        let surroundings = Surroundings { vips: bound, secrets, links: linked };
         let mut tasks = JoinSet::new();
         tasks.spawn(speaker::run(wires, surroundings, Arc::new(|_, _, _| None), witness));
         let mut bench = Self {
@@ -167,6 +168,19 @@ async fn what_no_interface_has_is_not_announced() {
     assert_eq!(side.next().await.as_deref(), Some(ANNOUNCE_10));
     bench.hold(&[]);
     assert_eq!(side.next().await.as_deref(), Some(WITHDRAW_10));
+}
+
+#[tokio::test]
+async fn the_address_of_a_service_is_announced_though_no_interface_has_it() {
+    let router = Router::new().await;
+    let service: IpAddr = [203, 0, 113, 1].into();
+    let mut bench = Bench::new(&[fixture::peer(router.port())], &[]);
+    let _side = router.session().await;
+    bench.want(&[vip(10), service]);
+    bench.reported(2, &[service]).await;
+    assert_eq!(bench.bind.borrow_and_update().vips.keys().collect::<Vec<_>>(), [&vip(10)]);
+    bench.want(&[]);
+    bench.reported(3, &[]).await;
 }
 
 #[tokio::test]
