@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
+use super::server::REFUSALS;
 use super::status::Status;
 
 /// Why the daemon's status is not known.
@@ -95,7 +96,9 @@ async fn ask(socket: &Path, method: Method, path: &str) -> Result<Bytes, ClientE
         Err(_) => Err(ClientError::Silent(at)),
         Ok(Err(error)) => Err(broken(at, error)),
         Ok(Ok((StatusCode::OK, body))) => Ok(body),
-        Ok(Ok((StatusCode::NOT_FOUND, body))) if body.starts_with(REFUSAL) => {
+        Ok(Ok((StatusCode::NOT_FOUND, body)))
+            if REFUSALS.iter().any(|begin| body.starts_with(begin.as_bytes())) =>
+        {
             Err(ClientError::Refused(String::from_utf8_lossy(&body).trim().to_owned()))
         }
         Ok(Ok((code, _))) => Err(ClientError::Foreign { path: at, reason: format!("it answers {code}") }),
@@ -149,9 +152,6 @@ fn broken(path: PathBuf, source: io::Error) -> ClientError {
 
 /// Named in [`ClientError::Silent`].
 const TIMEOUT: Duration = Duration::from_secs(3);
-
-/// How an answer begins that is not only a wrong path.
-const REFUSAL: &[u8] = b"there is no peer";
 
 /// Room for some hundred thousand routes.
 const MAX_ANSWER: usize = 128 << 20;

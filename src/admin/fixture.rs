@@ -72,7 +72,7 @@ pub(crate) fn admin() -> (Admin, StatusBoard, watch::Sender<Instant>) {
     let (board, status) = holding(clock::now());
     let metrics = Metrics::new("0.1.0", None, status.clone());
     let (beat, heartbeat) = watch::channel(clock::now());
-    (Admin { status, metrics, heartbeat, speaker: None }, board, beat)
+    (Admin { status, metrics, heartbeat, speaker: None, services: None }, board, beat)
 }
 
 /// A session that is established and has been told nothing.

@@ -58,7 +58,7 @@ pub(super) fn family<L: EncodeLabelSet>(
     series.try_for_each(|(labels, value)| metric.encode_family(&labels)?.encode_gauge(&value))
 }
 
-fn single(to: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: f64) -> fmt::Result {
+pub(super) fn single(to: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: f64) -> fmt::Result {
     to.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
 }
 

@@ -14,11 +14,14 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use tokio::sync::watch;
 
 use super::bgp_metrics::{BgpCounts, PeerCounts};
 use super::board::StatusReader;
 use super::gauges::Gauges;
 use super::process::Process;
+use super::responder_metrics::{InterfaceCounts, ResponderCounts};
+use super::service_metrics::{ServiceFigures, ServiceGauges};
 use crate::bfd;
 use crate::clock;
 
@@ -97,6 +100,18 @@ impl Metrics {
         status: StatusReader,
         bfd: Option<bfd::Stats>,
     ) -> Self {
+        Self::with_collectors(version, revision, status, bfd, None)
+    }
+
+    /// The same, with how it stands with Services.
+    #[must_use]
+    pub fn with_collectors(
+        version: &str,
+        revision: Option<&str>,
+        status: StatusReader,
+        bfd: Option<bfd::Stats>,
+        services: Option<watch::Receiver<Arc<ServiceFigures>>>,
+    ) -> Self {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Process { started: clock::wall() }));
         let counts = Counts::registered(registry.sub_registry_with_prefix("vipcast"));
@@ -105,6 +120,9 @@ impl Metrics {
         registry.register_collector(Box::new(Gauges { status }));
         if let Some(bfd) = bfd {
             registry.register_collector(Box::new(bfd));
+        }
+        if let Some(figures) = services {
+            registry.register_collector(Box::new(ServiceGauges { figures }));
         }
         Self { registry: Arc::new(registry), counts }
     }
@@ -173,6 +191,12 @@ impl Metrics {
         self.counts.bgp.peer(peer)
     }
 
+    /// The counters of the Service addresses on an interface.
+    #[must_use]
+    pub fn responder(&self, interface: &str) -> InterfaceCounts {
+        self.counts.responder.interface(interface)
+    }
+
     /// Everything, as OpenMetrics text.
     #[must_use]
     pub fn render(&self) -> String {
@@ -197,6 +221,7 @@ struct Counts {
     probe_failures: Counter,
     events_dropped: Counter,
     bgp: BgpCounts,
+    responder: ResponderCounts,
 }
 
 impl Counts {
@@ -212,6 +237,7 @@ impl Counts {
             probe_failures: Counter::default(),
             events_dropped: Counter::default(),
             bgp: BgpCounts::registered(to),
+            responder: ResponderCounts::registered(to),
         };
         let all = new.clone();
         to.register("build_info", "Version of this daemon", all.build);

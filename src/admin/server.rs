@@ -2,18 +2,21 @@
 
 use std::time::{Duration, Instant};
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot, watch};
+use vipcast_proto::ipam::ServiceKey;
 
 use super::board::StatusReader;
 use super::exposition::Exposition;
 use super::metrics::Metrics;
 use super::peers::{Peers, Routes};
+use super::services::{Ask, Pools, ServiceExplanation, Services};
 use super::status::Status;
 use crate::announce::bgp::Command;
 use crate::clock;
@@ -29,6 +32,8 @@ pub struct Admin {
     pub heartbeat: watch::Receiver<Instant>,
     /// To the BGP speaker, where there is one.
     pub speaker: Option<mpsc::Sender<Command>>,
+    /// To whoever knows about Services, where they are on.
+    pub services: Option<mpsc::Sender<Ask>>,
 }
 
 impl Admin {
@@ -45,7 +50,27 @@ impl Admin {
             .route("/v1/routes", get(all_routes))
             .route("/v1/routes/{peer}", get(routes_of))
             .route("/v1/peers/{peer}/reset", post(reset))
+            .route("/v1/services", get(services))
+            .route("/v1/services/{namespace}/{name}", get(service))
+            .route("/v1/pools", get(pools))
             .with_state(self)
+    }
+
+    /// What Services are asked about, answered.
+    async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, Refusal> {
+        let (answer, answered) = oneshot::channel();
+        let Some(services) = &self.services else {
+            return Err((StatusCode::NOT_FOUND, format!("{SERVICES_OFF}: set svc_enable=true\n")));
+        };
+        let stopping = || {
+            (StatusCode::SERVICE_UNAVAILABLE, "Services are no longer looked at: the daemon stops\n".into())
+        };
+        services.send(question(answer)).await.map_err(|_| stopping())?;
+        answered.await.map_err(|_| stopping())
+    }
+
+    fn node(&self) -> String {
+        self.status.status().node
     }
 
     /// How long the supervised tasks have shown no progress, where that is too long.
@@ -115,15 +140,50 @@ async fn reset(State(admin): State<Admin>, Path(peer): Path<String>) -> Result<(
     if answered.await.unwrap_or(false) { Ok(()) } else { Err(no_such_peer(&peer)) }
 }
 
+/// Which Services are asked for.
+#[derive(Debug, Deserialize)]
+struct Wanted {
+    namespace: Option<String>,
+}
+
+async fn services(
+    State(admin): State<Admin>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Services>, Refusal> {
+    let services = admin.ask(|answer| Ask::Services(wanted.namespace, answer)).await?;
+    Ok(Json(Services { node: admin.node(), now: clock::wall().into(), services }))
+}
+
+async fn service(
+    State(admin): State<Admin>,
+    Path((namespace, name)): Path<(String, String)>,
+) -> Result<Json<ServiceExplanation>, Refusal> {
+    let key = ServiceKey { namespace, name };
+    let missing = format!("{NO_SERVICE} {key} of type LoadBalancer\n");
+    let explanation = admin.ask(|answer| Ask::Explain(key, answer)).await?;
+    explanation.map(Json).ok_or((StatusCode::NOT_FOUND, missing))
+}
+
+async fn pools(State(admin): State<Admin>) -> Result<Json<Pools>, Refusal> {
+    let pools = admin.ask(Ask::Pools).await?;
+    Ok(Json(Pools { node: admin.node(), now: clock::wall().into(), pools }))
+}
+
 /// What is wrong with a request.
 type Refusal = (StatusCode, String);
 
 fn no_such_peer(peer: &str) -> Refusal {
-    (StatusCode::NOT_FOUND, format!("there is no peer {peer}\n"))
+    (StatusCode::NOT_FOUND, format!("{NO_PEER} {peer}\n"))
 }
 
 /// A heartbeat older than this means that the supervised tasks are stuck.
 pub const STALE: Duration = Duration::from_secs(10);
+
+/// How refusals begin that are not only a wrong path.
+pub(super) const REFUSALS: [&str; 3] = [NO_PEER, NO_SERVICE, SERVICES_OFF];
+const NO_PEER: &str = "there is no peer";
+const NO_SERVICE: &str = "there is no Service";
+const SERVICES_OFF: &str = "Services are switched off on this node";
 
 const INDEX: &str = "\
 vipcast

@@ -43,7 +43,7 @@ pub enum Before {
 pub enum What {
     /// A Pod: for the kubelet's directory of manifests, such as /etc/kubernetes/manifests.
     Pod(Common),
-    /// A DaemonSet on the nodes of the control plane.
+    /// A DaemonSet on the nodes of the control plane; for Services alone on all nodes.
     Daemonset(DaemonsetArgs),
     /// The ServiceAccount of the pods, and no more permissions than they use.
     Rbac(RbacArgs),
@@ -81,10 +81,11 @@ pub struct DaemonsetArgs {
     /// What all of them take.
     #[command(flatten)]
     pub common: Common,
-    /// Run on the nodes of the control plane, whatever their taints; with =false on all nodes without a taint.
+    /// Run on the nodes of the control plane, whatever their taints; with =false on all nodes without a taint [default:
+    /// true; with Services and without a control-plane VIP: on all nodes, whatever their taints].
     #[arg(long, num_args = 0..=1, require_equals = true, value_name = "BOOL",
-        default_value = "true", default_missing_value = "true", value_parser = BoolishValueParser::new())]
-    pub taint: bool,
+        default_missing_value = "true", value_parser = BoolishValueParser::new())]
+    pub taint: Option<bool>,
     /// Read the settings from the ConfigMap of `vipcast manifest configmap` and not from the environment.
     #[arg(long)]
     pub from_configmap: bool,
@@ -238,14 +239,24 @@ fn build(what: &What, resolved: &Resolved, options: &Options) -> Result<Vec<Obje
     match what {
         What::Pod(_) => manifest::pod(resolved, options),
         What::Daemonset(args) => {
-            let placement = if args.taint { Placement::ControlPlane } else { Placement::Untainted };
+            let placement = args.placement(resolved);
             let settings = if args.from_configmap { SettingsIn::ConfigMap } else { SettingsIn::Environment };
             manifest::daemonset(resolved, options, placement, settings)
         }
-        What::Rbac(args) => Ok(manifest::rbac(resolved, options, args.reach())),
+        What::Rbac(args) => manifest::rbac(resolved, options, args.reach()),
         What::ServiceAccount(_) => Ok(manifest::service_account(options)),
         What::Configmap(_) => manifest::config_map(resolved, options),
         What::Podmonitor(_) => manifest::pod_monitor(resolved, options),
+    }
+}
+
+impl DaemonsetArgs {
+    fn placement(&self, resolved: &Resolved) -> Placement {
+        match self.taint {
+            Some(true) => Placement::ControlPlane,
+            Some(false) => Placement::Untainted,
+            None => Placement::usual(&resolved.config),
+        }
     }
 }
 
@@ -386,7 +397,7 @@ mod tests {
         };
         assert_eq!(
             [taint("daemonset"), taint("daemonset --taint"), taint("daemonset --taint=false")],
-            [true, true, false]
+            [None, Some(true), Some(false)]
         );
     }
 }

@@ -1,10 +1,12 @@
 //! The command line: one file per subcommand.
 
+pub mod answer;
 pub mod config;
 pub mod demo;
 pub mod manifest;
 pub mod peers;
 pub mod run;
+pub mod services;
 pub mod status;
 pub mod version;
 
@@ -12,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// The virtual IP of a Kubernetes control plane: elected, announced, fenced and moved.
+/// The virtual IPs of a Kubernetes cluster: elected, announced, fenced and moved.
 #[derive(Debug, Parser)]
 #[command(name = "vipcast", version = version::VERSION, propagate_version = true, arg_required_else_help = true)]
 struct Cli {
@@ -34,6 +36,13 @@ enum Command {
     Routes(peers::RoutesArgs),
     /// Do something about one BGP session.
     Peer(peers::PeerArgs),
+    /// Show the Services of type LoadBalancer: which address each has, who announces it, and why.
+    #[command(alias = "svc")]
+    Services(services::ServicesArgs),
+    /// Show every decision about one thing, with its reason.
+    Explain(services::ExplainArgs),
+    /// Show the pools of addresses for Services.
+    Pools(services::PoolsArgs),
     /// Show the configuration in effect and where each value comes from.
     Config(config::ConfigArgs),
     /// Print the Kubernetes objects that run the daemon in a cluster.
@@ -59,6 +68,9 @@ pub fn main() -> ExitCode {
         Command::Peers(args) => peers::peers(&args),
         Command::Routes(args) => peers::routes(&args),
         Command::Peer(args) => peers::peer(&args),
+        Command::Services(args) => services::services(&args),
+        Command::Explain(args) => services::explain(&args),
+        Command::Pools(args) => services::pools(&args),
         Command::Config(args) => config::run(&args),
         Command::Manifest(args) => manifest::run(&args),
         Command::Kubeadm(args) => manifest::run(&args.manifest()),

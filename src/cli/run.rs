@@ -69,10 +69,6 @@ fn serve(resolved: Resolved, flags: config::Flags) -> anyhow::Result<Ending> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ending = runtime.block_on(async {
         let (_trigger, drain) = Drain::listen()?;
-        let mut config = resolved.config;
-        let Some(control_plane) = config.control_plane.take() else {
-            anyhow::bail!("no control-plane VIP is configured");
-        };
         let reload = Reload {
             file: config::config_file(&flags),
             hangups: drain.hangups(),
@@ -80,7 +76,7 @@ fn serve(resolved: Resolved, flags: config::Flags) -> anyhow::Result<Ending> {
             in_force: resolved.sources,
             notices: resolved.notices,
         };
-        app::run(config, control_plane, drain, Some(reload)).await
+        app::run(resolved.config, drain, Some(reload)).await
     });
     // A name that is still being looked up, or a client that hangs, does not keep us.
     runtime.shutdown_background();

@@ -16,6 +16,7 @@ mod problem;
 mod reader;
 mod record;
 mod secret;
+pub mod services;
 mod setting;
 mod source;
 mod table;

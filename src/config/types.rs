@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use vipcast_proto::election::Timing;
 
 use super::bgp::Bgp;
+use super::services::Services;
 
 /// Everything that the daemon was told.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,6 +22,8 @@ pub struct Config {
     pub layer2: Option<Layer2>,
     /// The BGP speaker; `None`: switched off.
     pub bgp: Option<Bgp>,
+    /// Services of type LoadBalancer; `None`: they are left alone. Without them there is a control-plane VIP.
+    pub services: Option<Services>,
     /// The Lease of the control-plane VIP.
     pub election: Election,
     /// How to reach an API server.

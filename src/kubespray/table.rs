@@ -154,9 +154,19 @@ pub(super) static ALL: &[Row] = &[
     ),
     under("kube_vip_ddns_enabled", "false", Form::Switch, "vip_ddns", CONTROL_PLANE, ""),
     under("kube_vip_cp_detect", "false", Form::Switch, "cp_detect", CONTROL_PLANE, ""),
-    switch("kube_vip_services_enabled", "svc_enable", Emit::IfTrue, ""),
+    switch(
+        "kube_vip_services_enabled",
+        "svc_enable",
+        Emit::IfTrue,
+        "pools are in the ConfigMap `kube-system/kubevip`, or in `vipcast_services_pools`",
+    ),
     text("kube_vip_svc_leasename", Default::Written("plndr-svcs-lock"), "svc_leasename", ""),
-    switch("kube_vip_enableServicesElection", "svc_election", Emit::IfTrue, ""),
+    switch(
+        "kube_vip_enableServicesElection",
+        "svc_election",
+        Emit::IfTrue,
+        "refused with Services: `vipcast_services_distribution=spread` is for the same",
+    ),
     row_of(
         ELECTION,
         Default::Written("{{ kube_vip_arp_enabled }}"),

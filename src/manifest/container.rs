@@ -44,7 +44,7 @@ pub(super) fn container(
         ports: metrics.map(|listen| vec![port(listen)]),
         liveness_probe: metrics.map(|listen| liveness(host(listen))),
         readiness_probe: metrics.map(|listen| readiness(host(listen))),
-        resources: Some(resources()),
+        resources: Some(resources(&resolved.config)),
         security_context: Some(security(&resolved.config)),
         volume_mounts: Some(mounts.iter().map(Mount::volume_mount).collect()),
         ..Container::default()
@@ -123,14 +123,15 @@ fn get(path: &str, host: IpAddr) -> HTTPGetAction {
 }
 
 /// No limit on the processor: throttled, it would renew late and lose the Lease. The limit on memory is several times
-/// what it needs, and bounds what a leak could take from the node.
-fn resources() -> ResourceRequirements {
+/// what it needs, and bounds what a leak could take from the node. With Services it is what ten thousand of them need.
+fn resources(config: &Config) -> ResourceRequirements {
+    let (usual, most) = if config.services.is_some() { ("32Mi", "192Mi") } else { ("16Mi", "64Mi") };
     let quantities = |pairs: &[(&str, &str)]| -> BTreeMap<String, Quantity> {
         pairs.iter().map(|(name, amount)| ((*name).to_owned(), Quantity((*amount).to_owned()))).collect()
     };
     ResourceRequirements {
-        requests: Some(quantities(&[("cpu", "10m"), ("memory", "16Mi")])),
-        limits: Some(quantities(&[("memory", "64Mi")])),
+        requests: Some(quantities(&[("cpu", "10m"), ("memory", usual)])),
+        limits: Some(quantities(&[("memory", most)])),
         ..ResourceRequirements::default()
     }
 }

@@ -7,12 +7,13 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::container::Input;
 use super::identity::{labels, metadata, selector};
+use super::mounts::KUBECONFIG;
 use super::object::Object;
 use super::placement::{Placement, placed};
 use super::pod::{spec, split};
 use super::service::{CONFIG_FILE, CONFIG_PATH, refuse_one_node};
-use super::{Options, checked};
-use crate::config::{Problems, Resolved};
+use super::{Credentials, Options, blame, checked, is_given};
+use crate::config::{Problem, Problems, Resolved};
 
 /// Where the pods read their settings.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,6 +41,7 @@ pub fn daemonset(
     };
     let (pod, mut problems) = split(spec(resolved, options, &input));
     problems.extend(refuse_one_node(resolved));
+    problems.extend(refuse_hosts_credentials(resolved, options, placement));
     let pod = pod.map(|pod| placed(pod, placement)).map(|pod| match settings {
         SettingsIn::Environment => pod,
         SettingsIn::ConfigMap => with_config_map(pod, options.names.app()),
@@ -50,6 +52,15 @@ pub fn daemonset(
         status: None,
     };
     checked(vec![Object::DaemonSet(Box::new(daemonset))], problems)
+}
+
+/// Only nodes of the control plane have a kubeconfig that may do what is needed; elsewhere the kubelet would wait for it.
+fn refuse_hosts_credentials(resolved: &Resolved, options: &Options, placement: Placement) -> Option<Problem> {
+    let needs_one = placement == Placement::Everywhere && options.credentials == Credentials::Host;
+    let reason =
+        "the pods run on all nodes, and only those of the control plane have an administrator's kubeconfig";
+    let fix = "add --inCluster, or name a kubeconfig that every node has in --k8sConfigPath";
+    (needs_one && !is_given(resolved, KUBECONFIG)).then(|| blame(resolved, KUBECONFIG, reason, fix))
 }
 
 fn daemonset_spec(pod: Option<PodSpec>, options: &Options) -> DaemonSetSpec {

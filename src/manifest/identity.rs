@@ -49,6 +49,18 @@ impl Names {
         self.either("vipcast-secrets", "kube-vip-secrets")
     }
 
+    pub(super) fn services_role(self) -> &'static str {
+        self.either("vipcast-services", "kube-vip-services")
+    }
+
+    pub(super) fn members_role(self) -> &'static str {
+        self.either("vipcast-members", "kube-vip-members")
+    }
+
+    pub(super) fn pools_role(self) -> &'static str {
+        self.either("vipcast-pools", "kube-vip-pools")
+    }
+
     fn either(self, own: &'static str, kube_vip: &'static str) -> &'static str {
         match self {
             Self::Own => own,

@@ -13,6 +13,7 @@ mod placement;
 mod pod;
 mod rbac;
 mod service;
+mod services;
 #[cfg(test)]
 mod tests;
 

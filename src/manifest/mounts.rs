@@ -144,7 +144,7 @@ impl Access {
     }
 }
 
-const KUBECONFIG: &str = "kubernetes.kubeconfig";
+pub(super) const KUBECONFIG: &str = "kubernetes.kubeconfig";
 const HEALTH_CA: &str = "health.caPath";
 const PASSWORD_FILE: &str = "bgp.passwordFile";
 const SOCKET: &str = "admin.socket";

@@ -4,6 +4,8 @@ use k8s_openapi::api::core::v1::{
     Affinity, NodeAffinity, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, PodSpec,
 };
 
+use crate::config::Config;
+
 /// On which nodes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Placement {
@@ -11,6 +13,20 @@ pub enum Placement {
     ControlPlane,
     /// On all without a taint, as kube-vip's generator has it without `--taint`.
     Untainted,
+    /// On all, whatever their taints.
+    Everywhere,
+}
+
+impl Placement {
+    /// Where the pods belong unless somebody says otherwise: a VIP of the control plane is of no use on other nodes, and
+    /// Services are served by all.
+    #[must_use]
+    pub fn usual(config: &Config) -> Self {
+        match (&config.control_plane, &config.services) {
+            (None, Some(_)) => Self::Everywhere,
+            (Some(_), _) | (None, None) => Self::ControlPlane,
+        }
+    }
 }
 
 /// The pod, bound to those nodes.
@@ -18,6 +34,7 @@ pub(super) fn placed(mut pod: PodSpec, placement: Placement) -> PodSpec {
     match placement {
         Placement::ControlPlane => pod.affinity = Some(control_plane()),
         Placement::Untainted => pod.tolerations = None,
+        Placement::Everywhere => {}
     }
     pod
 }

@@ -7,11 +7,12 @@ use k8s_openapi::api::rbac::v1::{
     ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject,
 };
 
-use super::Options;
 use super::identity::metadata;
 use super::object::Object;
+use super::{Options, blame, checked, services};
 use crate::config::bgp::Bgp;
-use crate::config::{Config, Password, Resolved};
+use crate::config::services::Services;
+use crate::config::{Config, Password, Problem, Problems, Resolved};
 
 /// How far the permissions reach.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,8 +33,11 @@ pub enum Roles {
 }
 
 /// The ServiceAccount, its roles and their bindings.
-#[must_use]
-pub fn rbac(resolved: &Resolved, options: &Options, reach: Reach) -> Vec<Object> {
+///
+/// # Errors
+///
+/// Roles of namespaces cannot permit what the settings ask for.
+pub fn rbac(resolved: &Resolved, options: &Options, reach: Reach) -> Result<Vec<Object>, Problems> {
     let config = &resolved.config;
     let mut objects = service_account(options);
     if reach == Reach::Cluster {
@@ -43,8 +47,13 @@ pub fn rbac(resolved: &Resolved, options: &Options, reach: Reach) -> Vec<Object>
         Reach::Cluster | Reach::Namespaces(Roles::Role) => Roles::Role,
         Reach::Namespaces(Roles::ClusterRole) => Roles::ClusterRole,
     };
-    let lease = Grant { name: options.names.lease_role(), namespace: &config.election.lease_namespace };
-    objects.extend(lease.objects(lease_rules(&config.election.lease_name), roles, options));
+    if config.control_plane.is_some() || config.services.is_none() {
+        let lease = Grant { name: options.names.lease_role(), namespace: &config.election.lease_namespace };
+        objects.extend(lease.objects(lease_rules(&config.election.lease_name), roles, options));
+    }
+    if let Some(services) = &config.services {
+        objects.extend(of_services(services, config.events, roles, options));
+    }
     for (namespace, names) in secrets(config) {
         let secrets = Grant { name: options.names.secrets_role(), namespace };
         let mut read = rule("", "secrets", &["get", "list", "watch"]);
@@ -58,6 +67,33 @@ pub fn rbac(resolved: &Resolved, options: &Options, reach: Reach) -> Vec<Object>
             roles,
             options,
         ));
+    }
+    checked(objects, out_of_reach(resolved, reach).into_iter().collect())
+}
+
+/// Services lie in all namespaces, unless only one of them is looked at.
+fn out_of_reach(resolved: &Resolved, reach: Reach) -> Option<Problem> {
+    let everywhere = resolved.config.services.as_ref().is_some_and(|services| services.namespace.is_none());
+    let reason = "Services of all namespaces are looked at, and Roles reach single ones";
+    let fix = "name one namespace in svc_namespace, or leave out --role and --rolebinding";
+    (everywhere && reach != Reach::Cluster).then(|| blame(resolved, NAMESPACE, reason, fix))
+}
+
+/// What lies in namespaces that are known.
+fn of_services(services: &Services, events: bool, roles: Roles, options: &Options) -> Vec<Object> {
+    let mut objects = Vec::new();
+    if let Some(namespace) = &services.namespace {
+        let all = Grant { name: options.names.services_role(), namespace };
+        objects.extend(all.objects(services::rules(services, events), roles, options));
+    }
+    let leases = services::lease_rules(services);
+    if !leases.is_empty() {
+        let members = Grant { name: options.names.members_role(), namespace: &services.lease.namespace };
+        objects.extend(members.objects(leases, roles, options));
+    }
+    for (namespace, read) in services::pool_rules(services) {
+        let pools = Grant { name: options.names.pools_role(), namespace };
+        objects.extend(pools.objects(vec![read], roles, options));
     }
     objects
 }
@@ -101,13 +137,19 @@ impl Grant<'_> {
 
 fn cluster_wide(config: &Config, options: &Options) -> [Object; 2] {
     let (role, binding) = (options.names.cluster_role(), options.names.cluster_role_binding());
-    // Who else is in the control plane.
+    // Who else is in the control plane, and which nodes may announce Services.
     let mut rules = vec![rule("", "nodes", &["list", "watch"])];
     rules.extend(probed_path(config).map(|path| PolicyRule {
         non_resource_urls: Some(vec![path]),
         verbs: vec!["get".to_owned()],
         ..PolicyRule::default()
     }));
+    if let Some(services) = &config.services {
+        rules.extend(services::cluster_rules(services));
+        if services.namespace.is_none() {
+            rules.extend(services::rules(services, config.events));
+        }
+    }
     let role_object =
         ClusterRole { metadata: metadata(role, None, options), rules: Some(rules), aggregation_rule: None };
     let binding = ClusterRoleBinding {
@@ -144,7 +186,7 @@ fn lease_rules(name: &str) -> Vec<PolicyRule> {
     vec![leases(&["create"]), ours]
 }
 
-fn rule(group: &str, resource: &str, verbs: &[&str]) -> PolicyRule {
+pub(super) fn rule(group: &str, resource: &str, verbs: &[&str]) -> PolicyRule {
     PolicyRule {
         api_groups: Some(vec![group.to_owned()]),
         resources: Some(vec![resource.to_owned()]),
@@ -172,3 +214,4 @@ fn subject(options: &Options) -> Subject {
 
 /// Events about Nodes, which have no namespace, are written here.
 const EVENTS_NAMESPACE: &str = "default";
+const NAMESPACE: &str = "services.namespace";

@@ -100,11 +100,11 @@ fn a_daemonset_with_a_config_map_and_kube_vips_names_is_as_recorded() {
 #[test]
 fn permissions_are_as_recorded() {
     let options = in_cluster();
-    is_as_recorded("rbac", &rbac(&with(&[], &options), &options, Reach::Cluster));
+    is_as_recorded("rbac", &rbac(&with(&[], &options), &options, Reach::Cluster).unwrap());
     let options = Options { namespace: "vips".into(), ..kube_vip() };
     let settings = with(&[("leaseName", "lock"), ("health-enabled", "false")], &options);
-    let mut objects = rbac(&settings, &options, Reach::Cluster);
-    objects.extend(rbac(&settings, &options, Reach::Namespaces(Roles::ClusterRole)));
+    let mut objects = rbac(&settings, &options, Reach::Cluster).unwrap();
+    objects.extend(rbac(&settings, &options, Reach::Namespaces(Roles::ClusterRole)).unwrap());
     is_as_recorded("rbac-kube-vip", &objects);
 }
 
@@ -112,7 +112,8 @@ fn permissions_are_as_recorded() {
 fn permissions_within_namespaces_have_nothing_that_is_cluster_wide_and_events_only_where_they_are_written() {
     let options = in_cluster();
     let objects =
-        rbac(&with(&[("events-enabled", "false")], &options), &options, Reach::Namespaces(Roles::Role));
+        rbac(&with(&[("events-enabled", "false")], &options), &options, Reach::Namespaces(Roles::Role))
+            .unwrap();
     let kinds: Vec<Value> =
         objects.iter().map(|object| serde_json::to_value(object).unwrap()["kind"].clone()).collect();
     assert_eq!(kinds, ["ServiceAccount", "Role", "RoleBinding"]);
@@ -153,6 +154,104 @@ fn the_daemon_reads_in_the_pod_what_was_said_and_each_thing_once() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), variables.len());
+}
+
+/// Services alone, each node with its share.
+const SERVICES: &[(&str, &str)] =
+    &[("services", "true"), ("arp", "true"), ("services-distribution", "spread"), ("services-pools", POOLS)];
+
+const POOLS: &str = r#"[{"addresses":"192.168.1.64/26","name":"lan"}]"#;
+
+#[test]
+fn services_are_announced_from_all_nodes_with_what_they_take_and_no_more() {
+    let options = in_cluster();
+    let settings = resolved(SERVICES, &options);
+    let placement = Placement::usual(&settings.config);
+    assert_eq!(placement, Placement::Everywhere);
+    let mut objects = rbac(&settings, &options, Reach::Cluster).unwrap();
+    objects.extend(daemonset(&settings, &options, placement, SettingsIn::Environment).unwrap());
+    is_as_recorded("services", &objects);
+}
+
+#[test]
+fn services_beside_a_control_plane_stay_on_its_nodes() {
+    let options = in_cluster();
+    let usual = |flags: &[(&str, &str)]| Placement::usual(&with(flags, &options).config);
+    assert_eq!(usual(&[]), Placement::ControlPlane);
+    assert_eq!(usual(&[("services", "true")]), Placement::ControlPlane);
+}
+
+#[test]
+fn an_administrators_kubeconfig_is_not_looked_for_on_every_node() {
+    let options = Options::default();
+    let made = |more: &[(&str, &str)]| {
+        let settings = resolved(&[SERVICES, more].concat(), &options);
+        daemonset(&settings, &options, Placement::Everywhere, SettingsIn::Environment)
+    };
+    assert_eq!(
+        complaints(made(&[])),
+        [
+            "kubernetes.kubeconfig (derived: found: in the cluster, $KUBECONFIG, kubeadm's, K3s' and RKE2's files): the pods run on all nodes, and only those of the control plane have an administrator's \
+          kubeconfig; add --inCluster, or name a kubeconfig that every node has in --k8sConfigPath"
+        ]
+    );
+    assert!(made(&[("k8sConfigPath", "/etc/kubernetes/vipcast.conf")]).is_ok());
+}
+
+#[test]
+fn each_way_to_distribute_has_the_leases_that_it_uses() {
+    let options = in_cluster();
+    let names = |more: &[(&str, &str)]| {
+        let settings = resolved(&[&[("services", "true")], more].concat(), &options);
+        let leases = |object: &Object| {
+            let Object::Role(role) = object else { return None };
+            let rule = role
+                .rules
+                .as_ref()?
+                .last()
+                .filter(|_| role.metadata.name.as_deref() == Some("vipcast-members"))?;
+            Some(rule.resource_names.clone().unwrap_or_else(|| vec!["any".to_owned()]))
+        };
+        rbac(&settings, &options, Reach::Cluster).unwrap().iter().filter_map(leases).next()
+    };
+    let arp = ("arp", "true");
+    let bgp = [("bgp", "true"), ("bgppeers", "192.168.0.10:65000")];
+    let named = |names: &[&str]| Some(names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
+    assert_eq!(names(&[arp]), named(&["vipcast-allocator", "plndr-svcs-lock"]));
+    assert_eq!(names(&[arp, ("services-distribution", "spread")]), named(&["any"]));
+    assert_eq!(names(&bgp), named(&["vipcast-allocator"]));
+    assert_eq!(names(&[bgp[0], bgp[1], ("services-allocate", "false")]), None);
+}
+
+#[test]
+fn permissions_within_namespaces_reach_the_services_of_one() {
+    let options = in_cluster();
+    let made = |more: &[(&str, &str)]| {
+        let settings = resolved(&[SERVICES, more].concat(), &options);
+        rbac(&settings, &options, Reach::Namespaces(Roles::Role))
+    };
+    assert_eq!(
+        complaints(made(&[])),
+        [
+            "services.namespace (derived: all): Services of all namespaces are looked at, and Roles reach single ones; \
+          name one namespace in svc_namespace, or leave out --role and --rolebinding"
+        ]
+    );
+    let role = |object: &Object| {
+        let Object::Role(role) = object else { return None };
+        let (namespace, name) = (role.metadata.namespace.as_deref()?, role.metadata.name.as_deref()?);
+        Some(format!("{namespace}/{name}"))
+    };
+    let roles: Vec<_> = made(&[("services-namespace", "web")]).unwrap().iter().filter_map(role).collect();
+    assert_eq!(
+        roles,
+        [
+            "web/vipcast-services",
+            "kube-system/vipcast-members",
+            "kube-system/vipcast-pools",
+            "default/vipcast-events"
+        ]
+    );
 }
 
 /// BGP in place of ARP.
@@ -210,7 +309,8 @@ fn passwords_come_into_a_pod_from_files_and_secrets_and_into_no_config_map() {
             role.rules.as_ref()?.iter().find(|rule| rule.resources == Some(vec!["secrets".to_owned()]))?;
         Some((role.metadata.namespace.clone()?, rule.resource_names.clone()?.join(" "), rule.verbs.join(" ")))
     };
-    let found: Vec<_> = rbac(&settings, &options, Reach::Cluster).iter().filter_map(secrets).collect();
+    let found: Vec<_> =
+        rbac(&settings, &options, Reach::Cluster).unwrap().iter().filter_map(secrets).collect();
     let read =
         |namespace: &str, name: &str| (namespace.to_owned(), name.to_owned(), "get list watch".to_owned());
     assert_eq!(found, [read("kube-system", "a"), read("net", "b")]);

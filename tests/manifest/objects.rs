@@ -47,6 +47,8 @@ fn lines() -> Vec<String> {
     let much = "--controlPlaneHealthCheckCAPath /etc/kubernetes-ca/ca.crt --prometheusHTTPServer [::1]:9000 \
                 --k8sConfigPath /etc/rancher/k3s/k3s.yaml --leaseName vips/lock --layer2-refresh 750ms \
                 --nodeName Some.Node --vipSubnet 32,128 --address fd00::1,192.0.2.1 --controlplane --arp";
+    let services = r#"--services --arp --services-distribution spread --manifest-namespace default --events-enabled=false
+                      --services-pools [{"name":"lan","addresses":"192.0.2.64/26"}] --services-pool-config-maps default/pools"#;
     vec![
         "rbac".to_owned(),
         "rbac --kube-vip-names --manifest-namespace kube-public".to_owned(),
@@ -62,6 +64,8 @@ fn lines() -> Vec<String> {
         format!(
             "daemonset --inCluster --taint=false --from-configmap --manifest-namespace kube-public {LINE}"
         ),
+        format!("rbac --role --services-namespace default {services}"),
+        format!("daemonset --inCluster {services}"),
     ]
 }
 

@@ -14,7 +14,6 @@ pub(crate) fn refusals() {
         errors
     };
     for (flag, feature) in [
-        ("--services", "announcing Services of type LoadBalancer"),
         ("--enableLoadBalancer", "the IPVS load balancer"),
         ("--table", "the routing table mode"),
         ("--wireguard", "WireGuard"),

@@ -4,13 +4,13 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::answer::{AnswerArgs, Output, Verdict, block_on, escaped, show};
 use crate::admin::DEFAULT_SOCKET;
 use crate::admin::client::{self, ClientError};
 use crate::admin::peers::{Peers, Routes};
@@ -64,38 +64,6 @@ pub struct ResetArgs {
     pub socket: PathBuf,
 }
 
-/// Form and place of an answer.
-#[derive(Args, Clone, Debug)]
-pub struct AnswerArgs {
-    /// Form of the output.
-    #[arg(short, long, value_enum, default_value_t = Output::Table)]
-    pub output: Output,
-    /// Unix socket of the daemon.
-    #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET)]
-    pub socket: PathBuf,
-}
-
-/// Form of the output.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum Output {
-    /// For people.
-    Table,
-    /// The same with more columns.
-    Wide,
-    /// The daemon's answer.
-    Json,
-    /// The daemon's answer as YAML.
-    Yaml,
-}
-
-/// What the exit code says.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Verdict {
-    Fine,
-    Unreachable,
-    Degraded,
-}
-
 /// Runs `vipcast peers`. The exit codes are in the help.
 #[must_use]
 pub fn peers(args: &PeersArgs) -> ExitCode {
@@ -144,60 +112,6 @@ struct Done {
     peer: String,
     reset: bool,
 }
-
-/// Prints the answer, or why there is none.
-fn show<T: Serialize>(
-    command: &str,
-    output: Output,
-    answer: Result<T, ClientError>,
-    table: impl Fn(&T, bool) -> String,
-    verdict: impl Fn(&T) -> Verdict,
-) -> Verdict {
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(error) => {
-            eprintln!("vipcast {command}: {error}");
-            return Verdict::Unreachable;
-        }
-    };
-    let text = match output {
-        Output::Table => table(&answer, false),
-        Output::Wide => table(&answer, true),
-        Output::Json => serde_json::to_string_pretty(&answer).unwrap_or_default() + "\n",
-        Output::Yaml => serde_saphyr::to_string(&answer).unwrap_or_default(),
-    };
-    // A reader that has gone away, such as `head`, is no reason to complain.
-    drop(io::stdout().write_all(text.as_bytes()));
-    verdict(&answer)
-}
-
-fn block_on(answer: impl Future<Output = Verdict>) -> ExitCode {
-    let verdict = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(answer),
-        Err(error) => {
-            eprintln!("vipcast: {error}");
-            Verdict::Unreachable
-        }
-    };
-    match verdict {
-        Verdict::Fine => ExitCode::SUCCESS,
-        Verdict::Unreachable => ExitCode::FAILURE,
-        Verdict::Degraded => ExitCode::from(DEGRADED),
-    }
-}
-
-/// As part of a path: names of peers have colons, brackets and percent signs in them.
-fn escaped(name: &str) -> String {
-    let keep = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_' | b':');
-    let octets = name.bytes().map(|octet| match keep(&octet) {
-        true => char::from(octet).to_string(),
-        false => format!("%{octet:02X}"),
-    });
-    octets.collect()
-}
-
-/// 2 is taken by wrong usage.
-const DEGRADED: u8 = 3;
 
 const PEERS_EXIT_CODES: &str = "\
 Exit codes:

@@ -1,10 +1,8 @@
 //! Sessions and routes as tables for people.
 
-use comfy_table::Table;
-use comfy_table::presets::NOTHING;
-
 use crate::admin::peers::{BfdWord, FamilyStatus, PeerStatus, Peers, RemoteAsWord, RouteStatus, Routes};
 use crate::admin::timestamp::Timestamp;
+use crate::cli::answer::{bare, none};
 use crate::cli::status::span;
 use crate::config::bgp::LinkBandwidth;
 
@@ -147,21 +145,8 @@ fn age(now: Timestamp, since: Timestamp) -> String {
     span::short(since.age(now))
 }
 
-fn none() -> String {
-    "-".into()
-}
-
 fn or_none(text: String) -> String {
     if text.is_empty() { none() } else { text }
-}
-
-fn bare(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_header(header.to_vec());
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table
 }
 
 const PEERS: [&str; 10] =

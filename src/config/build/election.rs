@@ -5,6 +5,7 @@ use vipcast_proto::election::Timing;
 use crate::config::HostFacts;
 use crate::config::problem::Notice;
 use crate::config::reader::{Reader, Settings};
+use crate::config::setting::Spec;
 use crate::config::table as t;
 use crate::config::types::Election;
 
@@ -43,26 +44,46 @@ fn timing(r: &mut Reader<'_>) -> Option<Timing> {
     let renew_deadline = r.value(&t::RENEW_DEADLINE);
     let retry_period = r.value(&t::RETRY_PERIOD);
     let (lease_duration, renew_deadline, retry_period) = (lease_duration?, renew_deadline?, retry_period?);
+    let timing = Timing { lease_duration, renew_deadline, retry_period };
+    let rows = Rows {
+        lease_duration: &t::LEASE_DURATION.spec,
+        renew_deadline: &t::RENEW_DEADLINE.spec,
+        retry_period: &t::RETRY_PERIOD.spec,
+    };
+    goes_together(r, rows, timing).then_some(timing)
+}
+
+/// The settings of one set of timings.
+#[derive(Clone, Copy)]
+pub(super) struct Rows {
+    pub(super) lease_duration: &'static Spec,
+    pub(super) renew_deadline: &'static Spec,
+    pub(super) retry_period: &'static Spec,
+}
+
+/// Whether timings go together; what does not is blamed.
+pub(super) fn goes_together(r: &mut Reader<'_>, rows: Rows, timing: Timing) -> bool {
+    let Timing { lease_duration, renew_deadline, retry_period } = timing;
     let before = r.problems.len();
     if renew_deadline >= lease_duration {
-        let lease = r.name(&t::LEASE_DURATION.spec);
+        let lease = r.name(rows.lease_duration);
         let reason = format!("not shorter than {lease}, {}s", lease_duration.as_secs());
         r.blame(
-            &t::RENEW_DEADLINE.spec,
+            rows.renew_deadline,
             reason,
             format!("leave at least a second to {lease}, for example 10 of 15"),
         );
     }
     if retry_period.saturating_mul(2) > renew_deadline {
-        let renew = r.name(&t::RENEW_DEADLINE.spec);
+        let renew = r.name(rows.renew_deadline);
         let reason = format!(
             "more than half of {renew}, {}s: one lost request would lose the VIP",
             renew_deadline.as_secs()
         );
-        r.blame(&t::RETRY_PERIOD.spec, reason, format!("write at most {}", renew_deadline.as_secs() / 2));
+        r.blame(rows.retry_period, reason, format!("write at most {}", renew_deadline.as_secs() / 2));
     }
-    (r.problems.len() == before).then_some(Timing { lease_duration, renew_deadline, retry_period })
+    r.problems.len() == before
 }
 
 /// Where kube-vip looks for its Lease outside a cluster.
-const LEASE_NAMESPACE: &str = "kube-system";
+pub(super) const LEASE_NAMESPACE: &str = "kube-system";

@@ -5,6 +5,7 @@ mod control_plane;
 mod election;
 mod health;
 mod layer2;
+mod services;
 
 use std::path::PathBuf;
 
@@ -21,12 +22,14 @@ use control_plane::control_plane;
 use election::election;
 use health::health;
 use layer2::layer2;
+use services::services;
 
 /// Reads everything, so that everything that is wrong is noted; `None` where something is.
 pub(super) fn config(r: &mut Reader<'_>, host: &HostFacts) -> Option<Config> {
     let ways = mode(r);
     let control_plane = control_plane(r, ways);
     let layer2 = layer2(r, ways);
+    let services_lease = services::lease(r, host);
     let election = election(r, host);
     if let (Some(Some(layer2)), Some(election)) = (&layer2, &election) {
         lifetime_within_lease(r, layer2, election);
@@ -35,7 +38,9 @@ pub(super) fn config(r: &mut Reader<'_>, host: &HostFacts) -> Option<Config> {
     let health = health(r);
     let node_name = node_name(r, host);
     let vips: Vec<_> = control_plane.iter().flatten().flat_map(|one| &one.vips).map(IpNet::addr).collect();
-    let bgp = bgp(r, host, node_name.as_deref(), &vips);
+    let services = services(r, ways, services_lease, election.as_ref(), &vips);
+    let of_services = matches!(services, Some(Some(_)) | None);
+    let bgp = bgp(r, host, node_name.as_deref(), bgp::Announced { vips: &vips, of_services });
     if let (Some(Some(bgp)), Some(election)) = (&bgp, &election)
         && control_plane.iter().flatten().any(|one| one.announced == Announced::ByTheHolder)
     {
@@ -44,6 +49,7 @@ pub(super) fn config(r: &mut Reader<'_>, host: &HostFacts) -> Option<Config> {
     if let (Some(Some(control_plane)), Some(None)) = (&control_plane, &health) {
         ungated(r, control_plane);
     }
+    let health = health.map(|health| health.filter(|_| gates(r, control_plane.as_ref(), of_services)));
     let admin = admin(r);
     if let Some(metrics) = admin.as_ref().and_then(|admin| admin.metrics) {
         free_port(r, metrics.socket_addr().port(), control_plane.as_ref());
@@ -55,6 +61,7 @@ pub(super) fn config(r: &mut Reader<'_>, host: &HostFacts) -> Option<Config> {
         control_plane: control_plane?,
         layer2: layer2?,
         bgp: bgp?,
+        services: services?,
         election: election?,
         kubernetes: kubernetes?,
         health: health?,
@@ -79,12 +86,14 @@ fn mode(r: &mut Reader<'_>) -> Ways {
     let other_announcer = foreign.other_announcer;
     r.problems.extend(foreign.problems);
     r.notices.extend(foreign.notices);
-    let (control_plane, arp, bgp) = (r.value(&t::CONTROL_PLANE), r.value(&t::LAYER2), r.value(&t::bgp::BGP));
+    let (control_plane, services) = (r.value(&t::CONTROL_PLANE), r.value(&t::services::SERVICES));
+    let (arp, bgp) = (r.value(&t::LAYER2), r.value(&t::bgp::BGP));
     let ways = Ways { arp: arp.unwrap_or(false), bgp: bgp.unwrap_or(false) };
     if arp.is_none() || bgp.is_none() || !r.layers.complete {
         return ways;
     }
-    match (control_plane, ways.arp || ways.bgp) {
+    let anything = control_plane.zip(services).map(|(control_plane, services)| control_plane || services);
+    match (anything, ways.arp || ways.bgp) {
         (None, _) | (Some(true), true) => {}
         (Some(false), _) if r.purpose == Purpose::Surroundings => {}
         (Some(false), false) if !other_announcer => r.problems.push(Problem::plain(
@@ -93,7 +102,8 @@ fn mode(r: &mut Reader<'_>) -> Ways {
             "set cp_enable=true and vip_arp=true (or bgp_enable=true), and the VIP in address",
         )),
         (Some(false), _) => {
-            r.blame(&t::CONTROL_PLANE.spec, "nothing to announce is switched on", "set cp_enable=true")
+            let fix = "set cp_enable=true, or svc_enable=true for Services";
+            r.blame(&t::CONTROL_PLANE.spec, "nothing to announce is switched on", fix);
         }
         (Some(true), false) if other_announcer => {}
         (Some(true), false) => {
@@ -102,6 +112,15 @@ fn mode(r: &mut Reader<'_>) -> Ways {
         }
     }
     ways
+}
+
+/// Whether the health of the API server matters: a node that only announces Services need not have one.
+fn gates(r: &mut Reader<'_>, control_plane: Option<&Option<ControlPlane>>, of_services: bool) -> bool {
+    if !of_services || !matches!(control_plane, Some(None)) {
+        return true;
+    }
+    r.derived(&t::HEALTH.spec, "false", "there is no control-plane VIP");
+    false
 }
 
 /// Routers that choose among nodes send traffic to an API server that does not work.

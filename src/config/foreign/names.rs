@@ -8,11 +8,23 @@ pub(in crate::config) static ALL: &[Foreign] = &[
     unbuilt(&["vip_routingtable"], &["table"], "the routing table mode", OTHER_ANNOUNCERS),
     unbuilt(&["vip_wireguard"], &["wireguard"], "WireGuard", OTHER_ANNOUNCERS),
     unbuilt(&["zebra_enable"], &["zebra"], "talking to FRR's zebra", "leave it out: routers are told by BGP"),
-    unbuilt(&["svc_enable"], &["services"], "announcing Services of type LoadBalancer", "leave it out"),
     unbuilt(&["lb_enable"], &["enableLoadBalancer"], "the IPVS load balancer", "leave it out"),
     unbuilt(&["vip_ddns"], &["ddns"], "DHCP with dynamic DNS", "leave it out and give the address"),
     unbuilt(&["enable_node_labeling"], &["enableNodeLabeling"], "labelling of Nodes", "leave it out"),
     unbuilt(&["vip_packet"], &["metal"], "the Equinix Metal API", "leave it out"),
+    unbuilt(
+        &["disable_service_updates"],
+        &["disableServiceUpdates"],
+        "announcing Services without the addresses in their status",
+        "leave it out, or where somebody else writes the status set vipcast_services_allocate=false",
+    ),
+    unbuilt(
+        &["per_service_election_on_demand"],
+        &["perServiceElectionOnDemand"],
+        "a Lease for single Services",
+        "leave it out",
+    ),
+    unbuilt(&["enable_upnp"], &[], "UPnP", "leave it out"),
     Foreign {
         env: &[],
         flags: &["leaderElectionType"],
@@ -71,29 +83,22 @@ pub(in crate::config) static ALL: &[Foreign] = &[
     ),
     riders(
         Form::Switch,
-        &[
-            "vip_singlenode",
-            "vip_startleader",
-            "vip_interfaceloglobal",
-            "vip_cleanroutingtable",
-            "svc_election",
-        ],
-        &["startAsLeader", "loInterfaceGlobalScope", "cleanRoutingTable", "servicesElection"],
+        &["vip_singlenode", "vip_startleader", "vip_interfaceloglobal", "vip_cleanroutingtable"],
+        &["startAsLeader", "loInterfaceGlobalScope", "cleanRoutingTable"],
     ),
-    riders(
-        Form::Switch,
-        &[
-            "lb_class_only",
-            "lb_class_legacy_handling",
-            "per_service_election_on_demand",
-            "disable_service_updates",
-        ],
-        &["lbClassOnly", "lbClassNameLegacyHandling", "perServiceElectionOnDemand", "disableServiceUpdates"],
+    moot(
+        &["enable_endpoints"],
+        &["enableEndpoints"],
+        Said::On,
+        Severity::Info,
+        "no effect: EndpointSlices say the same, and more",
     ),
-    riders(
-        Form::Switch,
-        &["enable_endpoints", "enable_endpointslices", "enable_service_security", "enable_upnp"],
-        &["enableEndpoints", "enableEndpointSlices", "onlyAllowTrafficServicePorts"],
+    moot(
+        &["enable_endpointslices"],
+        &["enableEndpointSlices"],
+        Said::Off,
+        Severity::Info,
+        "no effect: EndpointSlices are always used",
     ),
     moot(
         &["bgp_attach_ip_to_interface"],
@@ -113,25 +118,7 @@ pub(in crate::config) static ALL: &[Foreign] = &[
         &["zebra_url", "zebra_version", "zebra_software_name"],
         &["zebraUrl", "zebraVersion", "zebraSoftwareName"],
     ),
-    riders(
-        Form::Text,
-        &[
-            "svc_namespace",
-            "svc_leasename",
-            "vip_servicesinterface",
-            "lb_class_name",
-            "lb_port",
-            "lb_fwdmethod",
-        ],
-        &[
-            "servicesLeaseName",
-            "serviceInterface",
-            "servicesInterface",
-            "lbClassName",
-            "lbPort",
-            "lbForwardingMethod",
-        ],
-    ),
+    riders(Form::Text, &["lb_port", "lb_fwdmethod"], &["lbPort", "lbForwardingMethod"]),
     riders(
         Form::Text,
         &[
@@ -155,14 +142,7 @@ pub(in crate::config) static ALL: &[Foreign] = &[
     ),
     riders(
         Form::Text,
-        &[
-            "egress_podcidr",
-            "egress_servicecidr",
-            "instance_name",
-            "INSTANCE_NAME",
-            "iptables_backend",
-            "debounce_time",
-        ],
+        &["instance_name", "INSTANCE_NAME", "iptables_backend", "debounce_time"],
         &["instanceName", "debounceTime"],
     ),
     riders(

@@ -136,7 +136,8 @@ Settings come from flags, environment variables and a YAML (or JSON) file. A **f
 environment beats the file**, the file beats the default. (In kube-vip the environment beats the flags. Where both are
 set and differ, check which one you mean.) Flags and variables have kube-vip's names wherever kube-vip has one, so that
 its manifests work as they are; the file has a schema of its own, [config.schema.json](config.schema.json), and an
-example in [examples/config.yaml](../examples/config.yaml), and one for BGP in [examples/bgp.yaml](../examples/bgp.yaml).
+example in [examples/config.yaml](../examples/config.yaml), one for BGP in
+[examples/bgp.yaml](../examples/bgp.yaml), and one for Services in [examples/services.yaml](../examples/services.yaml).
 
 In place of the file, `--from-kubespray` reads [Kubespray's variables](kubespray.md), which stand between the environment and the
 defaults.
@@ -221,6 +222,18 @@ bgp:
       largeCommunities: 4200000001:1:1
   drain: {wait: 2s, communication: node is drained}
 ```
+
+## Services
+
+Services of type LoadBalancer get addresses and are announced with
+
+```sh
+svc_enable=true vip_arp=true vipcast_services_distribution=spread vipcast_services_pools='[{name: lan, addresses: 192.0.2.64/26}]' vipcast run
+```
+
+with or without a control-plane VIP beside them. [Services](services.md) says what each way to distribute does, where pools come from, and how to move
+here from kube-vip and MetalLB. **All nodes have to have the same `services.distribution`**: its default is kube-vip's `lease`, wherever Services are
+switched on, and `everyNode` where only BGP announces.
 
 ## Settings
 ";

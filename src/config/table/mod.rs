@@ -1,6 +1,7 @@
 //! The settings: the one place that names them. Parser, flags, schema and documentation follow from it.
 
 pub(super) mod bgp;
+pub(super) mod services;
 pub(super) mod session;
 
 use std::net::IpAddr;
@@ -17,7 +18,7 @@ use crate::admin::DEFAULT_SOCKET;
 
 /// Every setting, in the order of the documentation.
 pub(super) static ALL: &[&Spec] =
-    &joined::<86>(&[&FIRST, &bgp::SPEAKER, &bgp::OF_ALL_ALL, &bgp::REST, &REST]);
+    &joined::<110>(&[&FIRST, &services::ALL, &bgp::SPEAKER, &bgp::OF_ALL_ALL, &bgp::REST, &REST]);
 
 static FIRST: [&Spec; 13] = [
     &CONTROL_PLANE.spec,

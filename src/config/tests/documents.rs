@@ -32,6 +32,22 @@ fn the_example_file_for_bgp_is_a_configuration() {
 }
 
 #[test]
+fn the_example_file_for_services_is_a_configuration() {
+    let text = fs::read_to_string(root().join("examples/services.yaml")).unwrap();
+    let resolved = file(&text).unwrap();
+    assert_eq!((resolved.config.services.unwrap().pools.len(), resolved.notices), (3, vec![]));
+}
+
+#[test]
+fn the_examples_in_the_page_about_services_are_configurations() {
+    let page = fs::read_to_string(root().join("docs/services.md")).unwrap();
+    let examples: Vec<_> =
+        page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let pools = examples.iter().map(|text| file(text).unwrap().config.services.unwrap().pools.len());
+    assert_eq!(pools.collect::<Vec<_>>(), [3]);
+}
+
+#[test]
 fn the_example_in_the_documentation_is_a_configuration() {
     let page = fs::read_to_string(root().join("docs/configuration.md")).unwrap();
     let example = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();

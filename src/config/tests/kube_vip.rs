@@ -37,8 +37,7 @@ fn a_manifest_of_kubespray_works_as_it_is() {
     assert_eq!(resolved.config, expected);
     let notices: Vec<_> =
         resolved.notices.iter().map(|notice| (notice.severity, notice.to_string())).collect();
-    let ignored =
-        "lb_fwdmethod, svc_leasename: understood, but without use while their features are off: ignored";
+    let ignored = "lb_fwdmethod: understood, but without use while their features are off: ignored";
     assert_eq!(notices, [(Severity::Info, ignored.to_owned())]);
 }
 
@@ -66,11 +65,6 @@ fn a_feature_that_is_not_built_is_refused_by_name() {
             "true",
             "talking to FRR's zebra is not built into this version; leave it out: routers are told by BGP",
         ),
-        (
-            "svc_enable",
-            "1",
-            "announcing Services of type LoadBalancer is not built into this version; leave it out",
-        ),
         ("lb_enable", "T", "the IPVS load balancer is not built into this version; leave it out"),
         (
             "health_check_port",
@@ -94,7 +88,7 @@ fn a_feature_that_is_not_built_is_refused_by_name() {
 
 #[test]
 fn foreign_flags_are_judged_like_variables() {
-    let flags = Flags(pairs(&[("services", "true"), ("leaderElectionType", "etcd"), ("zebraVersion", "6")]));
+    let flags = Flags(pairs(&[("metal", "true"), ("leaderElectionType", "etcd"), ("zebraVersion", "6")]));
     let wrong = resolve(&flags, pairs(&MINIMUM).into_iter(), None, &HostFacts::default()).unwrap_err();
     let lines: Vec<_> = wrong.problems.iter().map(ToString::to_string).collect();
     assert_eq!(
@@ -102,7 +96,7 @@ fn foreign_flags_are_judged_like_variables() {
         [
             "--leaderElectionType (flag): election by anything but kubernetes is not built into this version; \
              leave it out: the Lease in the API decides",
-            "--services (flag): announcing Services of type LoadBalancer is not built into this version; leave it out",
+            "--metal (flag): the Equinix Metal API is not built into this version; leave it out",
             "vip_nodename: not set, and the hostname is not a Kubernetes name (lower-case letters, digits, - and .); \
              set vip_nodename to the Node's name",
         ]
@@ -141,7 +135,8 @@ fn something_has_to_be_announced_and_some_way_to_do_it_has_to_be_on() {
     );
     assert_eq!(
         complaints(&[("cp_enable", "")]),
-        ["cp_enable=false (default): nothing to announce is switched on; set cp_enable=true"]
+        ["cp_enable=false (default): nothing to announce is switched on; \
+          set cp_enable=true, or svc_enable=true for Services"]
     );
     assert_eq!(
         complaints(&[("address", "")]),

@@ -92,9 +92,9 @@ fn a_wrong_value_is_refused_by_the_name_of_the_variable() {
 fn a_feature_that_is_not_built_is_refused_by_the_name_of_its_variable() {
     let table = [
         (
-            "kube_vip_services_enabled: true",
-            "kube_vip_services_enabled (more.yml line 1): announcing Services of type LoadBalancer is not \
-             built into this version; leave it out",
+            "kube_vip_services_enabled: true\nkube_vip_enableServicesElection: true",
+            "kube_vip_enableServicesElection=true (more.yml line 2): a Lease for each Service is not built into this \
+             version; leave it out, or set vipcast_services_distribution=spread: each node announces a share of the addresses",
         ),
         (
             "kube_vip_lb_enable: true",
@@ -199,7 +199,7 @@ fn what_is_missing_is_asked_for_in_kubesprays_words() {
     assert_eq!(
         complaints("kube_vip_controlplane_enabled: false"),
         ["kube_vip_controlplane_enabled=false (more.yml line 1): nothing to announce is switched on; \
-          set kube_vip_controlplane_enabled: true"]
+          set kube_vip_controlplane_enabled: true, or kube_vip_services_enabled: true for Services"]
     );
 }
 
@@ -207,9 +207,11 @@ fn what_is_missing_is_asked_for_in_kubesprays_words() {
 fn what_is_only_set_and_not_used_is_named_once_by_its_variable() {
     let resolved = resolved(&[], &[], "kube_vip_svc_leasename: mine\nkube_vip_dns_mode: ipv4").unwrap();
     let notices: Vec<_> = resolved.notices.iter().map(ToString::to_string).collect();
-    let ignored = "kube_vip_dns_mode, kube_vip_svc_leasename: \
-                   understood, but without use while their features are off: ignored";
-    assert_eq!(notices, [ignored]);
+    let expected = [
+        "kube_vip_dns_mode: understood, but without use while their features are off: ignored",
+        "kube_vip_svc_leasename: without use while svc_enable is false: ignored",
+    ];
+    assert_eq!(notices, expected);
 }
 
 #[test]

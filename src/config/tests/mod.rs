@@ -7,6 +7,8 @@ mod documents;
 mod kube_vip;
 mod kubespray;
 mod peers;
+mod services;
+mod services_refused;
 mod sources;
 mod values;
 

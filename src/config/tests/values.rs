@@ -23,6 +23,7 @@ fn an_address_and_two_switches_are_enough() {
             announced: Announced::ByTheHolder,
         }),
         bgp: None,
+        services: None,
         layer2: Some(Layer2 {
             interface: None,
             address_lifetime: Duration::from_secs(2),

@@ -4,7 +4,9 @@ mod address;
 pub(super) mod bgp;
 pub(super) mod communities;
 pub(super) mod peers;
+mod selector;
 mod server;
+pub(super) mod services;
 
 use std::fmt;
 use std::num::{NonZeroU16, NonZeroU32};

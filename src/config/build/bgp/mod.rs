@@ -22,13 +22,23 @@ use crate::config::table::bgp as t;
 use crate::config::table::session::OF_GROUP;
 use crate::config::{HostFacts, Purpose};
 
+/// What there is to announce.
+#[derive(Clone, Copy)]
+pub(super) struct Announced<'a> {
+    /// Of the control plane.
+    pub(super) vips: &'a [IpAddr],
+    /// Whether there may be those of Services as well, which nobody knows yet.
+    pub(super) of_services: bool,
+}
+
 /// Reads everything, and where BGP is on checks what goes together.
 pub(super) fn bgp(
     r: &mut Reader<'_>,
     host: &HostFacts,
     node_name: Option<&str>,
-    vips: &[IpAddr],
+    announced: Announced<'_>,
 ) -> Option<Option<Bgp>> {
+    let vips = announced.vips;
     let enabled = r.value(&t::BGP);
     let before = r.problems.len();
     let local_as = r.value(&t::LOCAL_AS);
@@ -38,7 +48,7 @@ pub(super) fn bgp(
     let all = local_as.zip(of_all.as_ref());
     let peers = Speaker { all, namespace, vips }.peers(r);
     let annotations = annotations(r);
-    let address_groups = groups(r, vips);
+    let address_groups = groups(r, announced);
     let wait = r.value(&t::DRAIN_WAIT);
     let cordoned = r.value(&t::DRAIN_CORDON);
     let communication = r.optional(&t::DRAIN_COMMUNICATION);
@@ -108,7 +118,7 @@ fn annotations(r: &mut Reader<'_>) -> Option<Option<NodeAnnotations>> {
     Some(prefix.map(|prefix| NodeAnnotations { prefix, remote_as }))
 }
 
-fn groups(r: &mut Reader<'_>, vips: &[IpAddr]) -> Option<Vec<AddressGroup>> {
+fn groups(r: &mut Reader<'_>, announced: Announced<'_>) -> Option<Vec<AddressGroup>> {
     let mut groups: Option<Vec<AddressGroup>> = Some(Vec::new());
     for mut record in r.records(&t::GROUPS)? {
         let prefixes = record.optional(&t::GROUP_PREFIXES);
@@ -130,8 +140,9 @@ fn groups(r: &mut Reader<'_>, vips: &[IpAddr]) -> Option<Vec<AddressGroup>> {
             );
         }
         if let Some(((prefixes, _), _)) = &group {
+            let vips = announced.vips;
             let holds_none = !vips.iter().any(|vip| prefixes.iter().any(|prefix| prefix.contains(vip)));
-            if holds_none && !vips.is_empty() {
+            if holds_none && !vips.is_empty() && !announced.of_services {
                 r.notices.push(Notice::warning(&record.name, "without use: no VIP is in it"));
             }
         }

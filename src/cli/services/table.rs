@@ -1,0 +1,91 @@
+//! Services and pools as tables for people.
+
+use crate::admin::services::{AddressStatus, PoolStatus, Pools, ServiceStatus, Services};
+use crate::cli::answer::{bare, none};
+
+/// One line per address, and one for what a Service lacks.
+pub(super) fn services(services: &Services, wide: bool) -> String {
+    if services.services.is_empty() {
+        return "no Services of type LoadBalancer that are ours\n".into();
+    }
+    let mut table = bare(if wide { &WIDE_SERVICES } else { &SERVICES });
+    for service in &services.services {
+        for address in &service.addresses {
+            table.add_row(row(service, Some(address), address.why.clone(), wide));
+        }
+        if !service.lacks.is_empty() {
+            table.add_row(row(service, None, service.lacks.join("; "), wide));
+        } else if service.addresses.is_empty() {
+            table.add_row(row(service, None, "has no address yet".into(), wide));
+        }
+    }
+    table.trim_fmt() + "\n"
+}
+
+/// One line per pool and address family.
+pub(super) fn pools(pools: &Pools, wide: bool) -> String {
+    if pools.pools.is_empty() {
+        return "no pools: write services.pools, or a ConfigMap as for kube-vip's cloud provider\n".into();
+    }
+    let mut table = bare(&POOLS);
+    for pool in &pools.pools {
+        for family in usages(pool) {
+            let mut row = vec![pool.pool.clone(), pool.source.clone(), ranges(pool, wide)];
+            row.extend(family);
+            row.push(listed(&pool.conflicts, if wide { usize::MAX } else { 1 }, "; "));
+            table.add_row(row);
+        }
+    }
+    table.trim_fmt() + "\n"
+}
+
+fn row(service: &ServiceStatus, address: Option<&AddressStatus>, why: String, wide: bool) -> Vec<String> {
+    let owners = |it: &AddressStatus| listed(&it.owners, if wide { usize::MAX } else { MOST_OWNERS }, ",");
+    let mut row = vec![
+        service.namespace.clone(),
+        service.name.clone(),
+        address.map_or_else(none, |it| it.address.to_string()),
+        service.class.clone().unwrap_or_else(none),
+        address.and_then(|it| it.pool.clone()).unwrap_or_else(none),
+        address.map_or_else(none, owners),
+        address.map_or_else(none, |it| listed(&it.modes, usize::MAX, ",")),
+    ];
+    if wide {
+        row.push(address.and_then(|it| it.interface.clone()).unwrap_or_else(none));
+    }
+    row.push(why);
+    row
+}
+
+/// Family, used, free; a pool without any address has a line all the same.
+fn usages(pool: &PoolStatus) -> Vec<[String; 3]> {
+    if pool.usage.is_empty() {
+        return vec![[none(), "0".into(), "0".into()]];
+    }
+    pool.usage.iter().map(|it| [it.family.clone(), it.used.to_string(), count(it.free)]).collect()
+}
+
+fn count(free: u64) -> String {
+    if free == u64::MAX { "2^64".into() } else { free.to_string() }
+}
+
+fn ranges(pool: &PoolStatus, wide: bool) -> String {
+    listed(&pool.ranges, if wide { usize::MAX } else { MOST_RANGES }, ",")
+}
+
+/// The first few, and how many more there are.
+fn listed(texts: &[String], most: usize, between: &str) -> String {
+    let shown: Vec<&str> = texts.iter().take(most).map(String::as_str).collect();
+    match texts.len().saturating_sub(most) {
+        _ if texts.is_empty() => none(),
+        0 => shown.join(between),
+        more => format!("{} +{more}", shown.join(between)),
+    }
+}
+
+const SERVICES: [&str; 8] = ["NAMESPACE", "NAME", "ADDRESS", "CLASS", "POOL", "OWNER", "MODE", "WHY"];
+const WIDE_SERVICES: [&str; 9] =
+    ["NAMESPACE", "NAME", "ADDRESS", "CLASS", "POOL", "OWNER", "MODE", "INTERFACE", "WHY"];
+const POOLS: [&str; 7] = ["POOL", "SOURCE", "RANGES", "FAMILY", "USED", "FREE", "CONFLICTS"];
+const MOST_OWNERS: usize = 3;
+const MOST_RANGES: usize = 2;
