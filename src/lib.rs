@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod advertiser;
+pub mod allocator;
 pub mod announce;
 pub mod app;
 pub mod bfd;
@@ -13,11 +14,14 @@ pub mod config;
 pub mod demo;
 pub mod drain;
 pub mod election;
+pub mod guard;
 pub mod kube;
 pub(crate) mod kubespray;
 pub mod log;
 pub mod manifest;
 pub mod net;
+pub mod placement;
+pub mod services;
 pub mod solo;
 pub mod task;
 pub mod witness;

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use crate::admin::board::StatusBoard;
 use crate::admin::metrics::Metrics;
-use crate::kube::events::{Events, Reason};
+use crate::kube::events::{Events, Notice, Reason};
 
 /// Everybody who wants to know. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -24,10 +24,22 @@ impl Witness {
             self.metrics.event_dropped();
         }
     }
+
+    /// The same about any object.
+    pub fn notice(&self, notice: Notice) {
+        if !self.events.post(notice) {
+            self.metrics.event_dropped();
+        }
+    }
 }
+
+/// The name of the election of who gives Services their addresses, in status and metrics.
+pub const ALLOCATOR: &str = "allocator";
 
 /// The name of the control plane's election in status and metrics.
 pub const CONTROL_PLANE: &str = "control-plane";
+/// The name of the election of all Services.
+pub const SERVICES: &str = "services";
 
 #[cfg(test)]
 impl Witness {

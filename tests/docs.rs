@@ -11,10 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
+use tokio::sync::watch;
 use vipcast::admin::bgp_metrics::Direction;
 use vipcast::admin::board::{KubernetesFact, ScopeFact, StatusBoard, VipFact};
 use vipcast::admin::metrics::{Metrics, Operation, Outcome, Transition};
 use vipcast::admin::peers::{BfdWord, PeerFact};
+use vipcast::admin::service_metrics::ServiceFigures;
+use vipcast::admin::services::{PoolStatus, PoolUsage};
 use vipcast::admin::status::{HealthVerdict, NO_LEASE, ScopeState, VipState};
 use vipcast::announce::bgp::loopback::INTERFACE as LOOPBACK;
 use vipcast_proto::bgp::fsm::State;
@@ -252,12 +255,15 @@ fn metrics() -> BTreeSet<String> {
         connected: true,
         condition: "connected".into(),
     });
-    let metrics = Metrics::with_bfd("0.1.0", None, reader, Some(vipcast::bfd::Stats::default()));
+    let (_publish, figures) = watch::channel(Arc::new(figures()));
+    let bfd = vipcast::bfd::Stats::default();
+    let metrics = Metrics::with_collectors("0.1.0", None, reader, Some(bfd), Some(figures));
     let peer = metrics.bgp_peer("10.0.0.254");
     peer.established();
     peer.messages(Direction::Sent, "update", 1);
     board.peer("10.0.0.254", Some(session(peer.routes_received.clone())));
     metrics.declare_vip(vip);
+    drop(metrics.responder("eth0"));
     metrics.declare_scope("control-plane", "kube-system/plndr-cp-lock");
     metrics.lease_transition("control-plane", "kube-system/plndr-cp-lock", Transition::Acquired);
     metrics.lease_request(Operation::Renew, Outcome::Ok, Duration::from_millis(3));
@@ -294,6 +300,18 @@ fn session(received: Counter) -> PeerFact {
         waits_for_bfd: false,
         draining: false,
     }
+}
+
+fn figures() -> ServiceFigures {
+    let pool = PoolStatus {
+        pool: "lan".into(),
+        source: "vipcast".into(),
+        ranges: vec![],
+        usage: vec![PoolUsage { family: "IPv4".into(), used: 1, free: 1 }],
+        foreign: 0,
+        conflicts: vec![],
+    };
+    ServiceFigures { members: Some(1), allocator: Some(true), pools: vec![pool], ..ServiceFigures::default() }
 }
 
 fn scope() -> ScopeFact {

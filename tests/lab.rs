@@ -18,6 +18,8 @@ mod bed;
 mod bootstrap;
 #[path = "lab/cable.rs"]
 mod cable;
+#[path = "lab/census.rs"]
+mod census;
 #[path = "lab/freeze.rs"]
 mod freeze;
 #[path = "lab/hand_over.rs"]
@@ -34,6 +36,8 @@ mod outage;
 mod process;
 #[path = "lab/rivals.rs"]
 mod rivals;
+#[path = "lab/services.rs"]
+mod services;
 #[path = "lab/squatter.rs"]
 mod squatter;
 mod support;
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
         address::all(),
         neighbours::all(),
         process::all(),
+        services::all(),
     ];
     support::run_at_most(AT_A_TIME, groups.into_iter().flatten().collect::<Vec<Test>>())
 }

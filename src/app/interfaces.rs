@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 use vipcast_proto::l2::announcer::{Announcer, Config, Link, WireCheck};
+use vipcast_proto::l2::responder;
 
 use crate::admin::board::{StatusBoard, VipFact};
 use crate::admin::status::{LinkState, VipState};
@@ -221,17 +222,29 @@ fn state(link: Link) -> LinkState {
 }
 
 fn config(layer2: &Layer2) -> Config {
-    Config {
-        lifetime: layer2.address_lifetime,
+    Config { lifetime: layer2.address_lifetime, refresh: layer2.refresh, wire_check: wire_check(layer2) }
+}
+
+/// The same for addresses of Services, which are on no interface.
+pub(super) fn responder(layer2: &Layer2) -> responder::Config {
+    responder::Config {
         refresh: layer2.refresh,
-        wire_check: layer2.wire_check.map(|check| WireCheck {
-            probes: u8::try_from(check.probes.get()).unwrap_or(u8::MAX),
-            interval: check.interval,
-            wait: check.wait,
-            retry: check.retry,
-        }),
+        refresh_frames: REFRESH_FRAMES,
+        wire_check: wire_check(layer2),
     }
 }
+
+fn wire_check(layer2: &Layer2) -> Option<WireCheck> {
+    layer2.wire_check.map(|check| WireCheck {
+        probes: u8::try_from(check.probes.get()).unwrap_or(u8::MAX),
+        interval: check.interval,
+        wait: check.wait,
+        retry: check.retry,
+    })
+}
+
+/// A second, for all addresses of Services together: a LAN does not notice it.
+const REFRESH_FRAMES: u32 = 350;
 
 /// An interface that was just made is noticed within a second.
 const AGAIN: Duration = Duration::from_secs(1);

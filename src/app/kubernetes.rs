@@ -1,6 +1,7 @@
 //! Everything that needs an API server: access, the Lease, Nodes, Events, and the health gate.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use hyper::Uri;
@@ -11,7 +12,7 @@ use vipcast_proto::health::{Action, Event, Health, Intervals, Thresholds, Verdic
 use crate::admin::board::{KubernetesFact, StatusBoard};
 use crate::admin::status::HealthVerdict;
 use crate::clock;
-use crate::config::{self, Config, ControlPlane};
+use crate::config::{self, Config};
 use crate::kube::access::{self, AccessSettings, Condition, Connection, EndpointSettings, InCluster};
 use crate::kube::cordon::watch_cordon;
 use crate::kube::events::{Events, publish};
@@ -27,19 +28,14 @@ use crate::witness::Witness;
 pub(super) type Connections = watch::Receiver<Option<Connection>>;
 
 /// Starts looking for an API server.
-pub(super) fn start(
-    config: &Config,
-    control_plane: &ControlPlane,
-    board: &StatusBoard,
-    tasks: &mut Tasks,
-) -> (Events, Connections) {
+pub(super) fn start(config: &Config, board: &StatusBoard, tasks: &mut Tasks) -> (Events, Connections) {
     let (out, connections) = watch::channel(None);
     let board = board.clone();
     let told = move |condition: &Condition| {
         access::log(condition);
         board.kubernetes(fact(condition));
     };
-    tasks.spawn("kubernetes access", access::run(settings(config, control_plane), out, told));
+    tasks.spawn("kubernetes access", access::run(settings(config), out, told));
     let (events, notices) = Events::channel();
     if config.events {
         tasks.spawn("events", publish(config.node_name.clone(), notices, connections.clone()));
@@ -47,8 +43,9 @@ pub(super) fn start(
     (events, connections)
 }
 
-fn settings(config: &Config, control_plane: &ControlPlane) -> AccessSettings {
+fn settings(config: &Config) -> AccessSettings {
     let access = &config.kubernetes;
+    let control_plane = config.control_plane.as_ref();
     AccessSettings {
         root: "/".into(),
         configured: access.kubeconfig.clone(),
@@ -58,9 +55,9 @@ fn settings(config: &Config, control_plane: &ControlPlane) -> AccessSettings {
         endpoint: EndpointSettings {
             kubernetes_addr: access.address.as_ref().map(Uri::to_string),
             // As kube-vip does: the setting is the port on the VIP and on the node.
-            api_port: Some(control_plane.port.get()),
-            control_plane: true,
-            vips: control_plane.vips.iter().map(ipnet::IpNet::addr).collect::<BTreeSet<_>>(),
+            api_port: control_plane.map(|control_plane| control_plane.port.get()),
+            control_plane: control_plane.is_some(),
+            vips: control_plane.iter().flat_map(|one| &one.vips).map(ipnet::IpNet::addr).collect(),
         },
         lease: lease_name(config),
         connect_timeout: config.election.timing.request_timeout(),
@@ -93,6 +90,7 @@ pub(super) fn lease_name(config: &Config) -> LeaseName {
 pub(super) fn lease(
     config: &Config,
     connections: &Connections,
+    servers: watch::Receiver<BTreeSet<SocketAddr>>,
     tasks: &mut Tasks,
 ) -> (LeaseStore, watch::Receiver<Option<Observed>>) {
     let name = lease_name(config);
@@ -100,10 +98,15 @@ pub(super) fn lease(
     tasks.spawn("lease watch", watch_lease(name.clone(), connections.clone(), out));
     let holder =
         Holder { identity: config.node_name.clone(), lease_duration: config.election.timing.lease_duration };
-    let (servers_out, servers) = watch::channel(BTreeSet::new());
-    tasks.spawn("API server watch", watch_servers(connections.clone(), servers_out));
     let store = LeaseStore::new(name, holder, BTreeMap::new(), connections.clone(), observed.clone());
     (store.with_others(servers), observed)
+}
+
+/// Where the API servers of all nodes are, for Leases while this node's own does not answer.
+pub(super) fn servers(connections: &Connections, tasks: &mut Tasks) -> watch::Receiver<BTreeSet<SocketAddr>> {
+    let (out, servers) = watch::channel(BTreeSet::new());
+    tasks.spawn("API server watch", watch_servers(connections.clone(), out));
+    servers
 }
 
 /// The control-plane Nodes of the cluster.

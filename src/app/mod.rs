@@ -3,17 +3,18 @@
 mod bgp;
 mod interfaces;
 mod kubernetes;
+mod services;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
-use vipcast_proto::advertiser::{Advertiser, Desired, Owner, Report};
+use vipcast_proto::advertiser::{Advertiser, Desired, Report};
 use vipcast_proto::election::Elector;
 use vipcast_proto::standing::Rivals;
 
@@ -21,9 +22,10 @@ use crate::admin::board::StatusBoard;
 use crate::admin::listen;
 use crate::admin::metrics::Metrics;
 use crate::admin::server::Admin;
-use crate::announce::layer2;
+use crate::admin::services::Ask;
+use crate::announce::{layer2, responder};
 use crate::cli::version::{REVISION, VERSION};
-use crate::config::{self, Announced, Config, ControlPlane};
+use crate::config::{self, Announced, Config};
 use crate::drain::Drain;
 use crate::election::{self, Conditions, Inputs, Ruling, Vacancy};
 use crate::task::Tasks;
@@ -44,12 +46,7 @@ pub enum Ending {
 }
 
 /// Runs the daemon until it is told to stop. `reload` reads the configuration again while it runs.
-pub async fn run(
-    config: Config,
-    control_plane: ControlPlane,
-    drain: Drain,
-    reload: Option<Reload>,
-) -> anyhow::Result<Ending> {
+pub async fn run(config: Config, drain: Drain, reload: Option<Reload>) -> anyhow::Result<Ending> {
     let (board, status) = StatusBoard::new(VERSION, &config.node_name);
     // A peer that is to be watched may be configured later.
     let watched = crate::bfd::Stats::new();
@@ -58,31 +55,25 @@ pub async fn run(
     let (heart, heartbeat) = watch::channel(clock::now());
     let (commands, commanded) = mpsc::channel(REPORTS);
     let speaker = config.bgp.is_some().then_some(commands);
-    let admin = Admin { status, metrics: metrics.clone(), heartbeat, speaker };
+    let (asks, asked) = mpsc::channel(REPORTS);
+    let services = config.services.is_some().then_some(asks);
+    let admin = Admin { status, metrics: metrics.clone(), heartbeat, speaker, services };
     let mut tasks = Tasks::default();
     tasks.spawn("heartbeat", beat(heart));
     if let Some(listen) = config.admin.metrics {
         tasks.spawn("http", listen::serve_tcp(listen.socket_addr(), admin.clone().public()));
     }
     tasks.spawn("status socket", listen::serve_unix(config.admin.socket.clone(), admin.private()));
-    let (events, connections) = kubernetes::start(&config, &control_plane, &board, &mut tasks);
+    let (events, connections) = kubernetes::start(&config, &board, &mut tasks);
     let witness = Witness { board: board.clone(), metrics, events };
     let ports = tokio::select! {
-        ports = ports(&config, &control_plane, &board) => ports,
+        ports = ports(&config, &board) => ports,
         () = drain.started() => return Ok(Ending::Orderly),
     };
     let (leave, leaving) = Drain::manual();
     let (relieved_out, relieved) = watch::channel(false);
-    let daemon = Daemon {
-        config: &config,
-        control_plane: &control_plane,
-        witness,
-        connections,
-        watched,
-        leaving,
-        relieved,
-    };
-    let moving = daemon.wire(ports, commanded, reload, &mut tasks).await;
+    let daemon = Daemon { config: &config, witness, connections, watched, leaving, relieved };
+    let moving = daemon.wire(ports, commanded, asked, reload, &mut tasks).await;
     let how = daemon.graceful(moving.speaker.as_ref());
     let room = bgp::Room {
         drain: drain.clone(),
@@ -98,17 +89,14 @@ pub async fn run(
 }
 
 /// The interfaces of the layer 2 announcer. Without it there are none, but an earlier life may have had some.
-async fn ports(
-    config: &Config,
-    control_plane: &ControlPlane,
-    board: &StatusBoard,
-) -> BTreeMap<String, interfaces::Vips> {
-    match &config.layer2 {
-        Some(layer2) => interfaces::find(layer2, &control_plane.vips, board).await,
-        None => {
+async fn ports(config: &Config, board: &StatusBoard) -> BTreeMap<String, interfaces::Vips> {
+    match (&config.layer2, &config.control_plane) {
+        (Some(layer2), Some(control_plane)) => interfaces::find(layer2, &control_plane.vips, board).await,
+        (None, Some(control_plane)) => {
             interfaces::clear(&control_plane.vips).await;
             BTreeMap::new()
         }
+        (_, None) => BTreeMap::new(),
     }
 }
 
@@ -122,7 +110,6 @@ async fn beat(heart: watch::Sender<Instant>) -> Infallible {
 
 struct Daemon<'a> {
     config: &'a Config,
-    control_plane: &'a ControlPlane,
     witness: Witness,
     connections: kubernetes::Connections,
     /// What BFD counts.
@@ -135,9 +122,11 @@ struct Daemon<'a> {
 
 /// What moves VIPs, each in a set of its own: an ordered shutdown waits for the end of one, then of the other.
 struct Moving {
-    /// The election, or what stands in its place.
-    election: Tasks,
+    /// The election, or what stands in its place; the placement of Services. They end when all is handed over.
+    movers: Tasks,
     speaker: Option<bgp::Speaker>,
+    /// What filters packets to Services: it ends when nothing of them is left.
+    guard: Tasks,
     vips: BTreeSet<IpAddr>,
 }
 
@@ -147,6 +136,7 @@ impl Daemon<'_> {
         &self,
         ports: BTreeMap<String, interfaces::Vips>,
         commands: mpsc::Receiver<bgp::Command>,
+        asked: mpsc::Receiver<Ask>,
         mut reload: Option<Reload>,
         tasks: &mut Tasks,
     ) -> Moving {
@@ -155,10 +145,16 @@ impl Daemon<'_> {
         let (ruling_out, rulings) = watch::channel(Ruling::unknown());
         let (vacancy_out, vacancy) = watch::channel(Vacancy::default());
         let speaks = self.config.bgp.as_ref().map(|_| bgp::NAME.to_owned());
-        let mut core = Advertiser::new(ports.keys().cloned().chain(speaks));
-        core.claim(Owner::ControlPlane, self.vips());
-        let wires = advertiser::Wires { rulings, reports, desired: desired_out, vacancy: vacancy_out };
+        let answers = self.config.services.as_ref().zip(self.config.layer2.as_ref());
+        let answers = answers.map(|_| responder::NAME.to_owned());
+        let mut core = Advertiser::new(ports.keys().cloned().chain(speaks).chain(answers));
+        core.claim(self.vips());
+        let control_plane =
+            self.announced().map(|_| advertiser::ControlPlane { rulings, vacancy: vacancy_out });
+        let (granted, served) = self.config.services.as_ref().map(|_| services::ends()).unzip();
+        let wires = advertiser::Wires { control_plane, services: granted, reports, desired: desired_out };
         tasks.spawn("core", advertiser::run(core, wires));
+        let direct = report_out.clone();
         let mut reports = report_out.clone();
         let mut interfaces = vec![];
         let mut speaker = None;
@@ -166,7 +162,7 @@ impl Daemon<'_> {
             let parts = bgp::Parts {
                 bgp: settings,
                 vips: self.vips(),
-                announced: self.control_plane.announced,
+                announced: self.announced(),
                 desired: desired.clone(),
                 reports: report_out,
                 commands,
@@ -191,20 +187,38 @@ impl Daemon<'_> {
             tasks.spawn("configuration", bgp::follow::only_tell(reload));
         }
         interfaces.extend(self.announcers(ports, &desired, &reports, tasks));
-        let (conditions, proof) = self.conditions(interfaces, tasks);
-        let election = self.elect(conditions, proof, ruling_out, vacancy, tasks);
-        Moving { election, speaker, vips: self.vips() }
+        let (mut movers, mut guard) = (Tasks::default(), Tasks::default());
+        let servers = kubernetes::servers(&self.connections, tasks);
+        if self.announced().is_some() {
+            let (conditions, proof) = self.conditions(interfaces, tasks);
+            let wires = (ruling_out, vacancy);
+            self.elect(conditions, proof, wires, servers.clone(), &mut movers, tasks);
+        }
+        if let Some((settings, ends)) = self.config.services.as_ref().zip(served) {
+            let vips = self.vips();
+            let parts =
+                services::Parts { settings, ends, desired, reports: direct, asks: asked, vips, servers };
+            guard = self.serve(parts, &mut movers, tasks);
+        }
+        Moving { movers, speaker, guard, vips: self.vips() }
     }
 
+    /// The control plane's.
     fn vips(&self) -> BTreeSet<IpAddr> {
-        self.control_plane.vips.iter().map(ipnet::IpNet::addr).collect()
+        let vips = self.config.control_plane.iter().flat_map(|control_plane| &control_plane.vips);
+        vips.map(ipnet::IpNet::addr).collect()
+    }
+
+    /// By whom the control plane's VIPs are announced.
+    fn announced(&self) -> Option<Announced> {
+        self.config.control_plane.as_ref().map(|control_plane| control_plane.announced)
     }
 
     /// How room is made for other nodes, where there are any that announce.
     fn graceful(&self, speaker: Option<&bgp::Speaker>) -> Option<watch::Receiver<config::bgp::Drain>> {
-        match self.control_plane.announced {
-            Announced::ByEveryHealthyNode => speaker.map(|speaker| speaker.drain.clone()),
-            Announced::ByTheHolder => None,
+        match self.announced() {
+            Some(Announced::ByEveryHealthyNode) => speaker.map(|speaker| speaker.drain.clone()),
+            Some(Announced::ByTheHolder) | None => None,
         }
     }
 
@@ -227,7 +241,8 @@ impl Daemon<'_> {
         let start = |(name, vips): (String, interfaces::Vips)| {
             let (refused, refusal) = watch::channel(false);
             let (desired, reports) = (desired.clone(), reports.clone());
-            let wires = layer2::Wires { name: name.clone(), desired, reports, refused };
+            let ours = vips.keys().copied().collect();
+            let wires = layer2::Wires { name: name.clone(), vips: ours, desired, reports, refused };
             let (driver, link) = interfaces::Driver::new(layer2, vips, wires, self.witness.clone());
             tasks.spawn(format!("announcer {name}"), driver.run());
             conditions::Interface { link, refused: refusal }
@@ -268,27 +283,25 @@ impl Daemon<'_> {
         &self,
         conditions: watch::Receiver<Conditions>,
         proof: Option<solo::Proof>,
-        rulings: watch::Sender<Ruling>,
-        vacancy: watch::Receiver<Vacancy>,
+        (rulings, vacancy): (watch::Sender<Ruling>, watch::Receiver<Vacancy>),
+        servers: watch::Receiver<BTreeSet<SocketAddr>>,
+        movers: &mut Tasks,
         tasks: &mut Tasks,
-    ) -> Tasks {
+    ) {
         let identity = self.config.node_name.clone();
-        let mut election = Tasks::default();
-        if self.control_plane.announced == Announced::ByEveryHealthyNode {
+        if self.announced() == Some(Announced::ByEveryHealthyNode) {
             let witness = self.witness.clone();
             let permission = solo::run(identity, KEEP, conditions, proof, vacancy, rulings, witness);
-            election.spawn("permission", permission);
-            return election;
+            movers.spawn("permission", permission);
+            return;
         }
-        let (store, lease) = kubernetes::lease(self.config, &self.connections, tasks);
+        let (store, lease) = kubernetes::lease(self.config, &self.connections, servers, tasks);
         let inputs = Inputs::new(conditions, lease, vacancy);
         let timing = self.config.election.timing;
         let elector = Elector::new(identity.clone(), timing);
         let name = kubernetes::lease_name(self.config);
         let reporter = election::Reporter::new(&name, identity.clone(), self.witness.clone());
-        election
-            .spawn("election", election::run(elector, timing, identity, store, inputs, rulings, reporter));
-        election
+        movers.spawn("election", election::run(elector, timing, identity, store, inputs, rulings, reporter));
     }
 }
 
@@ -300,20 +313,20 @@ async fn supervise(
     board: &StatusBoard,
     patience: impl Fn() -> Duration,
 ) -> anyhow::Result<Ending> {
-    let Moving { mut election, mut speaker, vips } = moving;
+    let Moving { mut movers, mut speaker, mut guard, vips } = moving;
     let ending = tokio::select! {
         // What ends because of the signal may have ended before this is looked at.
         biased;
         () = drain.started() => {
             board.leaving();
-            leave(&mut election, drain, patience()).await
+            leave(&mut movers, drain, patience()).await
         }
         Some(exit) = tasks.next() => {
             error!(task = %exit.task, why = %exit, "a task ended that must not");
             Ending::Broken
         }
-        exit = election.next() => {
-            error!(why = exit.map(|exit| exit.to_string()), "the election ended by itself");
+        exit = movers.next() => {
+            error!(why = exit.map(|exit| exit.to_string()), "what moves VIPs ended by itself");
             Ending::Broken
         }
         exit = spoken(speaker.as_mut()) => {
@@ -326,8 +339,9 @@ async fn supervise(
     if let Some(speaker) = speaker {
         speaker.stop().await;
     }
-    election.abort().await;
+    movers.abort().await;
     tasks.abort().await;
+    drop(tokio::time::timeout(SWEEPING, guard.next()).await);
     if spoke {
         bgp::unbind(&vips, ending).await;
     }
@@ -341,10 +355,10 @@ async fn spoken(speaker: Option<&mut bgp::Speaker>) -> Option<crate::task::Exit>
     }
 }
 
-async fn leave(election: &mut Tasks, drain: &Drain, patience: Duration) -> Ending {
+async fn leave(movers: &mut Tasks, drain: &Drain, patience: Duration) -> Ending {
     info!("stopping: handing over what this node holds");
     tokio::select! {
-        _ = election.next() => {
+        () = async { while movers.next().await.is_some() {} } => {
             info!("stopped");
             Ending::Orderly
         }
@@ -361,6 +375,9 @@ async fn leave(election: &mut Tasks, drain: &Drain, patience: Duration) -> Endin
 
 /// Far more than announcers can have under way.
 const REPORTS: usize = 64;
+
+/// More than it takes to remove a table from the kernel.
+const SWEEPING: Duration = Duration::from_millis(500);
 
 /// Often enough for `/livez`, which looks for ten seconds, and too seldom to cost anything.
 const HEARTBEAT: Duration = Duration::from_secs(4);

@@ -89,16 +89,18 @@ impl Node {
         let mut others = JoinSet::new();
         others.spawn(watch_lease(lease.clone(), connections.clone(), observed_out));
         let mut core = Advertiser::new(["eth0".to_owned()]);
-        core.claim(Owner::ControlPlane, [vip].into());
+        core.claim([vip].into());
+        let control_plane = advertiser::ControlPlane { rulings: rulings.clone(), vacancy: vacancy_out };
         let wires = advertiser::Wires {
-            rulings: rulings.clone(),
+            control_plane: Some(control_plane),
+            services: None,
             reports,
             desired: desired_out,
-            vacancy: vacancy_out,
         };
         others.spawn(advertiser::run(core, wires));
         let mut wires = layer2::Wires {
             name: "eth0".into(),
+            vips: [vip].into(),
             desired,
             reports: report_out,
             refused: watch::channel(false).0,
@@ -147,7 +149,7 @@ async fn ending(
     let (mut tasks, mut elections) = (Tasks::default(), Tasks::default());
     tasks.spawn("core", task);
     elections.spawn("election", election);
-    let moving = Moving { election: elections, speaker: None, vips: BTreeSet::new() };
+    let moving = Moving { movers: elections, speaker: None, guard: Tasks::default(), vips: BTreeSet::new() };
     let supervised = supervise(tasks, moving, &drain, &board, || Duration::from_secs(3));
     let (ending, ()) = tokio::join!(supervised, signals(trigger));
     assert!(status.ready().is_err());
@@ -192,7 +194,8 @@ async fn what_ends_at_once_because_of_a_signal_is_an_orderly_end() {
         elections.spawn("election", signalled(drain.clone()));
         trigger.advance();
         tokio::task::yield_now().await;
-        let moving = Moving { election: elections, speaker: None, vips: BTreeSet::new() };
+        let moving =
+            Moving { movers: elections, speaker: None, guard: Tasks::default(), vips: BTreeSet::new() };
         let ending = supervise(tasks, moving, &drain, &board, || Duration::from_secs(3)).await;
         assert_eq!(ending.unwrap(), Ending::Orderly);
     }

@@ -142,7 +142,7 @@ impl Bed {
         settings.map(|(name, value)| (name.to_owned(), value)).into()
     }
 
-    fn socket(&self, host: &str) -> PathBuf {
+    pub(crate) fn socket(&self, host: &str) -> PathBuf {
         self.directory.file(&format!("{host}.sock"))
     }
 

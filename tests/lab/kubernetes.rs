@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Instant;
 
 use axum::http::Request;
-use futures::{AsyncBufReadExt, TryStreamExt};
+use futures::{AsyncBufReadExt, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 use vipcast::clock;
 use vipcast::demo::lab::namespace::Namespace;
@@ -24,6 +24,31 @@ impl Kubernetes<'_> {
 
     pub(crate) fn create(&self, path: &str, object: &Value) {
         self.request("POST", path, Some(object)).unwrap();
+    }
+
+    /// Many at once, in no order.
+    pub(crate) fn create_all(&self, objects: &[(String, Value)]) {
+        let all = async {
+            let client = client(&self.kubeconfig).await;
+            let create = |(path, object): &(String, Value)| {
+                let request = Request::post(path).header("content-type", "application/json");
+                let request = request.body(object.to_string().into_bytes()).unwrap();
+                let client = client.clone();
+                async move { client.request::<Value>(request).await.unwrap() }
+            };
+            let creating: Vec<_> = objects.iter().map(create).collect();
+            futures::stream::iter(creating).buffer_unordered(16).for_each(|_| async {}).await;
+        };
+        self.namespace.run(|| block_on(all)).unwrap();
+    }
+
+    pub(crate) fn delete(&self, path: &str) {
+        self.request("DELETE", path, None).unwrap();
+    }
+
+    /// In place of whatever is there.
+    pub(crate) fn replace(&self, path: &str, object: &Value) {
+        self.request("PUT", path, Some(object)).unwrap();
     }
 
     /// `spec` of the Lease; nothing where there is none.

@@ -56,7 +56,8 @@ pub(super) struct Speaker {
 pub(super) struct Parts<'a> {
     pub(super) bgp: &'a Bgp,
     pub(super) vips: BTreeSet<IpAddr>,
-    pub(super) announced: Announced,
+    /// By whom the control plane's VIPs are; `None`: there are none.
+    pub(super) announced: Option<Announced>,
     pub(super) desired: watch::Receiver<Desired>,
     pub(super) reports: mpsc::Sender<(String, Report)>,
     pub(super) commands: mpsc::Receiver<Command>,
@@ -231,9 +232,9 @@ fn bind_to_loopback(
     tasks.spawn("loopback", loopback::run(parts.vips.clone(), LIFETIME, wires, parts.witness.clone()));
     // Who holds a Lease and is heard by no router would keep it from those who are. Where all announce, that does not matter.
     let link = match parts.announced {
-        Announced::ByTheHolder => reachable,
+        Some(Announced::ByTheHolder) => reachable,
         // The last word of a sender that is gone stays.
-        Announced::ByEveryHealthyNode => watch::channel(Link::Up).1,
+        Some(Announced::ByEveryHealthyNode) | None => watch::channel(Link::Up).1,
     };
     vec![conditions::Interface { link, refused: refusal }]
 }

@@ -109,7 +109,7 @@ pub(in crate::demo) fn mount_private(directory: &CStr) -> io::Result<()> {
 }
 
 /// The address to bind a packet socket to: frames of `ethertype` on the interface `index`.
-pub(in crate::demo) fn packet_address(index: u32, ethertype: u16) -> io::Result<SockAddr> {
+pub fn packet_address(index: u32, ethertype: u16) -> io::Result<SockAddr> {
     let index = i32::try_from(index).map_err(io::Error::other)?;
     // SAFETY: the storage is zeroed and larger than sockaddr_ll, whose family, protocol and index are written
     // before its true length is reported.

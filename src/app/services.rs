@@ -1,0 +1,266 @@
+//! Services in the daemon: the watches, the placement, the allocator and the responder, and what connects them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+
+use tokio::sync::{mpsc, watch};
+use vipcast_proto::advertiser::{Desired, Remains, Report};
+use vipcast_proto::ipam::{self, Forbidden, ForbiddenReason};
+use vipcast_proto::service::{self, Catalog, Classless, Exclusion, NamespaceLabels, Terms};
+
+use super::Daemon;
+use crate::admin::services::Ask;
+use crate::allocator::{self, AllocatorReport};
+use crate::announce::responder::{self, Interfaces};
+use crate::config::services::{self as settings, Distribution};
+use crate::guard::Guard;
+use crate::kube::catalog::watch_catalog;
+use crate::kube::lease::LeaseName;
+use crate::kube::networks::watch_service_networks;
+use crate::kube::pools::{ConfigMapName, PoolSources, Pools, watch_pools};
+use crate::placement::{self, Grants, Mode, PlacementReport};
+use crate::services::{self, Local, Means, Settings, Sources};
+use crate::task::Tasks;
+use crate::{advertiser, election};
+
+/// Between the core and the placement.
+pub(super) struct Ends {
+    grants: watch::Sender<Grants>,
+    remains: watch::Receiver<Remains>,
+}
+
+/// What of the rest Services need.
+pub(super) struct Parts<'a> {
+    pub(super) settings: &'a settings::Services,
+    pub(super) ends: Ends,
+    pub(super) desired: watch::Receiver<Desired>,
+    pub(super) reports: mpsc::Sender<(String, Report)>,
+    pub(super) asks: mpsc::Receiver<Ask>,
+    /// The control plane's, which no Service gets.
+    pub(super) vips: BTreeSet<IpAddr>,
+    /// Where the API servers of all nodes are.
+    pub(super) servers: watch::Receiver<BTreeSet<SocketAddr>>,
+}
+
+/// What the core holds, and what Services start from.
+pub(super) fn ends() -> (advertiser::Services, Ends) {
+    let (grants, granted) = watch::channel(Grants::default());
+    let (remaining, remains) = watch::channel(Remains::default());
+    (advertiser::Services { grants: granted, remains: remaining }, Ends { grants, remains })
+}
+
+impl Daemon<'_> {
+    /// Starts everything that Services need; what ends in order goes into `moving`, and what is returned ends by itself when
+    /// all of it has ended.
+    pub(super) fn serve(&self, parts: Parts<'_>, moving: &mut Tasks, tasks: &mut Tasks) -> Tasks {
+        let (events_out, events) = mpsc::channel(EVENTS);
+        let (local_out, local) = watch::channel(Local::default());
+        let (networks_out, networks) = watch::channel(vec![]);
+        let (interfaces_out, interfaces) = watch::channel(Interfaces::default());
+        let terms = terms(parts.settings);
+        // Which pools select by labels of namespaces is known only when they have been read.
+        let options = service::Options {
+            exclusion: exclusion(parts.settings),
+            namespace_labels: NamespaceLabels::Needed,
+        };
+        let filter = crate::kube::catalog::Filter {
+            namespace: parts.settings.namespace.clone(),
+            terms: terms.clone(),
+            namespace_labels: NamespaceLabels::Needed,
+        };
+        tasks.spawn("services watch", watch_catalog(self.connections.clone(), filter, events_out));
+        tasks.spawn("interfaces", services::follow(local_out));
+        tasks.spawn("service networks watch", watch_service_networks(self.connections.clone(), networks_out));
+        let forbidden = forbidden(parts.settings, &parts.vips);
+        let settings = self.services_settings(&parts, forbidden.clone(), terms.class);
+        if settings.means.layer2 {
+            self.respond(parts.desired, parts.reports, interfaces, tasks);
+        }
+        let (placing, placed) = self.place(parts.settings, parts.ends, parts.servers, moving, tasks);
+        let (pools_out, pools) = watch::channel(Pools::default());
+        let (feed, allocating, allocated) =
+            self.allocate(parts.settings, (pools_out, pools.clone()), moving, tasks);
+        let (rules, told) = watch::channel(None);
+        let (guard, guarded) = Guard::new(told);
+        let mut guarding = Tasks::default();
+        guarding.spawn("guard", guard.run());
+        let (demand, placement) = placing;
+        let sources = Sources { placement, placed, allocator: allocating, allocated, pools };
+        let wires = services::Wires {
+            events,
+            local,
+            networks,
+            demand,
+            rules,
+            guard: guarded,
+            interfaces: interfaces_out,
+            feed,
+            asks: parts.asks,
+            sources,
+        };
+        let catalog = Catalog::new(options, forbidden);
+        tasks.spawn("services", services::run(settings, catalog, wires));
+        guarding
+    }
+
+    fn services_settings(&self, parts: &Parts<'_>, forbidden: Forbidden, class: Option<String>) -> Settings {
+        let named = match &parts.settings.interface {
+            Some(interface) => Some(interface.to_string()),
+            None => self.config.layer2.as_ref().and_then(|layer2| layer2.interface.clone()),
+        };
+        Settings {
+            node: self.config.node_name.clone(),
+            weight: parts.settings.weight,
+            class,
+            security: parts.settings.security,
+            means: Means { layer2: self.config.layer2.is_some(), bgp: self.config.bgp.is_some() },
+            interface: named,
+            forbidden,
+        }
+    }
+
+    fn respond(
+        &self,
+        desired: watch::Receiver<Desired>,
+        reports: mpsc::Sender<(String, Report)>,
+        interfaces: watch::Receiver<Interfaces>,
+        tasks: &mut Tasks,
+    ) {
+        let Some(layer2) = &self.config.layer2 else { return };
+        let (links, _) = watch::channel(BTreeMap::new());
+        let (standings, _) = watch::channel(BTreeMap::new());
+        let wires = responder::Wires { desired, interfaces, reports, links, standings };
+        let config = super::interfaces::responder(layer2);
+        tasks.spawn("responder", responder::run(config, wires, self.witness.clone()));
+    }
+
+    fn place(
+        &self,
+        settings: &settings::Services,
+        ends: Ends,
+        servers: watch::Receiver<BTreeSet<SocketAddr>>,
+        moving: &mut Tasks,
+        tasks: &mut Tasks,
+    ) -> ((mpsc::Sender<placement::Demand>, mpsc::Sender<placement::Ask>), watch::Receiver<PlacementReport>)
+    {
+        let (demand_out, demand) = mpsc::channel(QUESTIONS);
+        let (asks_out, asks) = mpsc::channel(QUESTIONS);
+        let (report, placed) = watch::channel(PlacementReport::default());
+        let wires = placement::Wires {
+            demand,
+            asks,
+            grants: ends.grants,
+            remains: ends.remains,
+            report,
+            drain: self.leaving.clone(),
+            patience: self.config.shutdown_wait,
+        };
+        let parts = placement::Parts {
+            node: self.config.node_name.clone(),
+            namespace: settings.lease.namespace.clone(),
+            timing: settings.timing,
+            connections: self.connections.clone(),
+            servers,
+            witness: self.witness.clone(),
+            wires,
+        };
+        placement::start(mode(settings), parts, moving, tasks);
+        ((demand_out, asks_out), placed)
+    }
+
+    fn allocate(
+        &self,
+        settings: &settings::Services,
+        (pools_out, pools): (watch::Sender<Pools>, watch::Receiver<Pools>),
+        moving: &mut Tasks,
+        tasks: &mut Tasks,
+    ) -> (
+        Option<mpsc::Sender<allocator::Feed>>,
+        Option<mpsc::Sender<allocator::Ask>>,
+        watch::Receiver<AllocatorReport>,
+    ) {
+        let (report, allocated) = watch::channel(AllocatorReport::default());
+        if !settings.allocate {
+            return (None, None, allocated);
+        }
+        let (feed_out, feed) = mpsc::channel(EVENTS);
+        let (asks_out, asks) = mpsc::channel(QUESTIONS);
+        let sources = pool_sources(settings);
+        tasks.spawn("pools watch", watch_pools(sources, self.connections.clone(), pools_out));
+        let (vacancy, vacated) = watch::channel(election::Vacancy::default());
+        let candidate = allocator::Candidate {
+            namespace: settings.lease.namespace.clone(),
+            identity: self.config.node_name.clone(),
+            timing: allocator::TIMING,
+        };
+        let rulings = allocator::stand(
+            candidate,
+            &self.connections,
+            vacated,
+            self.leaving.clone(),
+            self.witness.clone(),
+            (moving, tasks),
+        );
+        let taste = ipam::Settings { requests: settings.requests, share_requested: settings.share_requested };
+        let connections = self.connections.clone();
+        let inputs = allocator::Inputs { feed, pools, rulings, connections, asks };
+        let outputs = allocator::Outputs { report, vacancy, witness: self.witness.clone() };
+        tasks.spawn("allocator", allocator::run(taste, inputs, outputs));
+        (Some(feed_out), Some(asks_out), allocated)
+    }
+}
+
+fn pool_sources(settings: &settings::Services) -> PoolSources {
+    let name = |map: &settings::ObjectName| {
+        let settings::ObjectName { namespace, name } = map.clone();
+        ConfigMapName { namespace, name }
+    };
+    PoolSources {
+        // The last word of a sender that is gone stays.
+        own: watch::channel(settings.pools.clone()).1,
+        config_maps: settings.pool_config_maps.iter().map(name).collect(),
+        metallb: settings.metallb_pools,
+    }
+}
+
+fn terms(settings: &settings::Services) -> Terms {
+    let classless = settings.class.legacy && !settings.class.only;
+    Terms {
+        class: Some(settings.class.name.clone()).filter(|name| !name.is_empty()),
+        classless: if classless { Classless::Ours } else { Classless::Foreign },
+        namespace: settings.namespace.clone(),
+    }
+}
+
+fn exclusion(settings: &settings::Services) -> Exclusion {
+    if settings.ignore_exclude_label { Exclusion::Ignored } else { Exclusion::Respected }
+}
+
+fn mode(settings: &settings::Services) -> Mode {
+    match settings.distribution {
+        Distribution::Spread => Mode::Spread,
+        Distribution::EveryNode => Mode::EveryNode,
+        Distribution::Lease | Distribution::LeasePerService => {
+            let settings::ObjectName { namespace, name } = settings.lease.clone();
+            Mode::Lease(LeaseName { namespace, name })
+        }
+    }
+}
+
+/// Beside what the cluster says of itself.
+fn forbidden(settings: &settings::Services, vips: &BTreeSet<IpAddr>) -> Forbidden {
+    let mut forbidden = Forbidden::default();
+    vips.iter().for_each(|&vip| forbidden.address(vip, ForbiddenReason::ControlPlane));
+    settings.gateways.iter().for_each(|&gateway| forbidden.address(gateway, ForbiddenReason::Gateway));
+    for &network in &settings.pod_networks {
+        forbidden.network(network, ForbiddenReason::PodNetwork(network));
+    }
+    for &network in &settings.service_networks {
+        forbidden.network(network, ForbiddenReason::ServiceNetwork(network));
+    }
+    forbidden
+}
+
+/// What comes at once when a cluster starts waits in the watches.
+const EVENTS: usize = 256;
+const QUESTIONS: usize = 16;

@@ -1,0 +1,295 @@
+//! What operators are told: what is known here, put together with what the placement and the allocator know.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use vipcast_proto::ipam::{Decision, PoolReport, ServiceKey, ServiceView};
+use vipcast_proto::service::{Because, NotOurs, Ownership, Plan, Service};
+
+use super::{Means, Services, Sources};
+use crate::admin::services::{
+    AddressExplanation, AddressStatus, Ask, Candidate, PoolStatus, ServiceExplanation, ServiceStatus,
+    Successor,
+};
+use crate::admin::timestamp::Timestamp;
+use crate::allocator;
+use crate::clock;
+use crate::placement;
+
+impl Services {
+    /// Answers when those who know have answered.
+    pub(super) fn answer(&self, ask: Ask, answering: &mut JoinSet<()>) {
+        let sources = self.wires.sources.clone();
+        match ask {
+            Ask::Services(namespace, answer) => {
+                let drafts = self.drafts(namespace.as_deref());
+                answering.spawn(async move { drop(answer.send(sources.services(drafts).await)) });
+            }
+            Ask::Explain(key, answer) => {
+                let draft = self.catalog.service(&key).map(|service| self.explanation(service));
+                answering.spawn(async move {
+                    let explained = match draft {
+                        Some(draft) => Some(sources.explained(draft, key).await),
+                        None => None,
+                    };
+                    drop(answer.send(explained));
+                });
+            }
+            Ask::Pools(answer) => {
+                answering.spawn(async move { drop(answer.send(sources.pools().await)) });
+            }
+        }
+    }
+
+    fn drafts(&self, namespace: Option<&str>) -> Vec<ServiceStatus> {
+        let ours = |service: &&Service| {
+            service.ownership.is_ours() && namespace.is_none_or(|wanted| wanted == service.key().namespace)
+        };
+        self.catalog.services().filter(ours).map(|service| self.status(service)).collect()
+    }
+
+    fn status(&self, service: &Service) -> ServiceStatus {
+        let addresses = service.view.ingress.iter().map(|&address| AddressStatus {
+            address,
+            pool: pool(&service.view, address),
+            owners: vec![],
+            modes: self.settings.means.words(address),
+            interface: self.interface(address),
+            why: self.why(address),
+        });
+        ServiceStatus {
+            namespace: service.key().namespace.clone(),
+            name: service.key().name.clone(),
+            class: self.class(&service.ownership),
+            addresses: addresses.collect(),
+            lacks: vec![],
+        }
+    }
+
+    /// As far as it is kept.
+    fn class(&self, ownership: &Ownership) -> Option<String> {
+        match ownership {
+            Ownership::Ours(Because::Class) => self.settings.class.clone(),
+            Ownership::Foreign(NotOurs::Class(class)) => Some(class.clone()),
+            Ownership::Ours(Because::NoClass) | Ownership::Foreign(_) => None,
+        }
+    }
+
+    fn interface(&self, address: IpAddr) -> Option<String> {
+        let spot = self.spots.get(&address).and_then(|spot| spot.as_ref().ok());
+        spot.filter(|_| self.settings.means.layer2).map(|spot| spot.interface.to_string())
+    }
+
+    /// Why an address is announced as it is, as far as it is the same for every node; empty: nothing speaks against it.
+    fn why(&self, address: IpAddr) -> String {
+        match self.catalog.plan(&address).map(|plan| &plan.placement) {
+            None => "not known yet".to_owned(),
+            Some(Err(withheld)) => withheld.to_string(),
+            Some(Ok(_)) => String::new(),
+        }
+    }
+
+    fn explanation(&self, service: &Service) -> ServiceExplanation {
+        let view = &service.view;
+        let addresses = view.ingress.iter().map(|&address| self.address(view, address)).collect();
+        ServiceExplanation {
+            node: self.settings.node.clone(),
+            now: Timestamp::from(clock::wall()),
+            namespace: service.key().namespace.clone(),
+            name: service.key().name.clone(),
+            class: self.class(&service.ownership),
+            ours: service.ownership.is_ours(),
+            why_ours: service.ownership.to_string(),
+            allocator: self.wires.sources.allocated.borrow().leader.clone(),
+            addresses,
+            lacks: vec![],
+            pools: vec![],
+            notes: service.notes.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn address(&self, view: &ServiceView, address: IpAddr) -> AddressExplanation {
+        let plan = self.catalog.plan(&address);
+        AddressExplanation {
+            address,
+            pool: pool(view, address),
+            why: "in the status of the Service".to_owned(),
+            shared_with: plan.map(|plan| shared(plan, &view.key)).unwrap_or_default(),
+            owners: vec![],
+            modes: self.settings.means.words(address),
+            interface: self.interface(address),
+            why_owners: self.why(address),
+            nodes: self.candidates(address),
+            successors: vec![],
+            notes: self.notes(address, plan),
+        }
+    }
+
+    fn candidates(&self, address: IpAddr) -> Vec<Candidate> {
+        let candidate = |node: &Arc<str>| {
+            let reasons = self.catalog.reasons(&address, node);
+            let mut why: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+            let here = node.as_ref() == self.settings.node;
+            let obstacle = here.then(|| self.obstacle(address)).flatten();
+            let eligible = self.catalog.is_eligible(&address, node) && obstacle.is_none();
+            why.extend(obstacle);
+            let why = if why.is_empty() { "nothing speaks against it".to_owned() } else { why.join("; ") };
+            Candidate { node: node.to_string(), eligible, why }
+        };
+        self.catalog.nodes().map(candidate).collect()
+    }
+
+    /// What keeps this very node from announcing an address, which others cannot see.
+    fn obstacle(&self, address: IpAddr) -> Option<String> {
+        if !self.settings.means.layer2 || self.settings.means.bgp {
+            return None;
+        }
+        match self.spots.get(&address)? {
+            Ok(spot) if spot.up => None,
+            Ok(spot) => Some(format!("interface {} has no carrier", spot.interface)),
+            Err(why) => Some(why.clone()),
+        }
+    }
+
+    fn notes(&self, address: IpAddr, plan: Option<&Arc<Plan>>) -> Vec<String> {
+        let owners = plan.map(|plan| plan.owners.as_slice()).unwrap_or_default();
+        let parts = owners.iter().filter(|_| owners.len() > 1);
+        let parts = parts.map(|owner| format!("{}: {}", owner.key, owner.part));
+        let nowhere = self.spots.get(&address).and_then(|spot| spot.as_ref().err());
+        let nowhere = nowhere
+            .filter(|_| self.settings.means.layer2)
+            .map(|why| format!("by ARP and NDP not here: {why}"));
+        parts.chain(nowhere).collect()
+    }
+}
+
+impl Sources {
+    async fn services(&self, mut all: Vec<ServiceStatus>) -> Vec<ServiceStatus> {
+        let owners = ask(&self.placement, placement::Ask::Owners).await.unwrap_or_default();
+        for service in &mut all {
+            for address in &mut service.addresses {
+                address.owners = owners.get(&address.address).cloned().flatten().into_iter().collect();
+                if address.why.is_empty() {
+                    address.why = spread_words(!address.owners.is_empty());
+                }
+            }
+            if service.addresses.is_empty() {
+                let key = ServiceKey { namespace: service.namespace.clone(), name: service.name.clone() };
+                service.lacks = self.decision(key).await.map(|decision| lacks(&decision)).unwrap_or_default();
+            }
+        }
+        all
+    }
+
+    async fn explained(&self, mut draft: ServiceExplanation, key: ServiceKey) -> ServiceExplanation {
+        match self.decision(key).await {
+            Some(decision) => self.decided(&mut draft, &decision),
+            None if self.allocator.is_none() => {
+                draft
+                    .notes
+                    .push("addresses are given by somebody else (services.allocate: false)".to_owned());
+            }
+            None => {}
+        }
+        for address in &mut draft.addresses {
+            self.placed(address).await;
+        }
+        draft
+    }
+
+    /// What is decided about addresses that the Service has stands beside what is known of who announces them.
+    fn decided(&self, draft: &mut ServiceExplanation, decision: &Decision) {
+        let known = std::mem::take(&mut draft.addresses);
+        draft.decided(decision);
+        let decided = std::mem::take(&mut draft.addresses);
+        let mut decided: BTreeMap<IpAddr, AddressExplanation> =
+            decided.into_iter().map(|address| (address.address, address)).collect();
+        for mut address in known {
+            if let Some(decided) = decided.remove(&address.address) {
+                (address.why, address.pool) = (decided.why, decided.pool.or(address.pool));
+                address.notes.extend(decided.notes);
+            }
+            draft.addresses.push(address);
+        }
+        // What is assigned and not written yet.
+        draft.addresses.extend(decided.into_values());
+    }
+
+    async fn placed(&self, address: &mut AddressExplanation) {
+        let whereabouts = ask(&self.placement, |answer| placement::Ask::Where(address.address, answer)).await;
+        let Some(at) = whereabouts else { return };
+        address.owners = at.holder.iter().cloned().collect();
+        if at.letting_go {
+            address.notes.push("this node is letting go of it".to_owned());
+        }
+        if !at.queued_behind.is_empty() {
+            address.notes.push(format!("this node waits for {}", at.queued_behind.join(", ")));
+        }
+        if address.why_owners.is_empty() {
+            address.why_owners = match (&at.chosen, &at.holder) {
+                (Some(chosen), Some(holder)) if chosen == holder => {
+                    format!("{chosen} is the one it belongs to")
+                }
+                (Some(chosen), Some(holder)) => format!("it moves from {holder} to {chosen}"),
+                (Some(chosen), None) => format!("{chosen} is to announce it"),
+                (None, _) => spread_words(at.holder.is_some()),
+            };
+        }
+        if let Some(without) = at.chosen.or(at.holder) {
+            let why = at.next.is_none().then(|| "no other node can".to_owned());
+            address.successors = vec![Successor { without, then: at.next, why }];
+        }
+    }
+
+    async fn decision(&self, key: ServiceKey) -> Option<Decision> {
+        let allocator = self.allocator.as_ref()?;
+        ask(allocator, |answer| allocator::Ask::Decision(key, answer)).await.flatten()
+    }
+
+    async fn pools(&self) -> Vec<PoolStatus> {
+        let Some(allocator) = &self.allocator else { return vec![] };
+        let answer = ask(allocator, allocator::Ask::Pools).await.unwrap_or_default();
+        let written = self.pools.borrow().clone();
+        let status = |report: &PoolReport| {
+            let pool = written.pools.iter().find(|pool| pool.id == report.pool)?;
+            Some(PoolStatus::of(report, &pool.ranges))
+        };
+        answer.pools.iter().filter_map(status).collect()
+    }
+}
+
+impl Means {
+    fn words(self, address: IpAddr) -> Vec<String> {
+        let layer2 = if address.is_ipv4() { "arp" } else { "ndp" };
+        let all = [(self.layer2, layer2), (self.bgp, "bgp")];
+        all.into_iter().filter(|(is, _)| *is).map(|(_, word)| word.to_owned()).collect()
+    }
+}
+
+/// `None`: whoever was asked is gone.
+async fn ask<A, T>(whom: &mpsc::Sender<A>, question: impl FnOnce(oneshot::Sender<T>) -> A) -> Option<T> {
+    let (answer, answered) = oneshot::channel();
+    whom.send(question(answer)).await.ok()?;
+    answered.await.ok()
+}
+
+fn lacks(decision: &Decision) -> Vec<String> {
+    decision.refused.iter().map(ToString::to_string).collect()
+}
+
+fn pool(view: &ServiceView, address: IpAddr) -> Option<String> {
+    let record = view.record.iter().find(|record| record.address == address)?;
+    record.pool.as_deref().map(str::to_owned)
+}
+
+fn shared(plan: &Plan, with: &ServiceKey) -> Vec<String> {
+    let others = plan.owners.iter().map(|owner| &owner.key).filter(|key| *key != with);
+    others.map(ToString::to_string).collect()
+}
+
+fn spread_words(announced: bool) -> String {
+    if announced { "announced" } else { "nobody announces it" }.to_owned()
+}

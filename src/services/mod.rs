@@ -1,0 +1,299 @@
+//! Services of type LoadBalancer on this node: what the cluster says of them becomes what is placed, assigned and
+//! announced, and what is answered to operators. It decides nothing itself.
+
+mod answers;
+mod guarding;
+mod local;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+use vipcast_proto::guard::Rules;
+use vipcast_proto::ipam::{Forbidden, ForbiddenReason, Pool, ServiceKey};
+use vipcast_proto::placement::{Facts, Weight};
+use vipcast_proto::service::{Catalog, Changes, Event, Plan};
+
+pub use self::local::{Local, follow};
+use self::local::{Spot, Wish};
+use crate::admin::services::Ask;
+use crate::allocator::{self, AllocatorReport, Feed};
+use crate::announce::responder::Interfaces;
+use crate::change::publish;
+use crate::guard::GuardState;
+use crate::kube::pools::Pools;
+use crate::placement::{self, Demand, PlacementReport};
+
+/// What does not change while the daemon runs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `metadata.name` of this Node.
+    pub node: String,
+    /// How much this node takes where it is fit.
+    pub weight: Weight,
+    /// Our `loadBalancerClass`.
+    pub class: Option<String>,
+    /// How addresses are announced.
+    pub means: Means,
+    /// The interface for ARP and NDP, where neither a Service nor its pool names one; `None`: the one that the address is
+    /// on link with.
+    pub interface: Option<String>,
+    /// Whether an address takes packets to the ports of its Services only.
+    pub security: bool,
+    /// What no Service may have, whatever the cluster says.
+    pub forbidden: Forbidden,
+}
+
+/// How addresses are announced.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Means {
+    /// By ARP and NDP.
+    pub layer2: bool,
+    /// By BGP.
+    pub bgp: bool,
+}
+
+/// What connects it with the rest of the daemon.
+#[derive(Debug)]
+pub struct Wires {
+    /// From the watches.
+    pub events: mpsc::Receiver<Event>,
+    /// From the kernel.
+    pub local: watch::Receiver<Local>,
+    /// The networks of cluster IPs, as far as the API knows them.
+    pub networks: watch::Receiver<Vec<IpNet>>,
+    /// To the placement.
+    pub demand: mpsc::Sender<Demand>,
+    /// To the guard.
+    pub rules: watch::Sender<Option<Arc<Rules>>>,
+    /// From the guard.
+    pub guard: watch::Receiver<GuardState>,
+    /// To the responder.
+    pub interfaces: watch::Sender<Interfaces>,
+    /// To the allocator; `None`: somebody else gives addresses.
+    pub feed: Option<mpsc::Sender<Feed>>,
+    /// From operators.
+    pub asks: mpsc::Receiver<Ask>,
+    /// Whom to ask in turn.
+    pub sources: Sources,
+}
+
+/// Who knows what operators want to know.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// Who announces what.
+    pub placement: mpsc::Sender<placement::Ask>,
+    /// How the placement is.
+    pub placed: watch::Receiver<PlacementReport>,
+    /// Who has which address, and why.
+    pub allocator: Option<mpsc::Sender<allocator::Ask>>,
+    /// How the allocator is.
+    pub allocated: watch::Receiver<AllocatorReport>,
+    /// The pools as they are written down.
+    pub pools: watch::Receiver<Pools>,
+}
+
+/// Runs until nobody follows the cluster any more, or nobody places what is wanted.
+pub async fn run(settings: Settings, catalog: Catalog, wires: Wires) {
+    let mut services = Services {
+        local: Local::default(),
+        settings,
+        catalog,
+        spots: BTreeMap::new(),
+        interfaces: Interfaces::default(),
+        rules: Arc::default(),
+        guarded: 0,
+        able: BTreeSet::new(),
+        told: None,
+        fed: false,
+        wires,
+    };
+    // Answers take their time; what is asked of others must not keep us.
+    let mut answering = JoinSet::new();
+    while services.step(&mut answering).await.is_some() {}
+}
+
+struct Services {
+    settings: Settings,
+    catalog: Catalog,
+    local: Local,
+    /// Where each address is announced on this node, or why nowhere.
+    spots: BTreeMap<IpAddr, Result<Spot, String>>,
+    interfaces: Interfaces,
+    /// Who may reach which address.
+    rules: Arc<Rules>,
+    /// What of the catalog they follow from.
+    guarded: u64,
+    /// The addresses that this node was last said to be able to announce.
+    able: BTreeSet<IpAddr>,
+    /// What was said of this node's weight.
+    told: Option<Weight>,
+    /// The allocator has had all there is.
+    fed: bool,
+    wires: Wires,
+}
+
+impl Services {
+    /// One thing that happens; `None`: there is nothing left to do.
+    async fn step(&mut self, answering: &mut JoinSet<()>) -> Option<()> {
+        tokio::select! {
+            event = self.wires.events.recv() => {
+                let changes = self.catalog.handle(event?);
+                self.guard();
+                self.act(changes).await
+            }
+            Ok(()) = self.wires.guard.changed() => self.filtered().await,
+            Ok(()) = self.wires.local.changed() => self.moved().await,
+            Ok(()) = self.wires.networks.changed() => self.forbid().await,
+            Ok(()) = self.wires.sources.pools.changed() => {
+                self.wires.sources.pools.mark_unchanged();
+                self.moved().await
+            }
+            Some(ask) = self.wires.asks.recv() => {
+                self.answer(ask, answering);
+                Some(())
+            }
+            Some(_) = answering.join_next() => Some(()),
+        }
+    }
+
+    async fn act(&mut self, changes: Changes) -> Option<()> {
+        if changes.is_empty() {
+            return Some(());
+        }
+        self.want(changes.addresses).await?;
+        self.weigh().await?;
+        self.feed(changes.services, changes.forbidden).await
+    }
+
+    /// The interfaces of this node are not as they were, or those that pools name.
+    async fn moved(&mut self) -> Option<()> {
+        self.local = self.wires.local.borrow_and_update().clone();
+        let addresses = self.catalog.addresses().collect();
+        self.want(addresses).await
+    }
+
+    async fn forbid(&mut self) -> Option<()> {
+        let mut forbidden = self.settings.forbidden.clone();
+        for &network in self.wires.networks.borrow_and_update().iter() {
+            forbidden.network(network, ForbiddenReason::ServiceNetwork(network));
+        }
+        let changes = self.catalog.handle(Event::Forbidden(forbidden));
+        self.act(changes).await
+    }
+
+    /// Plans are not as they were, or the places for them.
+    async fn want(&mut self, addresses: BTreeSet<IpAddr>) -> Option<()> {
+        let mut wanted = BTreeMap::new();
+        for address in addresses {
+            let plan = self.catalog.plan(&address).cloned();
+            let facts = plan.as_deref().and_then(|plan| self.facts(address, plan));
+            if facts.is_none() {
+                self.able.remove(&address);
+            }
+            if plan.is_none() {
+                self.spots.remove(&address);
+            }
+            self.show(address, facts.is_some());
+            wanted.insert(address, facts);
+        }
+        publish(&self.wires.interfaces, self.interfaces.clone());
+        if wanted.is_empty() {
+            return Some(());
+        }
+        self.wires.demand.send(Demand::Wanted(wanted)).await.ok()
+    }
+
+    /// Where an address should be; `None`: nowhere.
+    fn facts(&mut self, address: IpAddr, plan: &Plan) -> Option<Facts> {
+        let spot = self.spot(address, plan);
+        let cannot = self.settings.means.layer2 && !spot.as_ref().is_ok_and(|spot| spot.up);
+        self.spots.insert(address, spot);
+        let mut facts = plan.placement.as_ref().ok()?.clone();
+        // A router takes what is not on link with anything; what is to be filtered must be.
+        facts.unable |= cannot && !self.settings.means.bgp || !self.is_filtered(address);
+        if facts.unable {
+            self.able.remove(&address);
+        } else {
+            self.able.insert(address);
+        }
+        Some(facts)
+    }
+
+    fn spot(&self, address: IpAddr, plan: &Plan) -> Result<Spot, String> {
+        let of_pool = self.interface_of_pool(address, plan);
+        let wished = plan.interface.as_deref().or(of_pool.as_deref());
+        let wish = match (wished, self.settings.interface.as_deref()) {
+            (Some(AUTO), _) | (None, None | Some(AUTO)) => Wish::OnLink,
+            (Some(named), _) | (None, Some(named)) => Wish::Named(named),
+        };
+        self.local.spot(wish, address)
+    }
+
+    /// The interface that a pool names for its addresses, for the namespace of the oldest Service that has this one.
+    fn interface_of_pool(&self, address: IpAddr, plan: &Plan) -> Option<String> {
+        let namespace = &plan.owners.first()?.key.namespace;
+        let pools = self.wires.sources.pools.borrow();
+        let named =
+            |pool: &Pool| pool.interface.of(namespace).filter(|_| pool.ranges.contains(address)).cloned();
+        pools.pools.iter().find_map(named)
+    }
+
+    /// The responder knows where to answer for an address before it may.
+    fn show(&mut self, address: IpAddr, wanted: bool) {
+        let spot = self.spots.get(&address).and_then(|spot| spot.as_ref().ok()).filter(|_| wanted);
+        let spot = spot.filter(|_| self.settings.means.layer2).map(|spot| spot.interface.clone());
+        if self.interfaces.get(&address) == spot.as_ref() {
+            return;
+        }
+        let interfaces = Arc::make_mut(&mut self.interfaces);
+        match spot {
+            Some(interface) => interfaces.insert(address, interface),
+            None => interfaces.remove(&address),
+        };
+    }
+
+    async fn weigh(&mut self) -> Option<()> {
+        let fit = self.catalog.weight(&self.settings.node) > 0;
+        let weight = if fit { self.settings.weight } else { 0 };
+        if self.told == Some(weight) {
+            return Some(());
+        }
+        let why: Vec<String> =
+            self.catalog.unfit(&self.settings.node).iter().map(ToString::to_string).collect();
+        match (self.told, fit) {
+            (_, false) => warn!(?why, "this node announces no Services"),
+            (Some(_), true) => info!(weight, "this node announces Services again"),
+            (None, true) => info!(weight, addresses = self.spots.len(), "Services are known"),
+        }
+        self.told = Some(weight);
+        self.wires.demand.send(Demand::Weight(weight)).await.ok()
+    }
+
+    /// What the allocator has to know.
+    async fn feed(&mut self, keys: BTreeSet<ServiceKey>, forbidden: bool) -> Option<()> {
+        let Some(feed) = &self.wires.feed else { return Some(()) };
+        if forbidden {
+            feed.send(Feed::Forbidden(self.catalog.forbidden().clone())).await.ok()?;
+        }
+        if !std::mem::replace(&mut self.fed, true) {
+            let all = self.catalog.services().map(|service| service.view.clone()).collect();
+            return feed.send(Feed::Loaded(all)).await.ok();
+        }
+        for key in keys {
+            let news = match self.catalog.view(&key) {
+                Some(view) => Feed::Upsert(view),
+                None => Feed::Removed(key),
+            };
+            feed.send(news).await.ok()?;
+        }
+        Some(())
+    }
+}
+
+/// What kube-vip calls the interface that an address is on link with.
+const AUTO: &str = "auto";

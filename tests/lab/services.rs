@@ -1,0 +1,254 @@
+//! Services of type LoadBalancer against a real kube-apiserver: addresses given, answered for, and moved in order.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use vipcast::clock;
+use vipcast::demo::lab::lan::{Host, Mac};
+use vipcast::demo::lab::observer::Observer;
+
+use super::REAL;
+use super::bed::{Bed, SOON, VIPCAST, ms, wait};
+use super::census;
+use super::support::{Needs, Test, in_path, trial};
+
+pub(crate) fn all() -> Vec<Test> {
+    vec![
+        trial("services::an_address_is_given_and_one_node_answers_for_it", REAL, || given("spread")),
+        trial("services::the_holder_of_the_lease_answers_for_all", REAL, || given("lease")),
+        trial("services::addresses_are_handed_over_without_a_second_owner", REAL, handed_over),
+        trial("services::two_hundred_at_once_are_all_answered_for", REAL, many),
+        trial("services::an_address_is_filtered_before_it_is_announced", FILTERED, filtered),
+        trial("services::an_address_goes_with_its_last_endpoint_and_follows_its_pods", REAL, endpoints),
+    ]
+}
+
+fn given(distribution: &str) {
+    let mut bed = cluster(3, distribution);
+    let (address, status) = created(&bed, "web");
+    let owner = answered(&bed, address);
+    eprintln!("{distribution}: address after {status:?}, answered for after {:?}", owner.1);
+    for node in 0..3 {
+        wait("each node knows who has it", SOON, || {
+            let shown = services(&bed, node);
+            let service = shown["services"].get(0)?;
+            let address = &service["addresses"][0];
+            let known = service["name"] == "web" && address["owners"] == json!([owner.0]);
+            (known && address["pool"] == "range-global").then_some(())
+        });
+    }
+    bed.kubernetes().delete(&service_path("web"));
+    wait("nobody answers any more", SOON, || asked(&bed, &[address]).is_empty().then_some(()));
+    for node in 0..3 {
+        assert_eq!(bed.terminate(node).0.code(), Some(0));
+    }
+}
+
+fn handed_over() {
+    let mut bed = cluster(3, "spread");
+    let (address, _) = created(&bed, "web");
+    let (owner, _) = answered(&bed, address);
+    let node = number(&bed, &owner);
+    let mut observer = Observer::start(&bed.lan.observer, address).unwrap();
+    std::thread::sleep(ms(500));
+    let begin = clock::now();
+    let (status, took) = bed.terminate(node);
+    assert_eq!(status.code(), Some(0));
+    let next = wait("another node answers", SOON, || {
+        let owners = asked(&bed, &[address]);
+        let mac = owners.get(&address)?.first().copied()?;
+        Some(host_of(&bed, mac)).filter(|host| *host != owner)
+    });
+    let gap = clock::now() - begin;
+    std::thread::sleep(ms(500));
+    let seen = observer.sightings(begin - ms(500), clock::now());
+    eprintln!("{owner} stopped in {took:?}, {next} answered {gap:?} after the signal: {seen:?}");
+    assert_eq!(seen.double, 0, "{seen:?}");
+    assert!(gap < ms(1000), "{gap:?}");
+}
+
+fn many() {
+    let bed = cluster(3, "spread");
+    let names: Vec<String> = (0..MANY).map(|number| format!("web{number}")).collect();
+    let begin = clock::now();
+    let objects = names.iter().flat_map(|name| objects(name, &json!({}), &["node1"])).collect::<Vec<_>>();
+    bed.kubernetes().create_all(&objects);
+    let created = clock::now();
+    let addresses = wait("each has an address", SOON, || {
+        let all = bed.kubernetes().get("/api/v1/namespaces/default/services")?;
+        let addresses: Vec<IpAddr> = all["items"].as_array()?.iter().filter_map(ingress).collect();
+        (addresses.len() == names.len()).then_some(addresses)
+    });
+    let given = clock::now();
+    assert_eq!(addresses.iter().collect::<BTreeSet<_>>().len(), names.len(), "each has its own");
+    let owners = wait("each is answered for", SOON, || {
+        let owners = asked(&bed, &addresses);
+        (owners.len() == addresses.len()).then_some(owners)
+    });
+    let answered = clock::now();
+    eprintln!(
+        "{MANY} Services created in {:?}; all had an address {:?} after the last, all were answered for {:?} after it",
+        created - begin,
+        given - created,
+        answered - created
+    );
+    assert!(owners.values().all(|macs| macs.len() == 1), "two answer for one");
+    let mut shares: BTreeMap<Mac, usize> = BTreeMap::new();
+    owners.values().flatten().for_each(|mac| *shares.entry(*mac).or_default() += 1);
+    assert!(shares.len() == 3 && shares.values().all(|share| *share > MANY / 6), "{shares:?}");
+    assert!(answered - created < ms(3000), "{:?}", answered - created);
+}
+
+fn endpoints() {
+    let bed = cluster(3, "spread");
+    let local = json!({ "externalTrafficPolicy": "Local" });
+    create_with(&bed, "web", &local, &["node2"]);
+    let address = wait("it has an address", SOON, || ingress(&bed.kubernetes().get(&service_path("web"))?));
+    let owner = |wanted: &str| {
+        wait(&format!("{wanted} answers"), SOON, || {
+            let owners = asked(&bed, &[address]);
+            let macs = owners.get(&address)?;
+            (macs.len() == 1 && host_of(&bed, *macs.first()?) == wanted).then_some(())
+        });
+    };
+    owner("node2");
+    bed.kubernetes().replace(&slice_path("web"), &slice("web", &["node3"]));
+    owner("node3");
+    bed.kubernetes().replace(&slice_path("web"), &slice("web", &[]));
+    wait("nobody answers without endpoints", SOON, || asked(&bed, &[address]).is_empty().then_some(()));
+    assert!(
+        ingress(&bed.kubernetes().get(&service_path("web")).unwrap()).is_some(),
+        "the address is still its own"
+    );
+}
+
+fn filtered() {
+    let mut bed = cluster(2, "spread");
+    create_with(&bed, "web", &json!({ "loadBalancerSourceRanges": ["10.77.0.0/24"] }), &["node1"]);
+    let address = wait("it has an address", SOON, || ingress(&bed.kubernetes().get(&service_path("web"))?));
+    let (owner, _) = answered(&bed, address);
+    let node = number(&bed, &owner);
+    let table = table(&bed, node);
+    assert!(table.contains(&address.to_string()), "{table}");
+    assert_eq!(bed.terminate(node).0.code(), Some(0));
+    assert_eq!(self::table(&bed, node), "", "what it has made is gone with it");
+}
+
+/// Our table in the kernel of a node.
+fn table(bed: &Bed, node: usize) -> String {
+    let mut nft = bed.lan.nodes[node].namespace.command(&in_path("nft").unwrap()).unwrap();
+    let output = nft.args(["list", "table", "inet", "vipcast"]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Nodes whose daemons announce Services and no control plane.
+fn cluster(nodes: usize, distribution: &str) -> Bed {
+    let mut bed = Bed::real(nodes);
+    bed.kubernetes().create("/api/v1/namespaces/kube-system/configmaps", &pool());
+    for node in 0..nodes {
+        let environment = [
+            ("cp_enable", "false"),
+            ("address", ""),
+            ("svc_enable", "true"),
+            ("vipcast_services_distribution", distribution),
+            ("vip_servicesinterface", "eth0"),
+        ];
+        bed.start(node, &environment);
+    }
+    bed
+}
+
+/// The address of a Service that was created now, and after how long it had it.
+fn created(bed: &Bed, name: &str) -> (IpAddr, Duration) {
+    create(bed, name);
+    let begin = clock::now();
+    let address = wait("it has an address", SOON, || ingress(&bed.kubernetes().get(&service_path(name))?));
+    (address, clock::now() - begin)
+}
+
+fn create(bed: &Bed, name: &str) {
+    create_with(bed, name, &json!({}), &["node1"]);
+}
+
+fn create_with(bed: &Bed, name: &str, more: &Value, nodes: &[&str]) {
+    objects(name, more, nodes).iter().for_each(|(path, object)| bed.kubernetes().create(path, object));
+}
+
+/// A Service with `more` in its specification and ready endpoints on `nodes`, each object with where it is created.
+fn objects(name: &str, more: &Value, nodes: &[&str]) -> [(String, Value); 2] {
+    let mut service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": { "name": name, "namespace": "default" },
+        "spec": {
+            "type": "LoadBalancer", "ports": [{ "port": 80, "protocol": "TCP" }],
+            "allocateLoadBalancerNodePorts": false,
+        },
+    });
+    for (key, value) in more.as_object().unwrap() {
+        service["spec"][key] = value.clone();
+    }
+    let slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices".to_owned();
+    [("/api/v1/namespaces/default/services".to_owned(), service), (slices, slice(name, nodes))]
+}
+
+fn slice(name: &str, nodes: &[&str]) -> Value {
+    let endpoint = |node: &&str| json!({ "addresses": ["10.244.0.7"], "nodeName": node, "conditions": { "ready": true } });
+    json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": { "name": name, "namespace": "default", "labels": { "kubernetes.io/service-name": name } },
+        "ports": [{ "port": 80, "protocol": "TCP", "name": "" }],
+        "endpoints": nodes.iter().map(endpoint).collect::<Vec<_>>(),
+    })
+}
+
+fn pool() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "kubevip", "namespace": "kube-system" },
+        "data": { "range-global": "10.77.1.1-10.77.1.250" },
+    })
+}
+
+fn service_path(name: &str) -> String {
+    format!("/api/v1/namespaces/default/services/{name}")
+}
+
+fn slice_path(name: &str) -> String {
+    format!("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/{name}")
+}
+
+fn ingress(service: &Value) -> Option<IpAddr> {
+    service["status"]["loadBalancer"]["ingress"][0]["ip"].as_str()?.parse().ok()
+}
+
+/// Who answers for an address, once only one does, and after how long.
+fn answered(bed: &Bed, address: IpAddr) -> (String, Duration) {
+    let begin: Instant = clock::now();
+    let mac = wait("one node answers", SOON, || {
+        let owners = asked(bed, &[address]);
+        owners.get(&address).filter(|macs| macs.len() == 1)?.first().copied()
+    });
+    (host_of(bed, mac), clock::now() - begin)
+}
+
+fn asked(bed: &Bed, addresses: &[IpAddr]) -> BTreeMap<IpAddr, BTreeSet<Mac>> {
+    census::ask(&bed.lan.client, addresses, ms(100))
+}
+
+fn host_of(bed: &Bed, mac: Mac) -> String {
+    bed.lan.nodes.iter().find(|host: &&Host| host.mac == mac).map(|host| host.name.clone()).unwrap()
+}
+
+fn number(bed: &Bed, name: &str) -> usize {
+    bed.lan.nodes.iter().position(|host| host.name == name).unwrap()
+}
+
+/// What `vipcast services` says on a node.
+fn services(bed: &Bed, node: usize) -> Value {
+    let mut command = std::process::Command::new(VIPCAST);
+    command.args(["services", "-o", "json", "--socket"]).arg(bed.socket(&bed.lan.nodes[node].name));
+    serde_json::from_slice(&command.output().unwrap().stdout).unwrap()
+}
+
+const MANY: usize = 200;
+const FILTERED: &[Needs] = &[Needs::Root, Needs::RealApi, Needs::Program("nsenter"), Needs::Program("nft")];
