@@ -89,21 +89,10 @@ impl Metrics {
     /// Metrics of one daemon; `revision` is the commit it was built from, where known.
     #[must_use]
     pub fn new(version: &str, revision: Option<&str>, status: StatusReader) -> Self {
-        Self::with_bfd(version, revision, status, None)
+        Self::with_collectors(version, revision, status, None, None)
     }
 
-    /// The same, with what BFD counts.
-    #[must_use]
-    pub fn with_bfd(
-        version: &str,
-        revision: Option<&str>,
-        status: StatusReader,
-        bfd: Option<bfd::Stats>,
-    ) -> Self {
-        Self::with_collectors(version, revision, status, bfd, None)
-    }
-
-    /// The same, with how it stands with Services.
+    /// The same, with what BFD counts, and with how it stands with Services.
     #[must_use]
     pub fn with_collectors(
         version: &str,

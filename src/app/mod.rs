@@ -10,6 +10,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
@@ -22,6 +23,7 @@ use crate::admin::board::StatusBoard;
 use crate::admin::listen;
 use crate::admin::metrics::Metrics;
 use crate::admin::server::Admin;
+use crate::admin::service_metrics::ServiceFigures;
 use crate::admin::services::Ask;
 use crate::announce::{layer2, responder};
 use crate::cli::version::{REVISION, VERSION};
@@ -50,8 +52,14 @@ pub async fn run(config: Config, drain: Drain, reload: Option<Reload>) -> anyhow
     let (board, status) = StatusBoard::new(VERSION, &config.node_name);
     // A peer that is to be watched may be configured later.
     let watched = crate::bfd::Stats::new();
-    let metrics =
-        Metrics::with_bfd(VERSION, REVISION, status.clone(), config.bgp.is_some().then(|| watched.clone()));
+    let (figures_out, figures) = watch::channel(Arc::default());
+    let metrics = Metrics::with_collectors(
+        VERSION,
+        REVISION,
+        status.clone(),
+        config.bgp.is_some().then(|| watched.clone()),
+        config.services.is_some().then_some(figures),
+    );
     let (heart, heartbeat) = watch::channel(clock::now());
     let (commands, commanded) = mpsc::channel(REPORTS);
     let speaker = config.bgp.is_some().then_some(commands);
@@ -73,7 +81,7 @@ pub async fn run(config: Config, drain: Drain, reload: Option<Reload>) -> anyhow
     let (leave, leaving) = Drain::manual();
     let (relieved_out, relieved) = watch::channel(false);
     let daemon = Daemon { config: &config, witness, connections, watched, leaving, relieved };
-    let moving = daemon.wire(ports, commanded, asked, reload, &mut tasks).await;
+    let moving = daemon.wire(ports, commanded, (asked, figures_out), reload, &mut tasks).await;
     let how = daemon.graceful(moving.speaker.as_ref());
     let room = bgp::Room {
         drain: drain.clone(),
@@ -136,7 +144,7 @@ impl Daemon<'_> {
         &self,
         ports: BTreeMap<String, interfaces::Vips>,
         commands: mpsc::Receiver<bgp::Command>,
-        asked: mpsc::Receiver<Ask>,
+        desk: (mpsc::Receiver<Ask>, watch::Sender<Arc<ServiceFigures>>),
         mut reload: Option<Reload>,
         tasks: &mut Tasks,
     ) -> Moving {
@@ -196,8 +204,7 @@ impl Daemon<'_> {
         }
         if let Some((settings, ends)) = self.config.services.as_ref().zip(served) {
             let vips = self.vips();
-            let parts =
-                services::Parts { settings, ends, desired, reports: direct, asks: asked, vips, servers };
+            let parts = services::Parts { settings, ends, desired, reports: direct, desk, vips, servers };
             guard = self.serve(parts, &mut movers, tasks);
         }
         Moving { movers, speaker, guard, vips: self.vips() }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 use vipcast_proto::advertiser::{Desired, Remains, Report};
@@ -9,6 +10,7 @@ use vipcast_proto::ipam::{self, Forbidden, ForbiddenReason};
 use vipcast_proto::service::{self, Catalog, Classless, Exclusion, NamespaceLabels, Terms};
 
 use super::Daemon;
+use crate::admin::service_metrics::ServiceFigures;
 use crate::admin::services::Ask;
 use crate::allocator::{self, AllocatorReport};
 use crate::announce::responder::{self, Interfaces};
@@ -35,7 +37,8 @@ pub(super) struct Parts<'a> {
     pub(super) ends: Ends,
     pub(super) desired: watch::Receiver<Desired>,
     pub(super) reports: mpsc::Sender<(String, Report)>,
-    pub(super) asks: mpsc::Receiver<Ask>,
+    /// From operators, and to their metrics.
+    pub(super) desk: (mpsc::Receiver<Ask>, watch::Sender<Arc<ServiceFigures>>),
     /// The control plane's, which no Service gets.
     pub(super) vips: BTreeSet<IpAddr>,
     /// Where the API servers of all nodes are.
@@ -95,7 +98,8 @@ impl Daemon<'_> {
             guard: guarded,
             interfaces: interfaces_out,
             feed,
-            asks: parts.asks,
+            figures: parts.desk.1,
+            asks: parts.desk.0,
             sources,
         };
         let catalog = Catalog::new(options, forbidden);

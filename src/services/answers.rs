@@ -252,12 +252,17 @@ impl Sources {
     async fn pools(&self) -> Vec<PoolStatus> {
         let Some(allocator) = &self.allocator else { return vec![] };
         let answer = ask(allocator, allocator::Ask::Pools).await.unwrap_or_default();
-        let written = self.pools.borrow().clone();
+        self.described(&answer.pools)
+    }
+
+    /// Pools with their addresses, as they are written down.
+    pub(super) fn described(&self, reports: &[PoolReport]) -> Vec<PoolStatus> {
+        let written = self.pools.borrow();
         let status = |report: &PoolReport| {
             let pool = written.pools.iter().find(|pool| pool.id == report.pool)?;
             Some(PoolStatus::of(report, &pool.ranges))
         };
-        answer.pools.iter().filter_map(status).collect()
+        reports.iter().filter_map(status).collect()
     }
 }
 

@@ -2,12 +2,14 @@
 //! announced, and what is answered to operators. It decides nothing itself.
 
 mod answers;
+mod figures;
 mod guarding;
 mod local;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use ipnet::IpNet;
 use tokio::sync::{mpsc, watch};
@@ -20,10 +22,12 @@ use vipcast_proto::service::{Catalog, Changes, Event, Plan};
 
 pub use self::local::{Local, follow};
 use self::local::{Spot, Wish};
+use crate::admin::service_metrics::ServiceFigures;
 use crate::admin::services::Ask;
 use crate::allocator::{self, AllocatorReport, Feed};
 use crate::announce::responder::Interfaces;
 use crate::change::publish;
+use crate::clock;
 use crate::guard::GuardState;
 use crate::kube::pools::Pools;
 use crate::placement::{self, Demand, PlacementReport};
@@ -76,6 +80,8 @@ pub struct Wires {
     pub interfaces: watch::Sender<Interfaces>,
     /// To the allocator; `None`: somebody else gives addresses.
     pub feed: Option<mpsc::Sender<Feed>>,
+    /// To the metrics.
+    pub figures: watch::Sender<Arc<ServiceFigures>>,
     /// From operators.
     pub asks: mpsc::Receiver<Ask>,
     /// Whom to ask in turn.
@@ -110,6 +116,7 @@ pub async fn run(settings: Settings, catalog: Catalog, wires: Wires) {
         able: BTreeSet::new(),
         told: None,
         fed: false,
+        count_at: clock::now(),
         wires,
     };
     // Answers take their time; what is asked of others must not keep us.
@@ -134,6 +141,8 @@ struct Services {
     told: Option<Weight>,
     /// The allocator has had all there is.
     fed: bool,
+    /// When metrics are counted anew.
+    count_at: Instant,
     wires: Wires,
 }
 
@@ -158,6 +167,10 @@ impl Services {
                 Some(())
             }
             Some(_) = answering.join_next() => Some(()),
+            () = clock::until(Some(self.count_at)) => {
+                self.count();
+                Some(())
+            }
         }
     }
 

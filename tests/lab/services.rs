@@ -10,7 +10,7 @@ use vipcast::demo::lab::lan::{Host, Mac};
 use vipcast::demo::lab::observer::Observer;
 
 use super::REAL;
-use super::bed::{Bed, SOON, VIPCAST, ms, wait};
+use super::bed::{Bed, SOON, VIPCAST, http, ms, wait};
 use super::census;
 use super::support::{Needs, Test, in_path, trial};
 
@@ -39,6 +39,11 @@ fn given(distribution: &str) {
             (known && address["pool"] == "range-global").then_some(())
         });
     }
+    let counted = "vipcast_service_addresses{state=\"held\"} 1";
+    wait("its metrics count the address", SOON, || {
+        let host = &bed.lan.nodes[number(&bed, &owner.0)].namespace;
+        http(host, "127.0.0.1:2112", "/metrics").1.contains(counted).then_some(())
+    });
     bed.kubernetes().delete(&service_path("web"));
     wait("nobody answers any more", SOON, || asked(&bed, &[address]).is_empty().then_some(()));
     for node in 0..3 {
