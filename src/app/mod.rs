@@ -138,6 +138,14 @@ struct Moving {
     vips: BTreeSet<IpAddr>,
 }
 
+/// The ends of the core that others hold.
+struct Core {
+    desired: watch::Receiver<Desired>,
+    reports: mpsc::Sender<(String, Report)>,
+    rulings: watch::Sender<Ruling>,
+    vacancy: watch::Receiver<Vacancy>,
+}
+
 impl Daemon<'_> {
     /// Starts everything that moves VIPs.
     async fn wire(
@@ -145,69 +153,81 @@ impl Daemon<'_> {
         ports: BTreeMap<String, interfaces::Vips>,
         commands: mpsc::Receiver<bgp::Command>,
         desk: (mpsc::Receiver<Ask>, watch::Sender<Arc<ServiceFigures>>),
-        mut reload: Option<Reload>,
+        reload: Option<Reload>,
         tasks: &mut Tasks,
     ) -> Moving {
+        let (core, served) = self.core(&ports, tasks);
+        let (speaker, mut interfaces) = self.speak(&core, commands, ports.is_empty(), reload, tasks).await;
+        let reports = overheard(&core, &ports, speaker.as_ref(), tasks);
+        interfaces.extend(self.announcers(ports, &core.desired, &reports, tasks));
+        let (mut movers, mut guard) = (Tasks::default(), Tasks::default());
+        let servers = kubernetes::servers(&self.connections, tasks);
+        if self.announced().is_some() {
+            let (conditions, proof) = self.conditions(interfaces, tasks);
+            let wires = (core.rulings, core.vacancy);
+            self.elect(conditions, proof, wires, servers.clone(), &mut movers, tasks);
+        }
+        if let Some((settings, ends)) = self.config.services.as_ref().zip(served) {
+            let (desired, reports, vips) = (core.desired, core.reports, self.vips());
+            let parts = services::Parts { settings, ends, desired, reports, desk, vips, servers };
+            guard = self.serve(parts, &mut movers, tasks);
+        }
+        Moving { movers, speaker, guard, vips: self.vips() }
+    }
+
+    /// Starts the core; it waits for every announcer that there will be.
+    fn core(
+        &self,
+        ports: &BTreeMap<String, interfaces::Vips>,
+        tasks: &mut Tasks,
+    ) -> (Core, Option<services::Ends>) {
         let (desired_out, desired) = watch::channel(Desired::default());
-        let (report_out, reports) = mpsc::channel(REPORTS);
-        let (ruling_out, rulings) = watch::channel(Ruling::unknown());
-        let (vacancy_out, vacancy) = watch::channel(Vacancy::default());
+        let (reports, reported) = mpsc::channel(REPORTS);
+        let (rulings, ruled) = watch::channel(Ruling::unknown());
+        let (vacated, vacancy) = watch::channel(Vacancy::default());
         let speaks = self.config.bgp.as_ref().map(|_| bgp::NAME.to_owned());
         let answers = self.config.services.as_ref().zip(self.config.layer2.as_ref());
         let answers = answers.map(|_| responder::NAME.to_owned());
         let mut core = Advertiser::new(ports.keys().cloned().chain(speaks).chain(answers));
         core.claim(self.vips());
         let control_plane =
-            self.announced().map(|_| advertiser::ControlPlane { rulings, vacancy: vacancy_out });
-        let (granted, served) = self.config.services.as_ref().map(|_| services::ends()).unzip();
-        let wires = advertiser::Wires { control_plane, services: granted, reports, desired: desired_out };
+            self.announced().map(|_| advertiser::ControlPlane { rulings: ruled, vacancy: vacated });
+        let (services, served) = self.config.services.as_ref().map(|_| services::ends()).unzip();
+        let wires = advertiser::Wires { control_plane, services, reports: reported, desired: desired_out };
         tasks.spawn("core", advertiser::run(core, wires));
-        let direct = report_out.clone();
-        let mut reports = report_out.clone();
-        let mut interfaces = vec![];
-        let mut speaker = None;
-        if let Some(settings) = &self.config.bgp {
-            let parts = bgp::Parts {
-                bgp: settings,
-                vips: self.vips(),
-                announced: self.announced(),
-                desired: desired.clone(),
-                reports: report_out,
-                commands,
-                config: self.config,
-                connections: self.connections.clone(),
-                reload: reload.take(),
-                watched: self.watched.clone(),
-                witness: self.witness.clone(),
-            };
-            let (started, bound) = bgp::Speaker::start(parts, ports.is_empty(), tasks).await;
-            interfaces = bound;
-            if !ports.is_empty() {
-                let (out, heard) = mpsc::channel(REPORTS);
-                tasks.spawn("overheard", bgp::overhear(heard, reports, started.holders.clone()));
-                reports = out;
+        (Core { desired, reports, rulings, vacancy }, served)
+    }
+
+    /// Starts the BGP speaker, where there is one. `alone`: no other announcer puts the addresses on an interface.
+    async fn speak(
+        &self,
+        core: &Core,
+        commands: mpsc::Receiver<bgp::Command>,
+        alone: bool,
+        reload: Option<Reload>,
+        tasks: &mut Tasks,
+    ) -> (Option<bgp::Speaker>, Vec<conditions::Interface>) {
+        let Some(settings) = &self.config.bgp else {
+            if let Some(reload) = reload {
+                tasks.spawn("configuration", bgp::follow::only_tell(reload));
             }
-            speaker = Some(started);
-        }
-        if speaker.is_none()
-            && let Some(reload) = reload.take()
-        {
-            tasks.spawn("configuration", bgp::follow::only_tell(reload));
-        }
-        interfaces.extend(self.announcers(ports, &desired, &reports, tasks));
-        let (mut movers, mut guard) = (Tasks::default(), Tasks::default());
-        let servers = kubernetes::servers(&self.connections, tasks);
-        if self.announced().is_some() {
-            let (conditions, proof) = self.conditions(interfaces, tasks);
-            let wires = (ruling_out, vacancy);
-            self.elect(conditions, proof, wires, servers.clone(), &mut movers, tasks);
-        }
-        if let Some((settings, ends)) = self.config.services.as_ref().zip(served) {
-            let vips = self.vips();
-            let parts = services::Parts { settings, ends, desired, reports: direct, desk, vips, servers };
-            guard = self.serve(parts, &mut movers, tasks);
-        }
-        Moving { movers, speaker, guard, vips: self.vips() }
+            return (None, vec![]);
+        };
+        let parts = bgp::Parts {
+            bgp: settings,
+            vips: self.vips(),
+            announced: self.announced(),
+            desired: core.desired.clone(),
+            reports: core.reports.clone(),
+            commands,
+            config: self.config,
+            connections: self.connections.clone(),
+            reload,
+            watched: self.watched.clone(),
+            witness: self.witness.clone(),
+        };
+        let (speaker, bound) = bgp::Speaker::start(parts, alone, tasks).await;
+        (Some(speaker), bound)
     }
 
     /// The control plane's.
@@ -310,6 +330,19 @@ impl Daemon<'_> {
         let reporter = election::Reporter::new(&name, identity.clone(), self.witness.clone());
         movers.spawn("election", election::run(elector, timing, identity, store, inputs, rulings, reporter));
     }
+}
+
+/// Where announcers on interfaces report to: a speaker wants to know what they hold.
+fn overheard(
+    core: &Core,
+    ports: &BTreeMap<String, interfaces::Vips>,
+    speaker: Option<&bgp::Speaker>,
+    tasks: &mut Tasks,
+) -> mpsc::Sender<(String, Report)> {
+    let Some(speaker) = speaker.filter(|_| !ports.is_empty()) else { return core.reports.clone() };
+    let (out, heard) = mpsc::channel(REPORTS);
+    tasks.spawn("overheard", bgp::overhear(heard, core.reports.clone(), speaker.holders.clone()));
+    out
 }
 
 /// Waits for the end: of the election after a signal, or of something that must not end.

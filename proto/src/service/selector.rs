@@ -70,13 +70,25 @@ fn requirement(clause: &str) -> Option<Clause> {
     other(clause, Operator::Exists)
 }
 
+/// A name, perhaps behind a domain, as keys in `metadata.labels` are.
 fn is_key(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
+    let (domain, name) = text.rsplit_once('/').map_or((None, text), |(domain, name)| (Some(domain), name));
+    let part = |part: &str| !part.is_empty() && is_word(part);
+    domain.is_none_or(|domain| domain.split('.').all(part)) && !name.is_empty() && is_word(name)
 }
 
+/// The value of a label may be empty.
 fn value(text: &str) -> Option<String> {
     let text = text.trim();
-    (text.is_empty() || is_key(text) && !text.contains('/')).then(|| text.to_owned())
+    is_word(text).then(|| text.to_owned())
+}
+
+/// At most 63 characters, with a letter or a digit at both ends.
+fn is_word(text: &str) -> bool {
+    let inside = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let end = |byte: Option<&u8>| byte.is_none_or(u8::is_ascii_alphanumeric);
+    let octets = text.as_bytes();
+    octets.len() <= 63 && text.bytes().all(inside) && end(octets.first()) && end(octets.last())
 }
 
 const MAX_SHOWN: usize = 80;
@@ -125,6 +137,8 @@ mod tests {
             ("zone>1", "zone>1"),
             ("zone=a=b", "zone=a=b"),
             ("zone=a/b", "zone=a/b"),
+            ("zone=-a", "zone=-a"),
+            ("a/b/=c", "a/b/=c"),
         ] {
             assert_eq!(parse_selector(text), Err(SelectorError(clause.into())), "{text}");
         }

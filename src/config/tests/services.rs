@@ -113,7 +113,10 @@ services:
         avoid: texts(&["192.0.2.70"]),
         selection: Selection {
             namespaces: ["web".to_owned(), "db".to_owned()].into(),
-            namespace_selectors: vec![selector("team", Operator::In(["a".to_owned()].into()))],
+            namespace_selectors: vec![LabelSelector {
+                match_labels: [("team".to_owned(), "a".to_owned())].into(),
+                match_expressions: vec![],
+            }],
             service_selectors: vec![
                 selector("app", Operator::In(["x".to_owned(), "y".to_owned()].into())),
                 selector("internal", Operator::DoesNotExist),

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use vipcast_proto::ipam::{LabelSelector, Labels, Operator, Requirement};
+use vipcast_proto::ipam::{LabelSelector, Operator};
+use vipcast_proto::service::{SelectorError, parse_selector};
 
 use super::Wrong;
 use crate::config::setting::Spec;
@@ -21,70 +22,10 @@ pub(in crate::config) fn show_selectors(selectors: &Vec<LabelSelector>) -> Strin
 }
 
 fn selector(text: &str) -> Result<LabelSelector, Wrong> {
-    let requirements: Result<Vec<_>, _> = clauses(text).map(requirement).collect();
-    Ok(LabelSelector { match_labels: Labels::new(), match_expressions: requirements? })
-}
-
-/// Between the commas that are in no parentheses.
-fn clauses(text: &str) -> impl Iterator<Item = &str> {
-    let mut inside = false;
-    text.split(move |char| {
-        inside = match char {
-            '(' => true,
-            ')' => false,
-            _ => inside,
-        };
-        char == ',' && !inside
-    })
-    .map(str::trim)
-}
-
-fn requirement(clause: &str) -> Result<Requirement, Wrong> {
-    let wrong = || {
+    parse_selector(text).map_err(|SelectorError(clause)| {
         let reason = format!("{clause:?} is no part of a label selector");
         Wrong::new(reason, "write for example app=web, or tier in (front,back), or !internal")
-    };
-    let (key, operator) = parts(clause).ok_or_else(wrong)?;
-    if is_key(key) { Ok(Requirement { key: key.to_owned(), operator }) } else { Err(wrong()) }
-}
-
-fn parts(clause: &str) -> Option<(&str, Operator)> {
-    if let Some(key) = clause.strip_prefix('!') {
-        return Some((key.trim(), Operator::DoesNotExist));
-    }
-    if let Some(set) = clause.strip_suffix(')') {
-        let (words, values) = set.split_once('(')?;
-        let values = values.split(',').map(str::trim).map(value).collect::<Option<BTreeSet<_>>>()?;
-        let mut words = words.split_whitespace();
-        let (key, word) = (words.next()?, words.next()?);
-        return match (word, words.next()) {
-            ("in", None) => Some((key, Operator::In(values))),
-            ("notin", None) => Some((key, Operator::NotIn(values))),
-            _ => None,
-        };
-    }
-    if let Some((key, text)) = clause.split_once("!=") {
-        return Some((key.trim(), Operator::NotIn([value(text.trim())?].into())));
-    }
-    if let Some((key, text)) = clause.split_once("==").or_else(|| clause.split_once('=')) {
-        return Some((key.trim(), Operator::In([value(text.trim())?].into())));
-    }
-    Some((clause, Operator::Exists))
-}
-
-/// `metadata.labels` has such keys: a name, perhaps behind a subdomain.
-fn is_key(text: &str) -> bool {
-    let (prefix, name) = text.rsplit_once('/').map_or((None, text), |(prefix, name)| (Some(prefix), name));
-    prefix.is_none_or(super::is_subdomain) && !name.is_empty() && value(name).is_some()
-}
-
-/// The value of a label: empty, or of at most 63 characters.
-fn value(text: &str) -> Option<String> {
-    let inside = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    let end = |byte: Option<&u8>| byte.is_none_or(u8::is_ascii_alphanumeric);
-    let octets = text.as_bytes();
-    let fits = octets.len() <= 63 && text.bytes().all(inside) && end(octets.first()) && end(octets.last());
-    fits.then(|| text.to_owned())
+    })
 }
 
 fn shown(selector: &LabelSelector) -> String {
@@ -115,10 +56,10 @@ mod tests {
     #[test]
     fn what_kubectl_understands_is_understood() {
         let table = [
-            ("app=web", "app in (web)"),
-            ("app == web , tier!=db", "app in (web),tier notin (db)"),
+            ("app=web", "app=web"),
+            ("app == web , tier!=db", "app=web,tier notin (db)"),
             ("a in (x, y),b notin (z),c,!d", "a in (x,y),b notin (z),c,!d"),
-            ("example.com/a=; b", "example.com/a in ();b"),
+            ("example.com/a=; b", "example.com/a=;b"),
         ];
         for (text, meaning) in table {
             assert_eq!(read(text), Ok(meaning.to_owned()), "{text}");

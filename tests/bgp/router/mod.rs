@@ -160,7 +160,7 @@ impl Router {
     /// Something that is another for each session with `peer`.
     pub(crate) fn era(&self, peer: IpAddr) -> String {
         match self.brand {
-            Brand::Bird => bird::era(&self.site, &self.setup, peer),
+            Brand::Bird => bird::era(&self.site),
             Brand::Frr => frr::era(&self.site, peer),
             Brand::GoBgp => gobgp::era(&self.site, peer),
             Brand::ExaBgp => exabgp::era(&self.site, peer),
