@@ -452,7 +452,7 @@ fn part(interval: Interval, ppm: u32) -> Duration {
 }
 
 /// How much sooner than it is due a packet may leave with others.
-const AHEAD_PPM: u32 = 4_000;
+const AHEAD_PPM: u32 = 12_000;
 /// Many sessions that are made at once do not all speak at once.
 const FIRST_WITHIN_MICROS: u32 = 100_000;
 const LEAST_PPM: u32 = 750_000 + AHEAD_PPM;
