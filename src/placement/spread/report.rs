@@ -189,8 +189,8 @@ fn tell(before: &PlacementReport, now: &PlacementReport) {
     for member in &now.members {
         let known = before.members.iter().find(|other| other.name == member.name);
         if known.map(|known| (known.liveness, known.weight)) != Some((member.liveness, member.weight)) {
-            let (weight, liveness) = (member.weight, member.liveness);
-            info!(member = member.name, ?weight, ?liveness, "member seen");
+            let liveness = member.liveness;
+            info!(member = member.name, weight = member.weight, ?liveness, "member seen");
         }
     }
 }
