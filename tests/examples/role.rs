@@ -227,6 +227,7 @@ kube_vip_bgp_sourceif: eth0
         ("cp_namespace", "kube-system"),
         ("port", "6443"),
         ("prometheus_server", ":2112"),
+        ("svc_leasename", "plndr-svcs-lock"),
         ("vip_arp", "false"),
         ("vip_leaderelection", "false"),
         ("vip_subnet", "32"),
