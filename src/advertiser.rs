@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, watch};
 use vipcast_proto::advertiser::{Advertiser, Desired, Remains, Report};
+use vipcast_proto::data_path::Waiting;
 use vipcast_proto::election::Grant;
 
 use crate::change::publish;
@@ -40,6 +41,8 @@ pub struct ControlPlane {
 pub struct Services {
     /// What this node may announce.
     pub grants: watch::Receiver<Arc<BTreeMap<IpAddr, Grant>>>,
+    /// What of it is to wait. An address is in it before it is granted.
+    pub waiting: watch::Receiver<Arc<Waiting>>,
     /// What of it is still to go.
     pub remains: watch::Sender<Remains>,
 }
@@ -84,6 +87,8 @@ impl Wires {
         }
         if let Some(wire) = &mut self.services {
             core.services(Arc::clone(&wire.grants.borrow_and_update()));
+            // After the grants: what they are to wait for was said before.
+            core.wait(Arc::clone(&wire.waiting.borrow_and_update()));
         }
         let desired = core.desired(clock::now());
         if self.desired.borrow().serial != desired.serial {
@@ -104,15 +109,24 @@ impl Wires {
             alive = changed(control_plane.as_mut().map(|wire| &mut wire.rulings)) => {
                 if alive { News::Tick } else { News::NoRulings }
             }
-            alive = changed(services.as_mut().map(|wire| &mut wire.grants)) => {
-                if alive { News::Tick } else { News::NoGrants }
-            }
+            granted = services_changed(services.as_mut()) => if granted { News::Tick } else { News::NoGrants },
             report = reports.recv() => match report {
                 Some((announcer, report)) => News::Reported(announcer, report),
                 None => News::NoAnnouncers,
             },
             () = clock::until(deadline) => News::Tick,
         }
+    }
+}
+
+/// The same of either; who grants is the one that counts.
+async fn services_changed(services: Option<&mut Services>) -> bool {
+    let Some(Services { grants, waiting, remains: _ }) = services else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        alive = changed(Some(grants)) => alive,
+        Ok(()) = waiting.changed() => true,
     }
 }
 
@@ -142,6 +156,7 @@ mod tests {
         desired: watch::Receiver<Desired>,
         vacancy: watch::Receiver<Vacancy>,
         grants: watch::Sender<Arc<BTreeMap<IpAddr, Grant>>>,
+        waiting: watch::Sender<Arc<Waiting>>,
         remains: watch::Receiver<Remains>,
         core: JoinSet<()>,
     }
@@ -155,16 +170,17 @@ mod tests {
             let mut advertiser = Advertiser::new(["eth0".to_owned()]);
             advertiser.claim([VIP].into());
             let (grants, granted) = watch::channel(Arc::default());
+            let (waiting, awaited) = watch::channel(Arc::default());
             let (remains_out, remains) = watch::channel(Remains::default());
             let wires = Wires {
                 control_plane: Some(ControlPlane { rulings: ruled, vacancy: vacancy_out }),
-                services: Some(Services { grants: granted, remains: remains_out }),
+                services: Some(Services { grants: granted, waiting: awaited, remains: remains_out }),
                 reports: reported,
                 desired: desired_out,
             };
             let mut core = JoinSet::new();
             core.spawn(run(advertiser, wires));
-            Self { start: clock::now(), rulings, reports, desired, vacancy, grants, remains, core }
+            Self { start: clock::now(), rulings, reports, desired, vacancy, grants, waiting, remains, core }
         }
 
         fn grant(&self, seconds: u64) -> Grant {
@@ -258,6 +274,17 @@ mod tests {
         bench.says().await;
         gone.push(bench.remains.borrow().is_gone(&none, WEB));
         assert_eq!(gone, [false, false, false, false, true]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_is_announced_as_soon_as_it_need_not_wait_any_more() {
+        let bench = Bench::new();
+        bench.waiting.send_replace(Arc::new([(WEB, Arc::from([]))].into()));
+        bench.grants.send_replace(Arc::new([(WEB, bench.grant(3))].into()));
+        let mut announced = vec![bench.says().await.0.vips.len()];
+        bench.waiting.send_replace(Arc::default());
+        announced.push(bench.says().await.0.vips.len());
+        assert_eq!(announced, [0, 1]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::data_path::Waiting;
 use crate::election::Grant;
 
 /// The addresses that this node may announce, each with its permission.
@@ -51,6 +52,7 @@ pub struct Advertiser {
     control_plane: BTreeSet<IpAddr>,
     grant: Option<Grant>,
     services: Arc<BTreeMap<IpAddr, Grant>>,
+    waiting: Arc<Waiting>,
     reports: BTreeMap<String, Report>,
     desired: Desired,
     /// What was permitted and is not any more, with the serial that was the first without it.
@@ -87,6 +89,12 @@ impl Advertiser {
     pub fn services(&mut self, grants: Arc<BTreeMap<IpAddr, Grant>>) {
         self.changed |= !Arc::ptr_eq(&self.services, &grants);
         self.services = grants;
+    }
+
+    /// The Service addresses that are not announced yet, whatever is granted: the node would not carry their packets on.
+    pub fn wait(&mut self, waiting: Arc<Waiting>) {
+        self.changed |= !Arc::ptr_eq(&self.waiting, &waiting);
+        self.waiting = waiting;
     }
 
     /// What an announcer has done.
@@ -145,7 +153,8 @@ impl Advertiser {
     fn permitted(&self, now: Instant) -> BTreeMap<IpAddr, Grant> {
         let grant = self.grant.filter(|grant| now < grant.until);
         let theirs = self.control_plane.iter().filter_map(|&vip| Some((vip, grant?)));
-        let services = self.services.iter().filter(|(vip, _)| !self.control_plane.contains(vip));
+        let ready = |vip| !self.control_plane.contains(vip) && !self.waiting.contains_key(vip);
+        let services = self.services.iter().filter(|(vip, _)| ready(vip));
         let services = services.filter(|(_, grant)| now < grant.until).map(|(&vip, &grant)| (vip, grant));
         services.chain(theirs).collect()
     }
@@ -272,6 +281,22 @@ mod tests {
         assert_eq!(*core.desired(now).vips, [(web, grant(now, 5))].into());
         core.grant(Some(grant(now, 3)));
         assert_eq!(*core.desired(now).vips, [(cluster, grant(now, 3)), (web, grant(now, 5))].into());
+    }
+
+    #[test]
+    fn a_granted_address_that_waits_for_the_data_path_is_not_announced_before() {
+        let now = Instant::now();
+        let (cluster, web, mail) = (vip("192.0.2.10"), vip("192.0.2.11"), vip("192.0.2.12"));
+        let mut core = Advertiser::new(["eth0".to_owned()]);
+        core.claim([cluster].into());
+        core.grant(Some(grant(now, 3)));
+        let waiting = |vips: &[IpAddr]| Arc::new(vips.iter().map(|&vip| (vip, Arc::from([]))).collect());
+        // The VIP of the control plane has no rules of kube-proxy to wait for.
+        core.wait(waiting(&[cluster, web]));
+        core.services(granted(&[(web, grant(now, 5)), (mail, grant(now, 5))]));
+        assert_eq!(keys(core.desired(now)), [cluster, mail]);
+        core.wait(waiting(&[]));
+        assert_eq!(keys(core.desired(now)), [cluster, web, mail]);
     }
 
     #[test]

@@ -22,6 +22,7 @@
 pub mod advertiser;
 pub mod bfd;
 pub mod bgp;
+pub mod data_path;
 pub mod election;
 pub mod guard;
 pub mod health;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 use vipcast_proto::advertiser::{Desired, Remains, Report};
+use vipcast_proto::data_path::Waiting;
 use vipcast_proto::ipam::{self, Forbidden, ForbiddenReason};
 use vipcast_proto::service::{self, Catalog, Classless, Exclusion, NamespaceLabels, Terms};
 
@@ -15,6 +16,7 @@ use crate::admin::services::Ask;
 use crate::allocator::{self, AllocatorReport};
 use crate::announce::responder::{self, Interfaces};
 use crate::config::services::{self as settings, Distribution};
+use crate::data_path::DataPath;
 use crate::guard::Guard;
 use crate::kube::catalog::watch_catalog;
 use crate::kube::lease::LeaseName;
@@ -28,6 +30,7 @@ use crate::{advertiser, election};
 /// Between the core and the placement.
 pub(super) struct Ends {
     grants: watch::Sender<Grants>,
+    waiting: watch::Sender<Arc<Waiting>>,
     remains: watch::Receiver<Remains>,
 }
 
@@ -48,8 +51,10 @@ pub(super) struct Parts<'a> {
 /// What the core holds, and what Services start from.
 pub(super) fn ends() -> (advertiser::Services, Ends) {
     let (grants, granted) = watch::channel(Grants::default());
+    let (waiting, awaited) = watch::channel(Arc::default());
     let (remaining, remains) = watch::channel(Remains::default());
-    (advertiser::Services { grants: granted, remains: remaining }, Ends { grants, remains })
+    let core = advertiser::Services { grants: granted, waiting: awaited, remains: remaining };
+    (core, Ends { grants, waiting, remains })
 }
 
 impl Daemon<'_> {
@@ -79,6 +84,8 @@ impl Daemon<'_> {
         if settings.means.layer2 {
             self.respond(parts.desired, parts.reports, interfaces, tasks);
         }
+        let waiting = parts.ends.waiting.clone();
+        tasks.spawn("data path", DataPath::new(waiting.clone(), local.clone()).run());
         let (placing, placed) = self.place(parts.settings, parts.ends, parts.servers, moving, tasks);
         let (pools_out, pools) = watch::channel(Pools::default());
         let (feed, allocating, allocated) =
@@ -93,6 +100,7 @@ impl Daemon<'_> {
             events,
             local,
             networks,
+            waiting,
             demand,
             rules,
             guard: guarded,

@@ -14,8 +14,9 @@
 
 use vipcast_proto::guard::{Change, Interval, Rules, SetsChange};
 
-use super::message::{Attributes, Batch};
-use super::socket::NAME_OF_TABLE;
+use crate::nf_tables::{
+    Attributes, Batch, DATA_VALUE, ELEM_KEY, ELEMENTS, LIST_ELEM, NAME_OF_TABLE, SET_NAME,
+};
 
 /// The sets of a table exist in one of two slots. Building the table anew fills the other one, so that the rules of
 /// before have their sets to the last packet.
@@ -341,16 +342,11 @@ const HOOK_PRIORITY: libc::c_int = 2;
 pub(super) const RULE_CHAIN: libc::c_int = 2;
 pub(super) const RULE_HANDLE: libc::c_int = 3;
 const RULE_EXPRESSIONS: libc::c_int = 4;
-pub(super) const SET_NAME: libc::c_int = 2;
 const SET_FLAGS: libc::c_int = 3;
 const SET_KEY_TYPE: libc::c_int = 4;
 const SET_KEY_LEN: libc::c_int = 5;
 const SET_ID: libc::c_int = 10;
-pub(super) const ELEMENTS: libc::c_int = 3;
-pub(super) const LIST_ELEM: libc::c_int = 1;
-pub(super) const ELEM_KEY: libc::c_int = 1;
 pub(super) const ELEM_FLAGS: libc::c_int = 3;
-pub(super) const DATA_VALUE: libc::c_int = 1;
 const DATA_VERDICT: libc::c_int = 2;
 const VERDICT_CODE: libc::c_int = 1;
 const VERDICT_CHAIN: libc::c_int = 2;

@@ -6,11 +6,12 @@ use std::io;
 use vipcast_proto::guard::Interval;
 
 use super::layout::{
-    CHAIN_HANDLE, CHAIN_HOOK, CHAIN_NAME, CHAIN_POLICY, CHAINS, DATA_VALUE, ELEM_FLAGS, ELEM_KEY, ELEMENTS,
-    RULE_CHAIN, RULE_HANDLE, RULES, SET_NAME, TABLE, TABLE_FLAGS, TABLE_HANDLE,
+    CHAIN_HANDLE, CHAIN_HOOK, CHAIN_NAME, CHAIN_POLICY, CHAINS, ELEM_FLAGS, RULE_CHAIN, RULE_HANDLE, RULES,
+    TABLE, TABLE_FLAGS, TABLE_HANDLE,
 };
-use super::message::{attributes, find, number};
-use super::socket::{NAME_OF_TABLE, NfTables};
+use crate::nf_tables::{
+    DATA_VALUE, ELEM_KEY, ELEMENTS, NAME_OF_TABLE, NfTables, SET_NAME, attributes, find, number,
+};
 
 /// The table, its chains and its rules, by the numbers that the kernel gave them: what is made again gets others, and a
 /// rule cannot be changed but by making it again.
@@ -30,7 +31,8 @@ pub(super) struct Elements(Vec<(Vec<u8>, bool)>);
 
 impl Marks {
     pub(super) fn read(kernel: &mut NfTables) -> io::Result<Self> {
-        let table = kernel.ask(libc::NFT_MSG_GETTABLE, libc::NLM_F_ACK, |a| a.name(NAME_OF_TABLE, TABLE))?;
+        let table =
+            kernel.ask(INET, libc::NFT_MSG_GETTABLE, libc::NLM_F_ACK, |a| a.name(NAME_OF_TABLE, TABLE))?;
         let table = table.first().map(|body| mark(body, &[TABLE_HANDLE, TABLE_FLAGS])).unwrap_or_default();
         let chain = [CHAIN_HANDLE, CHAIN_NAME, CHAIN_HOOK, CHAIN_POLICY];
         Ok(Self {
@@ -57,21 +59,6 @@ impl Elements {
     }
 }
 
-/// The number of changes that nf_tables has seen in this network namespace.
-pub(super) fn generation(kernel: &mut NfTables) -> io::Result<u32> {
-    let answers = kernel.ask(libc::NFT_MSG_GETGEN, libc::NLM_F_ACK, |_| ())?;
-    let id = answers.first().and_then(|body| find(body, GENERATION_ID)).and_then(number);
-    id.ok_or_else(|| io::ErrorKind::InvalidData.into())
-}
-
-/// Whether our table is there.
-pub(super) fn exists(kernel: &mut NfTables) -> io::Result<bool> {
-    match kernel.ask(libc::NFT_MSG_GETTABLE, libc::NLM_F_ACK, |a| a.name(NAME_OF_TABLE, TABLE)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        answers => answers.map(|_| true),
-    }
-}
-
 /// The sets of our table; none where there is no table.
 pub(super) fn set_names(kernel: &mut NfTables) -> io::Result<Vec<String>> {
     let answers = match dump(kernel, libc::NFT_MSG_GETSET) {
@@ -86,7 +73,7 @@ pub(super) fn set_names(kernel: &mut NfTables) -> io::Result<Vec<String>> {
 
 /// What is in a set of ours.
 pub(super) fn elements(kernel: &mut NfTables, set: &str) -> io::Result<Elements> {
-    let answers = kernel.ask(libc::NFT_MSG_GETSETELEM, libc::NLM_F_DUMP, |a| {
+    let answers = kernel.ask(INET, libc::NFT_MSG_GETSETELEM, libc::NLM_F_DUMP, |a| {
         a.name(NAME_OF_TABLE, TABLE);
         a.name(SET_NAME, set);
     })?;
@@ -112,10 +99,10 @@ fn mark(body: &[u8], kinds: &[libc::c_int]) -> Mark {
 
 /// All objects of a kind in our table. Kernels differ in whether they leave out those of other tables.
 fn dump(kernel: &mut NfTables, kind: libc::c_int) -> io::Result<Vec<Vec<u8>>> {
-    let mut bodies = kernel.ask(kind, libc::NLM_F_DUMP, |a| a.name(NAME_OF_TABLE, TABLE))?;
+    let mut bodies = kernel.ask(INET, kind, libc::NLM_F_DUMP, |a| a.name(NAME_OF_TABLE, TABLE))?;
     let table = [TABLE.as_bytes(), &[0]].concat();
     bodies.retain(|body| find(body, NAME_OF_TABLE) == Some(&table));
     Ok(bodies)
 }
 
-const GENERATION_ID: libc::c_int = 1;
+const INET: libc::c_int = libc::NFPROTO_INET;

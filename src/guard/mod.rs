@@ -14,14 +14,12 @@ use vipcast_proto::guard::Rules;
 
 use crate::change::{Told, publish};
 use crate::clock::{now, until};
+use crate::nf_tables::News;
 
 mod layout;
 mod look;
-mod message;
-mod socket;
 mod table;
 
-use socket::News;
 use table::{Look, Outcome, Table};
 
 /// What the kernel enforces.

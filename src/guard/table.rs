@@ -6,10 +6,9 @@ use std::{io, mem};
 
 use vipcast_proto::guard::{Change, Content, Rules};
 
-use super::layout::{self, Slot, V4, V6};
-use super::look::{Elements, Marks, elements, exists, generation, set_names};
-use super::message::Batch;
-use super::socket::NfTables;
+use super::layout::{self, Slot, TABLE, V4, V6};
+use super::look::{Elements, Marks, elements, set_names};
+use crate::nf_tables::{Batch, NfTables};
 
 /// Our table in the kernel's packet filter.
 #[derive(Debug)]
@@ -98,7 +97,7 @@ impl Table {
     }
 
     fn remove(&mut self) -> io::Result<Outcome> {
-        let removed = if exists(&mut self.kernel)? {
+        let removed = if self.kernel.has_table(libc::NFPROTO_INET, TABLE)? {
             self.kernel.transact(layout::remove).map(|()| Outcome::Removed)?
         } else {
             Outcome::AsItWas
@@ -154,15 +153,15 @@ impl Table {
     /// The generations before and after, if there was nobody else's between them: then all is as it was but for what we
     /// changed, whatever becomes of the news, of which a large change of our own is more than the socket holds.
     fn transact(&mut self, fill: impl FnOnce(&mut Batch)) -> io::Result<Option<(u32, u32)>> {
-        let before = generation(&mut self.kernel)?;
+        let before = self.kernel.generation()?;
         self.kernel.transact(fill)?;
-        let after = generation(&mut self.kernel)?;
+        let after = self.kernel.generation()?;
         Ok(Some((before, after)).filter(|_| before.wrapping_add(1) == after))
     }
 
     /// Whether the table is as we left it. What cannot be read is not.
     fn is_intact(&mut self, made: &mut Made) -> bool {
-        let now = generation(&mut self.kernel).ok();
+        let now = self.kernel.generation().ok();
         if now.is_some() && now == made.seen {
             return true;
         }

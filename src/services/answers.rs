@@ -162,7 +162,9 @@ impl Services {
         let nowhere = nowhere
             .filter(|_| self.settings.means.layer2)
             .map(|why| format!("by ARP and NDP not here: {why}"));
-        parts.chain(nowhere).collect()
+        let waits = self.wires.waiting.borrow().contains_key(&address);
+        let waits = waits.then(|| "new here: announced when kube-proxy has rules for it".to_owned());
+        parts.chain(nowhere).chain(waits).collect()
     }
 }
 

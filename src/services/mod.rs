@@ -2,6 +2,7 @@
 //! announced, and what is answered to operators. It decides nothing itself.
 
 mod answers;
+mod arrival;
 mod figures;
 mod guarding;
 mod local;
@@ -15,6 +16,7 @@ use ipnet::IpNet;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
+use vipcast_proto::data_path::Waiting;
 use vipcast_proto::guard::Rules;
 use vipcast_proto::ipam::{Forbidden, ForbiddenReason, Pool, ServiceKey};
 use vipcast_proto::placement::{Facts, Weight};
@@ -70,6 +72,8 @@ pub struct Wires {
     pub local: watch::Receiver<Local>,
     /// The networks of cluster IPs, as far as the API knows them.
     pub networks: watch::Receiver<Vec<IpNet>>,
+    /// To the core, before the placement can grant it: what waits until this node carries its packets on.
+    pub waiting: watch::Sender<Arc<Waiting>>,
     /// To the placement.
     pub demand: mpsc::Sender<Demand>,
     /// To the guard.
@@ -114,6 +118,7 @@ pub async fn run(settings: Settings, catalog: Catalog, wires: Wires) {
         rules: Arc::default(),
         guarded: 0,
         able: BTreeSet::new(),
+        open: BTreeSet::new(),
         told: None,
         fed: false,
         count_at: clock::now(),
@@ -137,6 +142,8 @@ struct Services {
     guarded: u64,
     /// The addresses that this node was last said to be able to announce.
     able: BTreeSet<IpAddr>,
+    /// The addresses that this node may be given.
+    open: BTreeSet<IpAddr>,
     /// What was said of this node's weight.
     told: Option<Weight>,
     /// The allocator has had all there is.
@@ -218,6 +225,7 @@ impl Services {
         if wanted.is_empty() {
             return Some(());
         }
+        self.await_data_path(&wanted);
         self.wires.demand.send(Demand::Wanted(wanted)).await.ok()
     }
 

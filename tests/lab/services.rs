@@ -21,6 +21,7 @@ pub(crate) fn all() -> Vec<Test> {
         trial("services::addresses_are_handed_over_without_a_second_owner", REAL, handed_over),
         trial("services::two_hundred_at_once_are_all_answered_for", REAL, many),
         trial("services::an_address_is_filtered_before_it_is_announced", FILTERED, filtered),
+        trial("services::an_address_is_announced_when_kube_proxy_has_its_rules", FILTERED, carried),
         trial("services::an_address_goes_with_its_last_endpoint_and_follows_its_pods", REAL, endpoints),
     ]
 }
@@ -166,10 +167,28 @@ fn filtered() {
     assert_eq!(self::table(&bed, node), "", "what it has made is gone with it");
 }
 
+fn carried() {
+    let bed = cluster(1, "spread");
+    let map = "service-ips { type ipv4_addr . inet_proto . inet_service : verdict; }";
+    nft(&bed, 0, &["add table ip kube-proxy; add chain ip kube-proxy web; add map ip kube-proxy", map]);
+    let (address, _) = created(&bed, "web");
+    let waits = || told(&bed, 0, &["explain", "service", "default/web"])["addresses"][0]["notes"].clone();
+    wait("it is said to wait", SOON, || waits().to_string().contains("kube-proxy").then_some(()));
+    assert_eq!(asked(&bed, &[address]), [].into(), "nobody would carry its packets on");
+    nft(&bed, 0, &[&format!("add element ip kube-proxy service-ips {{ {address} . tcp . 80 : goto web }}")]);
+    answered(&bed, address);
+    assert_eq!(waits(), json!([]));
+}
+
 /// Our table in the kernel of a node.
 fn table(bed: &Bed, node: usize) -> String {
+    nft(bed, node, &["list table inet vipcast"])
+}
+
+/// What the kernel of a node says to this.
+fn nft(bed: &Bed, node: usize, words: &[&str]) -> String {
     let mut nft = bed.lan.nodes[node].namespace.command(&in_path("nft").unwrap()).unwrap();
-    let output = nft.args(["list", "table", "inet", "vipcast"]).output().unwrap();
+    let output = nft.arg(words.join(" ")).output().unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod addresses;
+mod data_path;
 mod frames;
 mod guard;
 mod lan;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -44,7 +45,9 @@ impl Node {
         let (desired_out, desired) = watch::channel(Desired::default());
         let (reports_out, reports) = mpsc::channel(16);
         let (drain, draining) = Drain::manual();
-        let services = Some(advertiser::Services { grants, remains: remains_out });
+        // Nothing waits for a data path, for ever.
+        let (_, waiting) = watch::channel(Arc::default());
+        let services = Some(advertiser::Services { grants, waiting, remains: remains_out });
         let wires = advertiser::Wires { control_plane: None, services, reports, desired: desired_out };
         let mut others = JoinSet::new();
         others.spawn(advertiser::run(Advertiser::new([RESPONDER.to_owned()]), wires));

@@ -11,7 +11,7 @@ use super::nodes::{Node, Nodes, Territory};
 use super::object::Service;
 use super::plan::{Plan, Planner, Reason};
 use super::words::{Change, Changes, Event, Namespace};
-use crate::ipam::{Forbidden, Labels, ServiceKey, ServiceView};
+use crate::ipam::{Family, Forbidden, Labels, ServiceKey, ServiceView};
 use crate::placement::{MemberId, Weight};
 
 /// What is a matter of taste.
@@ -213,6 +213,12 @@ impl Catalog {
         let member = MemberId::of(node);
         let served = |nodes: &BTreeSet<_>| nodes.contains(&member);
         facts.is_some_and(|facts| facts.eligible.as_ref().is_none_or(served)) && self.unfit(node).is_empty()
+    }
+
+    /// Whether a Service has an endpoint for addresses of this family that takes packets now.
+    #[must_use]
+    pub fn has_endpoint(&self, service: &ServiceKey, family: Family) -> bool {
+        self.endpoints.serving(service, family).anywhere
     }
 
     /// Grows whenever something else decides about who may reach the addresses of Services.

@@ -2,7 +2,7 @@
 
 /// Messages of one transaction, which the kernel carries out as a whole or not at all.
 #[derive(Debug)]
-pub(super) struct Batch {
+pub(crate) struct Batch {
     octets: Vec<u8>,
     sequence: u32,
     last: usize,
@@ -10,14 +10,14 @@ pub(super) struct Batch {
 
 impl Batch {
     /// Begins one whose first message has this sequence number.
-    pub(super) fn begin(sequence: u32) -> Self {
+    pub(crate) fn begin(sequence: u32) -> Self {
         let mut batch = Self { octets: Vec::new(), sequence, last: 0 };
         batch.write(BATCH_BEGIN, 0, BATCH_HEADER, |_| ());
         batch
     }
 
     /// Adds a request about nf_tables.
-    pub(super) fn request(
+    pub(crate) fn request(
         &mut self,
         kind: libc::c_int,
         flags: libc::c_int,
@@ -29,7 +29,7 @@ impl Batch {
 
     /// The octets, and the number of the last request, which alone is acknowledged: the kernel answers in order, and
     /// unasked where it refuses.
-    pub(super) fn end(mut self) -> (Vec<u8>, u32) {
+    pub(crate) fn end(mut self) -> (Vec<u8>, u32) {
         let last = self.sequence.wrapping_sub(1);
         let flags = self.octets.get_mut(self.last + FLAGS_AT..).and_then(|octets| octets.first_chunk_mut());
         if let Some(flags) = flags {
@@ -51,15 +51,16 @@ impl Batch {
     }
 }
 
-/// A question about nf_tables outside of any transaction.
-pub(super) fn question(
+/// A question about the tables of a family (`NFPROTO_…`) outside of any transaction.
+pub(crate) fn question(
+    family: libc::c_int,
     kind: libc::c_int,
     flags: libc::c_int,
     sequence: u32,
     fill: impl FnOnce(&mut Attributes<'_>),
 ) -> Vec<u8> {
     let mut octets = Vec::new();
-    append(&mut octets, nf_tables(kind), flags, sequence, INET_HEADER, fill);
+    append(&mut octets, nf_tables(kind), flags, sequence, [family as u8, 0, 0, 0], fill);
     octets
 }
 
@@ -85,21 +86,21 @@ fn append(
 
 /// Where the attributes of a message, or those inside of an attribute, are written to.
 #[derive(Debug)]
-pub(super) struct Attributes<'a>(&'a mut Vec<u8>);
+pub(crate) struct Attributes<'a>(&'a mut Vec<u8>);
 
 impl Attributes<'_> {
     /// Adds octets.
-    pub(super) fn octets(&mut self, kind: libc::c_int, value: &[u8]) {
+    pub(crate) fn octets(&mut self, kind: libc::c_int, value: &[u8]) {
         self.attribute(kind as u16, |octets| octets.extend(value));
     }
 
     /// Adds a number, in network byte order as everything of nf_tables.
-    pub(super) fn number(&mut self, kind: libc::c_int, value: u32) {
+    pub(crate) fn number(&mut self, kind: libc::c_int, value: u32) {
         self.octets(kind, &value.to_be_bytes());
     }
 
     /// Adds a name.
-    pub(super) fn name(&mut self, kind: libc::c_int, value: &str) {
+    pub(crate) fn name(&mut self, kind: libc::c_int, value: &str) {
         self.attribute(kind as u16, |octets| {
             octets.extend(value.as_bytes());
             octets.push(0);
@@ -107,7 +108,7 @@ impl Attributes<'_> {
     }
 
     /// Adds attributes in an attribute. Together they have to stay below 64 KiB.
-    pub(super) fn nest(&mut self, kind: libc::c_int, fill: impl FnOnce(&mut Attributes<'_>)) {
+    pub(crate) fn nest(&mut self, kind: libc::c_int, fill: impl FnOnce(&mut Attributes<'_>)) {
         self.attribute(kind as u16 | NESTED, |octets| fill(&mut Attributes(octets)));
     }
 
@@ -130,18 +131,18 @@ fn put(octets: &mut [u8], at: usize, value: &[u8]) {
 
 /// A message of the kernel.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Message<'a> {
-    pub(super) kind: u16,
-    pub(super) flags: u16,
-    pub(super) sequence: u32,
+pub(crate) struct Message<'a> {
+    pub(crate) kind: u16,
+    pub(crate) flags: u16,
+    pub(crate) sequence: u32,
     /// Whom it answers; in a notification, who made the change.
-    pub(super) port: u32,
-    pub(super) body: &'a [u8],
+    pub(crate) port: u32,
+    pub(crate) body: &'a [u8],
 }
 
 impl<'a> Message<'a> {
     /// The messages in what was received. Reading ends where they are malformed.
-    pub(super) fn all(mut octets: &'a [u8]) -> impl Iterator<Item = Self> {
+    pub(crate) fn all(mut octets: &'a [u8]) -> impl Iterator<Item = Self> {
         std::iter::from_fn(move || {
             let length = usize::try_from(u32::from_ne_bytes(*octets.first_chunk()?)).ok()?;
             let message = octets.get(..length)?;
@@ -163,20 +164,20 @@ impl<'a> Message<'a> {
     }
 
     /// What an acknowledgement says; `None` if it is none. The body begins with the negated error number.
-    pub(super) fn status(&self) -> Option<i32> {
+    pub(crate) fn status(&self) -> Option<i32> {
         let is_status = [libc::NLMSG_ERROR, libc::NLMSG_DONE].iter().any(|kind| self.kind == *kind as u16);
         is_status.then(|| self.body.first_chunk().map_or(0, |code| i32::from_ne_bytes(*code)))
     }
 
     /// The attributes, if it is a message of nf_tables.
-    pub(super) fn attributes(&self) -> Option<&'a [u8]> {
+    pub(crate) fn attributes(&self) -> Option<&'a [u8]> {
         let ours = self.kind >> 8 == libc::NFNL_SUBSYS_NFTABLES as u16;
         self.body.get(INET_HEADER.len()..).filter(|_| ours)
     }
 }
 
 /// The attributes in what was read: kinds without flags, and values.
-pub(super) fn attributes(mut octets: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub(crate) fn attributes(mut octets: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let length = usize::from(u16::from_ne_bytes(*octets.first_chunk()?));
         let attribute = octets.get(..length)?;
@@ -188,12 +189,12 @@ pub(super) fn attributes(mut octets: &[u8]) -> impl Iterator<Item = (u16, &[u8])
 }
 
 /// The value of the first attribute of this kind.
-pub(super) fn find(octets: &[u8], kind: libc::c_int) -> Option<&[u8]> {
+pub(crate) fn find(octets: &[u8], kind: libc::c_int) -> Option<&[u8]> {
     attributes(octets).find(|(found, _)| i32::from(*found) == kind).map(|(_, value)| value)
 }
 
 /// A number as the kernel writes it.
-pub(super) fn number(octets: &[u8]) -> Option<u32> {
+pub(crate) fn number(octets: &[u8]) -> Option<u32> {
     octets.first_chunk().map(|octets| u32::from_be_bytes(*octets))
 }
 

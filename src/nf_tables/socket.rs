@@ -13,7 +13,7 @@ use tokio::io::unix::AsyncFd;
 use super::message::{Attributes, Batch, Message, find, question};
 
 /// A socket for requests. Its calls block, for as long as the kernel works.
-pub(super) struct NfTables {
+pub(crate) struct NfTables {
     socket: Socket,
     port: u32,
     sequence: u32,
@@ -22,7 +22,7 @@ pub(super) struct NfTables {
 
 impl NfTables {
     /// Opens the socket in the network namespace of the calling thread, for good.
-    pub(super) fn open() -> io::Result<Self> {
+    pub(crate) fn open() -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_NETFILTER)?;
         // Or a refused batch came back whole, once for each error.
         socket.set_cap_ack(true)?;
@@ -32,12 +32,12 @@ impl NfTables {
     }
 
     /// By this number the kernel tells our changes from those of others.
-    pub(super) const fn port(&self) -> u32 {
+    pub(crate) const fn port(&self) -> u32 {
         self.port
     }
 
     /// Has the kernel carry out what `fill` asks for, as a whole.
-    pub(super) fn transact(&mut self, fill: impl FnOnce(&mut Batch)) -> io::Result<()> {
+    pub(crate) fn transact(&mut self, fill: impl FnOnce(&mut Batch)) -> io::Result<()> {
         let first = self.sequence;
         let mut batch = Batch::begin(first);
         fill(&mut batch);
@@ -47,9 +47,11 @@ impl NfTables {
         self.outcome(first, last)
     }
 
-    /// The bodies of all answers to a question, in order. A table that is not there is an error.
-    pub(super) fn ask(
+    /// The bodies of all answers to a question about tables of a family (`NFPROTO_…`), in order. A table that is not there
+    /// is an error.
+    pub(crate) fn ask(
         &mut self,
+        family: libc::c_int,
         kind: libc::c_int,
         flags: libc::c_int,
         fill: impl Fn(&mut Attributes<'_>),
@@ -57,7 +59,7 @@ impl NfTables {
         for _ in 0..ATTEMPTS {
             let sequence = self.sequence;
             self.sequence = sequence.wrapping_add(1);
-            self.send(&question(kind, flags, sequence, &fill))?;
+            self.send(&question(family, kind, flags, sequence, &fill))?;
             if let Some(bodies) = self.answers(sequence)? {
                 return Ok(bodies);
             }
@@ -124,14 +126,14 @@ impl std::fmt::Debug for NfTables {
 }
 
 /// Hears what is changed in nf_tables.
-pub(super) struct News {
+pub(crate) struct News {
     socket: AsyncFd<Socket>,
     buffer: Vec<u8>,
 }
 
 impl News {
     /// Listens in the network namespace of the calling thread. It has to be called in a runtime.
-    pub(super) fn open() -> io::Result<Self> {
+    pub(crate) fn open() -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_NETFILTER)?;
         socket.set_non_blocking(true)?;
         socket.bind_auto()?;
@@ -141,7 +143,7 @@ impl News {
 
     /// Completes when somebody else than `port` may have changed `table`, which is also so when news were lost.
     /// Cancelling it loses nothing.
-    pub(super) async fn touched(&mut self, table: &str, port: u32) -> io::Result<()> {
+    pub(crate) async fn touched(&mut self, table: &str, port: u32) -> io::Result<()> {
         loop {
             let buffer = &mut self.buffer;
             let received = self
@@ -206,7 +208,7 @@ fn force_send_buffer(socket: &Socket, octets: usize) -> io::Result<()> {
     if returned == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-pub(super) const NAME_OF_TABLE: libc::c_int = 1;
+pub(crate) const NAME_OF_TABLE: libc::c_int = 1;
 /// More than the kernel puts into one datagram.
 const BUFFER: usize = 1 << 16;
 /// What fits into the send buffer that every socket has.
