@@ -36,6 +36,8 @@ mod outage;
 mod process;
 #[path = "lab/rivals.rs"]
 mod rivals;
+#[path = "lab/service_changes.rs"]
+mod service_changes;
 #[path = "lab/services.rs"]
 mod services;
 #[path = "lab/squatter.rs"]
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         neighbours::all(),
         process::all(),
         services::all(),
+        service_changes::all(),
     ];
     support::run_at_most(AT_A_TIME, groups.into_iter().flatten().collect::<Vec<Test>>())
 }

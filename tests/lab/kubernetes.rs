@@ -51,6 +51,14 @@ impl Kubernetes<'_> {
         self.request("PUT", path, Some(object)).unwrap();
     }
 
+    /// The same, unless somebody else was faster.
+    pub(crate) fn try_replace(&self, path: &str, object: &Value) -> bool {
+        match self.request("PUT", path, Some(object)) {
+            Err(kube::Error::Api(status)) if status.code == 409 => false,
+            answer => answer.map(|_| true).unwrap(),
+        }
+    }
+
     /// `spec` of the Lease; nothing where there is none.
     pub(crate) fn lease(&self) -> Option<Value> {
         self.get(&format!("{LEASES}/{LEASE}")).map(|lease| lease["spec"].clone())

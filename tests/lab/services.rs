@@ -193,7 +193,7 @@ fn nft(bed: &Bed, node: usize, words: &[&str]) -> String {
 }
 
 /// Nodes whose daemons announce Services and no control plane.
-fn cluster(nodes: usize, distribution: &str) -> Bed {
+pub(crate) fn cluster(nodes: usize, distribution: &str) -> Bed {
     let mut bed = Bed::real(nodes);
     bed.kubernetes().create("/api/v1/namespaces/kube-system/configmaps", &pool());
     for node in 0..nodes {
@@ -230,7 +230,7 @@ fn create(bed: &Bed, name: &str) {
     create_with(bed, name, &json!({}), &["node1"]);
 }
 
-fn create_with(bed: &Bed, name: &str, more: &Value, nodes: &[&str]) {
+pub(crate) fn create_with(bed: &Bed, name: &str, more: &Value, nodes: &[&str]) {
     objects(name, more, nodes).iter().for_each(|(path, object)| bed.kubernetes().create(path, object));
 }
 
@@ -250,7 +250,7 @@ fn objects(name: &str, more: &Value, nodes: &[&str]) -> [(String, Value); 2] {
     [("/api/v1/namespaces/default/services".to_owned(), service), (slices, slice(name, nodes))]
 }
 
-fn slice(name: &str, nodes: &[&str]) -> Value {
+pub(crate) fn slice(name: &str, nodes: &[&str]) -> Value {
     let endpoint = |node: &&str| json!({ "addresses": ["10.244.0.7"], "nodeName": node, "conditions": { "ready": true } });
     json!({
         "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
@@ -267,20 +267,20 @@ fn pool() -> Value {
     })
 }
 
-fn service_path(name: &str) -> String {
+pub(crate) fn service_path(name: &str) -> String {
     format!("/api/v1/namespaces/default/services/{name}")
 }
 
-fn slice_path(name: &str) -> String {
+pub(crate) fn slice_path(name: &str) -> String {
     format!("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/{name}")
 }
 
-fn ingress(service: &Value) -> Option<IpAddr> {
+pub(crate) fn ingress(service: &Value) -> Option<IpAddr> {
     service["status"]["loadBalancer"]["ingress"][0]["ip"].as_str()?.parse().ok()
 }
 
 /// Who answers for an address, once only one does, and after how long.
-fn answered(bed: &Bed, address: IpAddr) -> (String, Duration) {
+pub(crate) fn answered(bed: &Bed, address: IpAddr) -> (String, Duration) {
     let begin: Instant = clock::now();
     let mac = wait("one node answers", SOON, || {
         let owners = asked(bed, &[address]);
@@ -289,11 +289,11 @@ fn answered(bed: &Bed, address: IpAddr) -> (String, Duration) {
     (host_of(bed, mac), clock::now() - begin)
 }
 
-fn asked(bed: &Bed, addresses: &[IpAddr]) -> BTreeMap<IpAddr, BTreeSet<Mac>> {
+pub(crate) fn asked(bed: &Bed, addresses: &[IpAddr]) -> BTreeMap<IpAddr, BTreeSet<Mac>> {
     census::ask(&bed.lan.client, addresses, ms(100))
 }
 
-fn host_of(bed: &Bed, mac: Mac) -> String {
+pub(crate) fn host_of(bed: &Bed, mac: Mac) -> String {
     bed.lan.nodes.iter().find(|host: &&Host| host.mac == mac).map(|host| host.name.clone()).unwrap()
 }
 
@@ -307,7 +307,7 @@ fn services(bed: &Bed, node: usize) -> Value {
 }
 
 /// What a command says on a node.
-fn told(bed: &Bed, node: usize, words: &[&str]) -> Value {
+pub(crate) fn told(bed: &Bed, node: usize, words: &[&str]) -> Value {
     let mut command = std::process::Command::new(VIPCAST);
     command.args(words).args(["-o", "json", "--socket"]).arg(bed.socket(&bed.lan.nodes[node].name));
     let output = command.output().unwrap();
