@@ -81,7 +81,7 @@ fn inside(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     isolate::settle_in()?;
     let interrupt = Interrupt::on_signals()?;
     let mut progress = Progress { begun: clock::now(), to_stderr: args.json };
-    let settings = Settings { place: WORK_PLACE.into(), ..Settings::own(args.nodes.into()) };
+    let settings = Settings { place: WORK_PLACE.into(), services: true, ..Settings::own(args.nodes.into()) };
     progress.say(&format!("building a LAN of {} nodes, an API server, a client and an observer", args.nodes));
     let mut cluster = Cluster::start(settings, interrupt)?;
     let outcomes = match scenario::perform(&mut cluster, args.pace(), &mut |line| progress.say(line)) {

@@ -12,13 +12,14 @@ use super::lab::client::Client;
 use super::lab::echo::Echo;
 use super::lab::error::{LabError, Result};
 use super::lab::interrupt::Interrupt;
-use super::lab::lan::{Host, Lan};
+use super::lab::lan::{Host, Lan, Mac};
 use super::lab::observer::Observer;
 use super::lab::process::Process;
 use super::lab::sightings::Sightings;
 use super::lab::trace::Reach;
 use super::lab::work_dir::WorkDir;
 use super::promise::{LEASE_DURATION, RENEW_DEADLINE, RETRY_PERIOD};
+use super::services::{self, Watched};
 use crate::clock;
 
 /// A program and its first arguments.
@@ -52,6 +53,8 @@ pub struct Settings {
     pub api: Option<Program>,
     /// More environment for the daemons, after and over that of the laboratory.
     pub environment: Vec<(String, String)>,
+    /// Whether there will be Services.
+    pub services: bool,
     /// Where the directory for logs and sockets is made.
     pub place: PathBuf,
 }
@@ -66,6 +69,7 @@ impl Settings {
             daemon: Program::own(&["run"]),
             api: Some(Program::own(&["demo-api", "--listen", "10.77.0.2:6443"])),
             environment: Vec::new(),
+            services: false,
             place: std::env::temp_dir(),
         }
     }
@@ -79,6 +83,7 @@ pub struct Cluster {
     api: Option<Process>,
     client: Client,
     observer: Observer,
+    services: Option<Watched>,
     _echoes: Vec<Echo>,
     lan: Lan,
     work_dir: WorkDir,
@@ -103,6 +108,7 @@ impl Cluster {
             api: (settings.api.as_ref()).map(|api| spawn(&lan.api, api, &work_dir, &[])).transpose()?,
             client: Client::start(&lan.client, service)?,
             observer: Observer::start(&lan.observer, settings.vip)?,
+            services: None,
             _echoes: lan.nodes.iter().zip(0..).map(echo).collect::<Result<_>>()?,
             kubeconfig: work_dir.write("kubeconfig", KUBECONFIG)?,
             lan,
@@ -125,6 +131,12 @@ impl Cluster {
             self.daemons.push(daemon);
         }
         Ok(())
+    }
+
+    /// Whether there are to be Services.
+    #[must_use]
+    pub const fn has_services(&self) -> bool {
+        self.settings.services
     }
 
     /// The node that answered the client last.
@@ -235,6 +247,34 @@ impl Cluster {
         self.observer.sightings(from, to)
     }
 
+    /// Creates the Services and asks for their addresses from now on.
+    pub fn create_services(&mut self) -> Result<()> {
+        self.services = Some(Watched::start(&self.lan)?);
+        services::create(&self.lan, SocketAddr::new(self.lan.api.v4.into(), API_PORT))
+    }
+
+    /// Their addresses.
+    pub fn services(&mut self) -> Result<&mut Watched> {
+        self.services.as_mut().ok_or(LabError::NoServices)
+    }
+
+    /// Waits until `seen` finds what it looks for among what was seen of them since `from`.
+    pub fn wait_services<T>(
+        &mut self,
+        what: &str,
+        from: Instant,
+        mut seen: impl FnMut(&mut Watched, Instant) -> Option<T>,
+    ) -> Result<T> {
+        let interrupt = self.interrupt.clone();
+        interrupt.wait(what, PATIENCE, || Ok(seen(self.services()?, from)))
+    }
+
+    /// The node with this MAC address.
+    pub fn node_of(&self, mac: Mac) -> Result<usize> {
+        let found = self.lan.nodes.iter().position(|node| node.mac == mac);
+        found.ok_or_else(|| LabError::Waited("a node of the laboratory answers".to_owned()))
+    }
+
     /// The name of a node.
     #[must_use]
     pub fn name(&self, node: usize) -> String {
@@ -262,6 +302,9 @@ impl Cluster {
     fn spawn_daemon(&self, node: usize) -> Result<Process> {
         let host = self.node(node)?;
         let mut environment = self.environment(&host.name);
+        if self.settings.services {
+            environment.extend(services::environment());
+        }
         environment.extend(self.settings.environment.iter().cloned());
         spawn(host, &self.settings.daemon, &self.work_dir, &environment)
     }

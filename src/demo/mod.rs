@@ -6,6 +6,7 @@
 //! | [`lab`] | namespaces, cables, the client, the observer, processes |
 //! | [`cluster`] | a LAN with an API server and daemons on it |
 //! | [`scenario`] | hand-over, crash, freeze, pulled cable, outage: each returns an [`outcome::Outcome`] |
+//! | [`services`] | Services of type LoadBalancer, and who answers for their addresses |
 //! | [`promise`] | the bounds that are judged |
 //! | [`report`] | the table and the JSON |
 //! | [`isolate`] | leaving the user's network and mounts behind |
@@ -18,6 +19,7 @@ pub mod outcome;
 pub mod promise;
 pub mod report;
 pub mod scenario;
+pub mod services;
 
 #[cfg(test)]
 mod stand_in;

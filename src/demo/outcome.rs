@@ -20,6 +20,12 @@ pub enum Event {
     Cable,
     /// The API server is frozen, later thawed.
     Outage,
+    /// Services are created.
+    Services,
+    /// SIGTERM to the node that answers for the most of them.
+    ServicesHandOver,
+    /// SIGKILL to it.
+    ServicesCrash,
     /// All of it, from the first to the last second.
     Whole,
 }
@@ -35,8 +41,19 @@ impl Event {
             Self::Freeze => "frozen process (SIGSTOP)",
             Self::Cable => "pulled cable",
             Self::Outage => "API server outage",
+            Self::Services => "Services created",
+            Self::ServicesHandOver => "Services, SIGTERM",
+            Self::ServicesCrash => "Services, kill -9",
             Self::Whole => "all of it",
         }
+    }
+}
+
+impl Event {
+    /// Whether it needs Services.
+    #[must_use]
+    pub const fn is_about_services(self) -> bool {
+        matches!(self, Self::Services | Self::ServicesHandOver | Self::ServicesCrash)
     }
 }
 

@@ -24,5 +24,7 @@ pub const FROZEN_ADDRESS: Duration = Duration::from_secs(3);
 pub const OUTAGE_LET_GO: Duration = LEASE_DURATION;
 /// The VIP is back after the API server answers again.
 pub const OUTAGE_BACK: Duration = Duration::from_millis(1500);
+/// Services that are created together are all answered for.
+pub const SERVICES_ANSWERED: Duration = Duration::from_secs(1);
 /// With a free Lease, the first holder answers.
 pub const FIRST_HOLDER: Duration = Duration::from_secs(6);

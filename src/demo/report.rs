@@ -48,9 +48,15 @@ fn row(outcome: &Outcome) -> Vec<Cell> {
     // The gap from before the start to after an outage says nothing.
     let gap = match outcome.event {
         Event::Whole => Cell::new("-").set_alignment(CellAlignment::Right),
-        Event::Start | Event::HandOver | Event::Crash | Event::Freeze | Event::Cable | Event::Outage => {
-            number(outcome.gap.as_millis())
-        }
+        Event::Start
+        | Event::HandOver
+        | Event::Crash
+        | Event::Freeze
+        | Event::Cable
+        | Event::Outage
+        | Event::Services
+        | Event::ServicesHandOver
+        | Event::ServicesCrash => number(outcome.gap.as_millis()),
     };
     let double =
         format!("{} ({} of {})", outcome.longest_double.as_millis(), outcome.double_rounds, outcome.rounds);

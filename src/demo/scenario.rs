@@ -7,7 +7,8 @@ use super::lab::cable::Cable;
 use super::lab::error::{LabError, Result};
 use super::outcome::{Event, Outcome};
 use super::promise::{
-    CRASH_GAP, FIRST_HOLDER, FROZEN_ADDRESS, GRACEFUL_GAP, OUTAGE_BACK, OUTAGE_LET_GO, SHUTDOWN, SLACK,
+    CRASH_GAP, FIRST_HOLDER, FROZEN_ADDRESS, GRACEFUL_GAP, OUTAGE_BACK, OUTAGE_LET_GO, SERVICES_ANSWERED,
+    SHUTDOWN, SLACK,
 };
 use crate::clock;
 
@@ -25,7 +26,9 @@ pub enum Pace {
 pub fn perform(cluster: &mut Cluster, pace: Pace, say: &mut dyn FnMut(&str)) -> Result<Vec<Outcome>> {
     let begin = clock::now();
     let mut outcomes = Vec::new();
-    for (event, title) in EVENTS {
+    let performed =
+        EVENTS.into_iter().filter(|(event, _)| cluster.has_services() || !event.is_about_services());
+    for (event, title) in performed.collect::<Vec<_>>() {
         say(title);
         let started = clock::now();
         let outcome = match step(cluster, event, pace) {
@@ -52,6 +55,9 @@ fn step(cluster: &mut Cluster, event: Event, pace: Pace) -> Result<Outcome> {
         Event::Freeze => freeze(cluster),
         Event::Cable => cable(cluster),
         Event::Outage => outage(cluster, pace),
+        Event::Services => services(cluster),
+        Event::ServicesHandOver => services_hand_over(cluster),
+        Event::ServicesCrash => services_crash(cluster),
         Event::Whole => whole(cluster, clock::now()),
     }
 }
@@ -159,6 +165,105 @@ pub fn outage(cluster: &mut Cluster, pace: Pace) -> Result<Outcome> {
     ))
 }
 
+/// Services are created all at once; each of them gets an address that one node answers for.
+pub fn services(cluster: &mut Cluster) -> Result<Outcome> {
+    cluster.settle()?;
+    let begin = clock::now();
+    cluster.create_services()?;
+    let answered = cluster.wait_services("every Service is answered for", begin, |services, from| {
+        services.busiest(from, clock::now()).map(|_| clock::now())
+    })?;
+    cluster.linger(AFTERMATH)?;
+    let outcome = measure_services(cluster, Event::Services, begin, None)?;
+    Ok(Outcome { gap: answered - begin, ..outcome }.bound(
+        "the last one answered for",
+        answered - begin,
+        SERVICES_ANSWERED + SLACK,
+    ))
+}
+
+/// SIGTERM to the node that answers for the most Services, which hands them over; then it is started again.
+pub fn services_hand_over(cluster: &mut Cluster) -> Result<Outcome> {
+    let (node, begin) = busiest(cluster)?;
+    cluster.expect_end(node);
+    cluster.daemon(node)?.term()?;
+    cluster.daemon(node)?.wait(PATIENCE)?;
+    services_moved(cluster, Event::ServicesHandOver, node, begin, GRACEFUL_GAP)
+}
+
+/// SIGKILL to the node that answers for the most Services; later it is started again.
+pub fn services_crash(cluster: &mut Cluster) -> Result<Outcome> {
+    let (node, begin) = busiest(cluster)?;
+    cluster.expect_end(node);
+    cluster.daemon(node)?.kill()?;
+    services_moved(cluster, Event::ServicesCrash, node, begin, CRASH_GAP + SLACK)
+}
+
+/// Once it has been the same for a while.
+fn busiest(cluster: &mut Cluster) -> Result<(usize, Instant)> {
+    cluster.settle()?;
+    let from = clock::now();
+    cluster.linger(GLIMPSE)?;
+    let mac = cluster.wait_services("every Service is answered for", from, |services, from| {
+        services.busiest(from, clock::now())
+    })?;
+    Ok((cluster.node_of(mac)?, clock::now()))
+}
+
+fn services_moved(
+    cluster: &mut Cluster,
+    event: Event,
+    node: usize,
+    begin: Instant,
+    bound: Duration,
+) -> Result<Outcome> {
+    let gone = cluster.node(node)?.mac;
+    cluster.wait_services("others answer for every Service", begin, |services, _| {
+        let now = clock::now();
+        let since = services.each(now - GLIMPSE, now);
+        since.iter().all(|seen| !seen.owners.is_empty() && !seen.owners.contains(&gone)).then_some(())
+    })?;
+    let taken = clock::now();
+    cluster.restart(node)?;
+    cluster.linger(AFTERMATH)?;
+    let outcome = measure_services(cluster, event, begin, Some((node, taken)))?;
+    let gap = outcome.gap;
+    Ok(outcome.bound("longest silence of a Service", gap, bound))
+}
+
+/// What everybody saw of the Services since `begin`, with the node that left them and when others had them.
+fn measure_services(
+    cluster: &mut Cluster,
+    event: Event,
+    begin: Instant,
+    left: Option<(usize, Instant)>,
+) -> Result<Outcome> {
+    let now = clock::now();
+    let seen = cluster.services()?.all(begin, now);
+    let after = left.map_or(begin, |(_, taken)| taken - GLIMPSE);
+    let owners = cluster.services()?.all(after, now).owners;
+    let leaver = left.map(|(node, _)| node);
+    let mut takers = Vec::new();
+    for mac in owners {
+        let node = cluster.node_of(mac)?;
+        if Some(node) != leaver {
+            takers.push(cluster.name(node));
+        }
+    }
+    let outcome = Outcome {
+        before: leaver.map(|node| cluster.name(node)),
+        after: Some(takers.join(", ")),
+        gap: seen.longest_silence,
+        rounds: seen.rounds,
+        double_rounds: seen.double,
+        longest_double: seen.longest_double,
+        ..Outcome::new(event)
+    };
+    let ends = cluster.unexpected_ends()?;
+    let outcome = outcome.must(seen.double == 0, || format!("two owners answered {} rounds", seen.double));
+    Ok(ends.into_iter().fold(outcome, |outcome, end| outcome.must(false, || end)))
+}
+
 impl Pace {
     const fn outage(self) -> Duration {
         match self {
@@ -228,16 +333,21 @@ fn summary(outcome: &Outcome) -> String {
     format!("{before} -> {after}, gap {gap} ms, {} rounds with two owners: {verdict}", outcome.double_rounds)
 }
 
-const EVENTS: [(Event, &str); 6] = [
+const EVENTS: [(Event, &str); 9] = [
     (Event::Start, "start: the daemons begin, one of them takes the VIP"),
     (Event::HandOver, "hand-over: SIGTERM to the holder"),
     (Event::Crash, "crash: kill -9 of the holder"),
     (Event::Freeze, "freeze: SIGSTOP to the holder, SIGCONT once another has the VIP"),
     (Event::Cable, "cable: the holder's is pulled, and plugged in again once another has the VIP"),
+    (Event::Services, "Services: six are created at once, and get addresses"),
+    (Event::ServicesHandOver, "Services: SIGTERM to the node that answers for the most"),
+    (Event::ServicesCrash, "Services: kill -9 of the node that answers for the most"),
     (Event::Outage, "outage: the API server is frozen, and thawed again"),
 ];
 /// How long to wait for what must happen, before it counts as never.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Long enough for everybody to be asked several times.
+const GLIMPSE: Duration = Duration::from_millis(200);
 /// How long second owners are looked for after a change.
 const AFTERMATH: Duration = Duration::from_secs(2);
 /// How long one that returned is watched: longer than its old grant and the address in its kernel could last.

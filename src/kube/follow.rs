@@ -272,7 +272,7 @@ impl Session {
         };
         // Whatever it says, our version may be what it objects to (410, or "too large" after a restore).
         self.version = None;
-        if matches!(code, 401 | 403) && self.refused.replace(code) != Some(code) {
+        if matches!(code, 401 | 403 | 404) && self.refused.replace(code) != Some(code) {
             warn!(what = self.what, error = %failure, "watch refused, asking again until it is granted");
         }
     }

@@ -181,7 +181,7 @@ const COMMON: Resource = Resource {
     admit: Ok,
 };
 
-pub(super) static RESOURCES: [Resource; 7] = [
+pub(super) static RESOURCES: [Resource; 8] = [
     Resource { plural: "configmaps", kind: "ConfigMap", short_names: &["cm"], ..COMMON },
     Resource {
         plural: "events",
@@ -189,6 +189,15 @@ pub(super) static RESOURCES: [Resource; 7] = [
         short_names: &["ev"],
         create_on_update: true,
         field_labels: EVENT_FIELDS,
+        ..COMMON
+    },
+    Resource {
+        plural: "namespaces",
+        kind: "Namespace",
+        short_names: &["ns"],
+        scope: Scope::Cluster,
+        status: StatusSubresource::ClearedOnCreate,
+        field_labels: &["status.phase"],
         ..COMMON
     },
     Resource {

@@ -65,6 +65,9 @@ pub enum LabError {
     /// The API server is the caller's own.
     #[error("the laboratory has no API server of its own")]
     NoApiServer,
+    /// Nobody has created them.
+    #[error("the laboratory has no Services")]
+    NoServices,
     /// Something that had to happen did not.
     #[error("waited in vain until {0}")]
     Waited(String),

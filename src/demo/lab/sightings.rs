@@ -39,6 +39,8 @@ pub struct Sightings {
     pub double: usize,
     /// For how long, at most, every question in succession was answered by two or more.
     pub longest_double: Duration,
+    /// For how long, at most, no question in succession was answered.
+    pub longest_silence: Duration,
     /// Everybody who answered.
     pub owners: BTreeSet<Mac>,
     /// What was said unasked.
@@ -74,7 +76,8 @@ impl Log {
             rounds: rounds.len(),
             answered: rounds.iter().filter(|round| !round.owners.is_empty()).count(),
             double: rounds.iter().filter(|round| round.is_double()).count(),
-            longest_double: longest_double(rounds),
+            longest_double: longest(rounds, Round::is_double),
+            longest_silence: longest(rounds, |round| round.owners.is_empty()),
             owners: rounds.iter().flat_map(|round| round.owners.iter().copied()).collect(),
             announcements: said.copied().collect(),
         }
@@ -87,9 +90,9 @@ impl Round {
     }
 }
 
-/// A single double round counts as one period: nobody was asked before the next.
-fn longest_double(rounds: &[Round]) -> Duration {
-    let stretches = rounds.split(|round| !round.is_double());
+/// A single such round counts as one period: nobody was asked before the next.
+fn longest(rounds: &[Round], such: impl Fn(&Round) -> bool) -> Duration {
+    let stretches = rounds.split(|round| !such(round));
     let lasted = stretches.filter_map(|stretch| Some(stretch.last()?.at - stretch.first()?.at + PERIOD));
     lasted.max().unwrap_or_default()
 }
@@ -121,6 +124,7 @@ mod tests {
                 answered: 6,
                 double: 3,
                 longest_double: PERIOD * 2,
+                longest_silence: PERIOD,
                 owners: BTreeSet::from([A, B]),
                 announcements: vec![announcement],
             }
