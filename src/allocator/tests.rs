@@ -76,6 +76,13 @@ impl Bench {
         after
     }
 
+    /// Who leads, whether that is us, and how many addresses of the pool are used.
+    fn reported(&mut self) -> (Option<String>, bool, Option<u128>) {
+        self.allocator.report(clock::now());
+        let report = self.report.borrow().clone();
+        (report.leader, report.is_us, report.pools.first().map(|pool| pool.usage[0].used))
+    }
+
     fn told(&mut self) -> Vec<(Reason, String)> {
         std::iter::from_fn(|| self.notices.try_recv().ok()).map(|it| (it.reason, it.note)).collect()
     }
@@ -237,9 +244,29 @@ fn a_follower_writes_nothing_and_says_what_it_would_decide() {
     assert_eq!((has("a"), has("b")), (vec!["192.0.2.7".into()], vec!["192.0.2.1".into()]));
     let (used, _) = bench.allocator.desk.usage();
     assert_eq!(used[0].usage[0].used, 2);
-    bench.allocator.report(clock::now());
-    let report = bench.report.borrow().clone();
-    assert_eq!((report.leader.as_deref(), report.is_us, report.pools), (Some("n2"), false, vec![]));
+    assert_eq!(bench.reported(), (Some("n2".into()), false, Some(2)));
+}
+
+/// Deciding about everything is much for one who only counts.
+#[tokio::test(start_paused = true)]
+async fn a_follower_counts_its_pools_seldom_and_at_once_when_they_are_others() {
+    let mut bench = Bench::following("192.0.2.1-192.0.2.9");
+    assert_eq!(bench.reported(), (None, false, None));
+    bench.allocator.ruled(ruling(1, false));
+    bench.feed(Feed::Forbidden(Forbidden::default()));
+    bench.feed(Feed::Loaded(vec![served("a", "192.0.2.7")]));
+    let counted = clock::now();
+    let used = |used| (Some("n2".to_owned()), false, Some(used));
+    assert_eq!(bench.reported(), used(1));
+    bench.feed(Feed::Upsert(served("b", "192.0.2.8")));
+    clock::until(bench.allocator.deadline()).await;
+    assert_eq!(bench.reported(), used(1));
+    clock::until(bench.allocator.deadline()).await;
+    assert_eq!((bench.reported(), clock::now() - counted), (used(2), FOLLOWERS_REPORT));
+    assert_eq!(bench.allocator.deadline(), None);
+    bench.allocator.set_pools(pools("192.0.2.8-192.0.2.9"));
+    clock::until(bench.allocator.deadline()).await;
+    assert_eq!(bench.reported(), used(1));
 }
 
 #[test]

@@ -36,11 +36,22 @@ pub(super) fn start(config: &Config, board: &StatusBoard, tasks: &mut Tasks) -> 
         board.kubernetes(fact(condition));
     };
     tasks.spawn("kubernetes access", access::run(settings(config), out, told));
+    let events = events("events", config, &connections, tasks);
+    (events, connections)
+}
+
+/// A publisher of Events, for those who must not wait for what others have to tell.
+pub(super) fn events(
+    name: &'static str,
+    config: &Config,
+    connections: &Connections,
+    tasks: &mut Tasks,
+) -> Events {
     let (events, notices) = Events::channel();
     if config.events {
-        tasks.spawn("events", publish(config.node_name.clone(), notices, connections.clone()));
+        tasks.spawn(name, publish(config.node_name.clone(), notices, connections.clone()));
     }
-    (events, connections)
+    events
 }
 
 fn settings(config: &Config) -> AccessSettings {

@@ -9,7 +9,7 @@ use vipcast_proto::advertiser::{Desired, Remains, Report};
 use vipcast_proto::ipam::{self, Forbidden, ForbiddenReason};
 use vipcast_proto::service::{self, Catalog, Classless, Exclusion, NamespaceLabels, Terms};
 
-use super::Daemon;
+use super::{Daemon, kubernetes};
 use crate::admin::service_metrics::ServiceFigures;
 use crate::admin::services::Ask;
 use crate::allocator::{self, AllocatorReport};
@@ -23,6 +23,7 @@ use crate::kube::pools::{ConfigMapName, PoolSources, Pools, watch_pools};
 use crate::placement::{self, Grants, Mode, PlacementReport};
 use crate::services::{self, Local, Means, Settings, Sources};
 use crate::task::Tasks;
+use crate::witness::Witness;
 use crate::{advertiser, election};
 
 /// Between the core and the placement.
@@ -208,9 +209,16 @@ impl Daemon<'_> {
         let taste = ipam::Settings { requests: settings.requests, share_requested: settings.share_requested };
         let connections = self.connections.clone();
         let inputs = allocator::Inputs { feed, pools, rulings, connections, asks };
-        let outputs = allocator::Outputs { report, vacancy, witness: self.witness.clone() };
+        let outputs = allocator::Outputs { report, vacancy, witness: self.for_services(tasks) };
         tasks.spawn("allocator", allocator::run(taste, inputs, outputs));
         (Some(feed_out), Some(asks_out), allocated)
+    }
+
+    /// Whom the allocator tells. Thousands of Services may have something to say at once; Events about VIPs and routers
+    /// neither wait for them nor make room.
+    fn for_services(&self, tasks: &mut Tasks) -> Witness {
+        let events = kubernetes::events("service events", self.config, &self.connections, tasks);
+        Witness { events, ..self.witness.clone() }
     }
 }
 
@@ -268,3 +276,40 @@ fn forbidden(settings: &settings::Services, vips: &BTreeSet<IpAddr>) -> Forbidde
 /// What comes at once when a cluster starts waits in the watches.
 const EVENTS: usize = 256;
 const QUESTIONS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Flags, HostFacts, resolve};
+    use crate::drain::Drain;
+    use crate::kube::events::{About, Notice, Reason};
+
+    #[tokio::test]
+    async fn a_flood_of_events_about_services_leaves_room_for_those_about_vips() {
+        let env = [("vip_arp", "true"), ("svc_enable", "true")].map(|(name, on)| (name.to_owned(), on.to_owned()));
+        let host = HostFacts { hostname: "n1".into(), service_account_namespace: None };
+        let config = resolve(&Flags::default(), env.into_iter(), None, &host).unwrap().config;
+        let (witness, _) = Witness::for_tests();
+        let (_connected, connections) = watch::channel(None);
+        let mut tasks = Tasks::default();
+        let events = kubernetes::events("events", &config, &connections, &mut tasks);
+        let daemon = Daemon {
+            config: &config,
+            witness: Witness { events, ..witness },
+            connections,
+            watched: crate::bfd::Stats::new(),
+            leaving: Drain::manual().1,
+            relieved: watch::channel(false).1,
+        };
+        let services = daemon.for_services(&mut tasks);
+        let notice = |number: usize| Notice {
+            reason: Reason::PoolExhausted,
+            about: About::Service { namespace: "web".into(), name: "shop".into(), uid: "u".into() },
+            subject: number.to_string(),
+            note: String::new(),
+        };
+        // Nobody has a turn to take them meanwhile.
+        assert!((0..10_000).any(|number| !services.events.post(notice(number))));
+        assert!(daemon.witness.events.tell(Reason::VipLost, "192.0.2.10", "gone"));
+    }
+}
