@@ -286,7 +286,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_flood_of_events_about_services_leaves_room_for_those_about_vips() {
-        let env = [("vip_arp", "true"), ("svc_enable", "true")].map(|(name, on)| (name.to_owned(), on.to_owned()));
+        let env =
+            [("vip_arp", "true"), ("svc_enable", "true")].map(|(name, on)| (name.to_owned(), on.to_owned()));
         let host = HostFacts { hostname: "n1".into(), service_account_namespace: None };
         let config = resolve(&Flags::default(), env.into_iter(), None, &host).unwrap().config;
         let (witness, _) = Witness::for_tests();

@@ -1,6 +1,5 @@
-//! The interfaces of this node: where an address can be announced by ARP and NDP, and what this node has itself.
+//! The interfaces of this node: where an address can be announced by ARP and NDP, and which routers are behind them.
 
-use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,15 +14,15 @@ use crate::change::{Told, publish};
 use crate::clock;
 use crate::net::NetError;
 use crate::net::choice::choose;
-use crate::net::netlink::{Interface, Netlink};
+use crate::net::netlink::{DefaultRoute, Interface, Netlink};
 
 /// What is known of this node's interfaces.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Local {
     /// All of them; empty before they are known.
     pub interfaces: Vec<Interface>,
-    /// Index of the one that the default route goes through.
-    pub default_route: Option<u32>,
+    /// Where packets leave that no other route is for.
+    pub default_route: DefaultRoute,
 }
 
 /// Where an address is announced on this node.
@@ -54,7 +53,7 @@ impl Local {
     pub fn spot(&self, wish: Wish<'_>, address: IpAddr) -> Result<Spot, String> {
         let (named, default_route) = match wish {
             Wish::OnLink => (None, None),
-            Wish::Found => (None, self.default_route),
+            Wish::Found => (None, self.default_route.interface),
             Wish::Named(name) => (Some(name), None),
         };
         let interface = choose(&self.interfaces, named, address, default_route);
@@ -65,10 +64,10 @@ impl Local {
         Ok(Spot { interface: interface.name.as_str().into(), up: interface.up })
     }
 
-    /// The gateway's side cannot be seen here; what this node has itself can.
+    /// Whether the kernel has been asked yet: no machine is without any interface.
     #[must_use]
-    pub fn addresses(&self) -> BTreeSet<IpAddr> {
-        self.interfaces.iter().flat_map(|interface| &interface.addresses).map(ipnet::IpNet::addr).collect()
+    pub fn is_known(&self) -> bool {
+        !self.interfaces.is_empty()
     }
 }
 
@@ -92,7 +91,7 @@ async fn look_on(out: &watch::Sender<Local>) -> Result<(), NetError> {
     driver.spawn(driving);
     loop {
         let interfaces = netlink.interfaces().await?;
-        let default_route = netlink.default_route_interface().await?;
+        let default_route = netlink.default_route().await?;
         publish(out, Local { interfaces, default_route });
         match timeout(PATROL, changes.next()).await {
             Ok(None) => return Err(NetError::Closed),
@@ -127,7 +126,7 @@ mod tests {
                 interface(3, "eth1", false, "198.51.100.1/24"),
                 interface(4, "tun0", true, "203.0.113.1/24"),
             ],
-            default_route: Some(2),
+            default_route: DefaultRoute { interface: Some(2), gateways: [].into() },
         };
         let spot = |wish, address: &str| {
             let spot = local.spot(wish, address.parse().unwrap());

@@ -5,6 +5,8 @@ mod answers;
 mod figures;
 mod guarding;
 mod local;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -105,20 +107,7 @@ pub struct Sources {
 
 /// Runs until nobody follows the cluster any more, or nobody places what is wanted.
 pub async fn run(settings: Settings, catalog: Catalog, wires: Wires) {
-    let mut services = Services {
-        local: Local::default(),
-        settings,
-        catalog,
-        spots: BTreeMap::new(),
-        interfaces: Interfaces::default(),
-        rules: Arc::default(),
-        guarded: 0,
-        able: BTreeSet::new(),
-        told: None,
-        fed: false,
-        count_at: clock::now(),
-        wires,
-    };
+    let mut services = Services::new(settings, catalog, wires);
     // Answers take their time; what is asked of others must not keep us.
     let mut answering = JoinSet::new();
     while services.step(&mut answering).await.is_some() {}
@@ -147,6 +136,23 @@ struct Services {
 }
 
 impl Services {
+    fn new(settings: Settings, catalog: Catalog, wires: Wires) -> Self {
+        Self {
+            settings,
+            catalog,
+            local: Local::default(),
+            spots: BTreeMap::new(),
+            interfaces: Interfaces::default(),
+            rules: Arc::default(),
+            guarded: 0,
+            able: BTreeSet::new(),
+            told: None,
+            fed: false,
+            count_at: clock::now(),
+            wires,
+        }
+    }
+
     /// One thing that happens; `None`: there is nothing left to do.
     async fn step(&mut self, answering: &mut JoinSet<()>) -> Option<()> {
         tokio::select! {
@@ -183,15 +189,25 @@ impl Services {
         self.feed(changes.services, changes.forbidden).await
     }
 
-    /// The interfaces of this node are not as they were, or those that pools name.
+    /// The interfaces of this node are not as they were, its routers, or what pools name.
     async fn moved(&mut self) -> Option<()> {
-        self.local = self.wires.local.borrow_and_update().clone();
+        let local = self.wires.local.borrow_and_update().clone();
+        let before = std::mem::replace(&mut self.local, local);
+        if before.is_known() != self.local.is_known() || before.default_route != self.local.default_route {
+            self.forbid().await?;
+        }
+        if !self.fed && self.catalog.is_complete() {
+            self.feed(BTreeSet::new(), true).await?;
+        }
         let addresses = self.catalog.addresses().collect();
         self.want(addresses).await
     }
 
     async fn forbid(&mut self) -> Option<()> {
         let mut forbidden = self.settings.forbidden.clone();
+        for &gateway in &self.local.default_route.gateways {
+            forbidden.address(gateway, ForbiddenReason::Gateway);
+        }
         for &network in self.wires.networks.borrow_and_update().iter() {
             forbidden.network(network, ForbiddenReason::ServiceNetwork(network));
         }
@@ -287,9 +303,9 @@ impl Services {
         self.wires.demand.send(Demand::Weight(weight)).await.ok()
     }
 
-    /// What the allocator has to know.
+    /// What the allocator has to know, from when everything is known that no Service may have.
     async fn feed(&mut self, keys: BTreeSet<ServiceKey>, forbidden: bool) -> Option<()> {
-        let Some(feed) = &self.wires.feed else { return Some(()) };
+        let Some(feed) = self.wires.feed.as_ref().filter(|_| self.local.is_known()) else { return Some(()) };
         if forbidden {
             feed.send(Feed::Forbidden(self.catalog.forbidden().clone())).await.ok()?;
         }

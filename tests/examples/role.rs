@@ -192,7 +192,10 @@ pub(crate) fn refusals() {
         ("kube_vip_leaseduration: '5.5'\n", "whole seconds"),
         ("kube_vip_interface: lo\n", "no place on lo"),
         ("kube_vip_interface: sixteen-letters-\n", "15 letters at most"),
-        ("kube_vip_services_interface: lo\n", "kube_vip_services_interface has to be an interface of the node"),
+        (
+            "kube_vip_services_interface: lo\n",
+            "kube_vip_services_interface has to be an interface of the node",
+        ),
         ("kube_apiserver_bind_address: 10.0.0.9\n", "one address and not the VIP"),
         ("kube_vip_arp_enabled: false\n", "set kube_vip_arp_enabled or kube_vip_bgp_enabled to true"),
         ("kube_vip_bgp_enabled: true\n", "set kube_vip_bgppeers, or kube_vip_bgp_peeraddress"),

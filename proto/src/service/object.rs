@@ -28,6 +28,8 @@ pub struct Service {
     pub preferred: Option<Arc<LabelSelector>>,
     /// `loadBalancerSourceRanges`; empty: everybody.
     pub source_ranges: Vec<IpNet>,
+    /// Whether packets to other ports than its own are kept away from its addresses, where that is switched on.
+    pub security: Security,
     /// What is written there and does not count.
     pub notes: Vec<Note>,
 }
@@ -39,6 +41,15 @@ pub enum Endpointless {
     Announced,
     /// The usual.
     Withheld,
+}
+
+/// Whether a Service takes part in what keeps packets to other ports away.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Security {
+    /// The usual.
+    Respected,
+    /// `kube-vip.io/ignore-service-security`.
+    Ignored,
 }
 
 /// Something written on a Service that does not count.
@@ -64,8 +75,9 @@ impl Service {
     }
 
     /// What decides about who may reach its addresses.
-    pub(super) fn guarded(&self) -> (bool, &[IpAddr], &[Port], &[IpNet]) {
-        (self.ownership.is_ours(), &self.view.ingress, &self.view.ports, &self.source_ranges)
+    pub(super) fn guarded(&self) -> (bool, &[IpAddr], &[Port], &[IpNet], Security) {
+        let Self { view, source_ranges, security, .. } = self;
+        (self.ownership.is_ours(), &view.ingress, &view.ports, source_ranges, *security)
     }
 
     /// Who comes first among those that have one address.

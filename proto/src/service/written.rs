@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::object::{CLUSTER_ONLY, Endpointless, Note, Service};
+use super::object::{CLUSTER_ONLY, Endpointless, Note, Security, Service};
 use super::selector::parse_selector;
 use super::terms::Terms;
 use crate::ipam::{
@@ -66,11 +66,13 @@ pub const LEASE_NAME: &str = "kube-vip.io/leaseName";
 pub const IGNORE: &str = "kube-vip.io/ignore";
 /// Announced even where there is no endpoint.
 pub const ENDPOINTLESS: &str = "kube-vip.io/allow-reconcile-without-endpoints";
+/// Takes packets to all ports, also where other Services do not.
+pub const INSECURE: &str = "kube-vip.io/ignore-service-security";
 
 /// Whether anything here reads this annotation of a Service; the others need not be kept.
 #[must_use]
 pub fn is_read(annotation: &str) -> bool {
-    let ours = [ASSIGNED, PREFERRED_NODES, INTERFACE, LEASE_NAME, IGNORE, ENDPOINTLESS];
+    let ours = [ASSIGNED, PREFERRED_NODES, INTERFACE, LEASE_NAME, IGNORE, ENDPOINTLESS, INSECURE];
     let others = [LOADBALANCER_IPS, METALLB_IPS[0], METALLB_IPS[1]];
     let pools = [METALLB_POOL[0], METALLB_POOL[1], METALLB_SHARING[0], METALLB_SHARING[1]];
     ours.contains(&annotation) || others.contains(&annotation) || pools.contains(&annotation)
@@ -131,6 +133,7 @@ impl Written {
             },
             preferred: preferred.map(Arc::new),
             source_ranges,
+            security: if self.says(INSECURE) { Security::Ignored } else { Security::Respected },
             notes,
             view: Arc::new(self.view(terms, ingress)),
         })
@@ -296,6 +299,7 @@ mod tests {
             endpointless: Endpointless::Withheld,
             preferred: None,
             source_ranges: vec![],
+            security: Security::Respected,
             notes: vec![],
         }
     }
@@ -311,6 +315,7 @@ mod tests {
                 (INTERFACE, "auto"),
                 (LEASE_NAME, "front"),
                 (ENDPOINTLESS, "true"),
+                (INSECURE, "true"),
                 (PREFERRED_NODES, "disk=ssd"),
             ]),
             record: Some(vec![record.clone()]),
@@ -341,6 +346,7 @@ mod tests {
             endpointless: Endpointless::Announced,
             preferred: Some(Arc::new(LabelSelector { match_labels, ..LabelSelector::default() })),
             source_ranges: vec!["10.0.0.0/8".parse().unwrap()],
+            security: Security::Ignored,
             ..service(view)
         };
         assert!(full.annotations.keys().all(|annotation| is_read(annotation)));
