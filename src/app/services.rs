@@ -62,15 +62,12 @@ impl Daemon<'_> {
         let (networks_out, networks) = watch::channel(vec![]);
         let (interfaces_out, interfaces) = watch::channel(Interfaces::default());
         let terms = terms(parts.settings);
-        // Which pools select by labels of namespaces is known only when they have been read.
-        let options = service::Options {
-            exclusion: exclusion(parts.settings),
-            namespace_labels: NamespaceLabels::Needed,
-        };
+        let namespace_labels = namespace_labels(parts.settings);
+        let options = service::Options { exclusion: exclusion(parts.settings), namespace_labels };
         let filter = crate::kube::catalog::Filter {
             namespace: parts.settings.namespace.clone(),
             terms: terms.clone(),
-            namespace_labels: NamespaceLabels::Needed,
+            namespace_labels,
         };
         tasks.spawn("services watch", watch_catalog(self.connections.clone(), filter, events_out));
         tasks.spawn("interfaces", services::follow(local_out));
@@ -246,6 +243,11 @@ fn terms(settings: &settings::Services) -> Terms {
 
 fn exclusion(settings: &settings::Services) -> Exclusion {
     if settings.ignore_exclude_label { Exclusion::Ignored } else { Exclusion::Respected }
+}
+
+/// They are neither read nor permitted to be where nobody asks for them.
+fn namespace_labels(settings: &settings::Services) -> NamespaceLabels {
+    if settings.selects_namespaces() { NamespaceLabels::Needed } else { NamespaceLabels::Unused }
 }
 
 fn mode(settings: &settings::Services) -> Mode {

@@ -92,6 +92,15 @@ pub struct ObjectName {
     pub name: String,
 }
 
+impl Services {
+    /// Whether a pool may be for namespaces with some label: of ours that is known, of MetalLB's it may be.
+    #[must_use]
+    pub fn selects_namespaces(&self) -> bool {
+        let ours = self.pools.iter().any(|pool| !pool.selection.namespace_selectors.is_empty());
+        self.allocate && (ours || self.metallb_pools)
+    }
+}
+
 impl Class {
     /// Whether a Service with this `spec.loadBalancerClass` is ours.
     #[must_use]

@@ -22,14 +22,11 @@ pub(super) fn rules(services: &Services, events: bool) -> Vec<PolicyRule> {
 
 /// On what lies in no namespace, or in one that nobody knows before.
 pub(super) fn cluster_rules(services: &Services) -> Vec<PolicyRule> {
-    if !services.allocate {
-        return Vec::new();
-    }
     let mut rules = vec![rule("networking.k8s.io", "servicecidrs", READ)];
-    if services.metallb_pools {
+    if services.allocate && services.metallb_pools {
         rules.push(rule("metallb.io", "ipaddresspools", READ));
     }
-    if selects_namespaces(services) {
+    if services.selects_namespaces() {
         rules.push(rule("", "namespaces", READ));
     }
     rules
@@ -63,12 +60,6 @@ pub(super) fn pool_rules(services: &Services) -> BTreeMap<&str, PolicyRule> {
         ..rule("", "configmaps", READ)
     };
     names.into_iter().map(|(namespace, names)| (namespace, read(names))).collect()
-}
-
-/// Whether a pool may be for namespaces with some label: of ours that is known, of MetalLB's it may be.
-fn selects_namespaces(services: &Services) -> bool {
-    let ours = services.pools.iter().any(|pool| !pool.selection.namespace_selectors.is_empty());
-    ours || services.metallb_pools
 }
 
 const READ: &[&str] = &["list", "watch"];
