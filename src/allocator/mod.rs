@@ -37,7 +37,7 @@ use crate::change::publish;
 use crate::clock;
 use crate::election::{Ruling, Vacancy};
 use crate::kube::access::Connection;
-use crate::kube::failure::Failure;
+use crate::kube::failure::{Failure, PERMIT};
 use crate::kube::pools::{Fault, Pools};
 use crate::witness::Witness;
 
@@ -335,7 +335,12 @@ impl Allocator {
             return;
         }
         if self.refused.is_empty() {
-            warn!(service = %key, error = %failure, "services cannot be written, asking again until it is granted");
+            warn!(
+                service = %key,
+                error = %failure,
+                advice = PERMIT,
+                "services cannot be written, asking again until it is granted"
+            );
         }
         self.refused.insert(key.clone(), failure.to_string());
     }
