@@ -18,9 +18,10 @@ use crate::config::services::{self as settings, Distribution};
 use crate::guard::Guard;
 use crate::kube::catalog::watch_catalog;
 use crate::kube::lease::LeaseName;
+use crate::kube::members::MemberLeases;
 use crate::kube::networks::watch_service_networks;
 use crate::kube::pools::{ConfigMapName, PoolSources, Pools, watch_pools};
-use crate::placement::{self, Grants, Mode, PlacementReport};
+use crate::placement::{self, Grants, Mode, PlacementReport, bygone};
 use crate::services::{self, Local, Means, Settings, Sources};
 use crate::task::Tasks;
 use crate::witness::Witness;
@@ -44,6 +45,15 @@ pub(super) struct Parts<'a> {
     pub(super) vips: BTreeSet<IpAddr>,
     /// Where the API servers of all nodes are.
     pub(super) servers: watch::Receiver<BTreeSet<SocketAddr>>,
+}
+
+/// The other ends of the allocator; only a report where somebody else gives addresses.
+struct Allocating {
+    feed: Option<mpsc::Sender<allocator::Feed>>,
+    asks: Option<mpsc::Sender<allocator::Ask>>,
+    report: watch::Receiver<AllocatorReport>,
+    /// Who leads.
+    rulings: Option<watch::Receiver<election::Ruling>>,
 }
 
 /// What the core holds, and what Services start from.
@@ -79,14 +89,22 @@ impl Daemon<'_> {
         }
         let (placing, placed) = self.place(parts.settings, parts.ends, parts.servers, moving, tasks);
         let (pools_out, pools) = watch::channel(Pools::default());
-        let (feed, allocating, allocated) =
-            self.allocate(parts.settings, (pools_out, pools.clone()), moving, tasks);
+        let allocating = self.allocate(parts.settings, (pools_out, pools.clone()), moving, tasks);
+        let (nodes_out, nodes) = watch::channel(None);
+        if let Some(rulings) =
+            allocating.rulings.filter(|_| parts.settings.distribution == Distribution::Spread)
+        {
+            let leases = MemberLeases::new(parts.settings.lease.namespace.clone(), self.connections.clone());
+            let inputs = bygone::Inputs { rulings, placed: placed.clone(), nodes };
+            tasks.spawn("bygone members", bygone::run(inputs, leases));
+        }
         let (rules, told) = watch::channel(None);
         let (guard, guarded) = Guard::new(told);
         let mut guarding = Tasks::default();
         guarding.spawn("guard", guard.run());
         let (demand, placement) = placing;
-        let sources = Sources { placement, placed, allocator: allocating, allocated, pools };
+        let Allocating { feed, asks: allocator, report: allocated, .. } = allocating;
+        let sources = Sources { placement, placed, allocator, allocated, pools };
         let wires = services::Wires {
             events,
             local,
@@ -96,6 +114,7 @@ impl Daemon<'_> {
             guard: guarded,
             interfaces: interfaces_out,
             feed,
+            nodes: nodes_out,
             figures: parts.desk.1,
             asks: parts.desk.0,
             sources,
@@ -176,14 +195,10 @@ impl Daemon<'_> {
         (pools_out, pools): (watch::Sender<Pools>, watch::Receiver<Pools>),
         moving: &mut Tasks,
         tasks: &mut Tasks,
-    ) -> (
-        Option<mpsc::Sender<allocator::Feed>>,
-        Option<mpsc::Sender<allocator::Ask>>,
-        watch::Receiver<AllocatorReport>,
-    ) {
+    ) -> Allocating {
         let (report, allocated) = watch::channel(AllocatorReport::default());
         if !settings.allocate {
-            return (None, None, allocated);
+            return Allocating { feed: None, asks: None, report: allocated, rulings: None };
         }
         let (feed_out, feed) = mpsc::channel(EVENTS);
         let (asks_out, asks) = mpsc::channel(QUESTIONS);
@@ -205,10 +220,10 @@ impl Daemon<'_> {
         );
         let taste = ipam::Settings { requests: settings.requests, share_requested: settings.share_requested };
         let connections = self.connections.clone();
-        let inputs = allocator::Inputs { feed, pools, rulings, connections, asks };
+        let inputs = allocator::Inputs { feed, pools, rulings: rulings.clone(), connections, asks };
         let outputs = allocator::Outputs { report, vacancy, witness: self.for_services(tasks) };
         tasks.spawn("allocator", allocator::run(taste, inputs, outputs));
-        (Some(feed_out), Some(asks_out), allocated)
+        Allocating { feed: Some(feed_out), asks: Some(asks_out), report: allocated, rulings: Some(rulings) }
     }
 
     /// Whom the allocator tells. Thousands of Services may have something to say at once; Events about VIPs and routers

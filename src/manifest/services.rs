@@ -36,11 +36,15 @@ pub(super) fn cluster_rules(services: &Services) -> Vec<PolicyRule> {
 /// before; only `create` cannot be limited to a name anyway.
 pub(super) fn lease_rules(services: &Services) -> Vec<PolicyRule> {
     let leases = |verbs| rule("coordination.k8s.io", "leases", verbs);
-    let verbs = &["get", "list", "watch", "update"];
+    let mut verbs = vec!["get", "list", "watch", "update"];
+    if services.distribution == Distribution::Spread && services.allocate {
+        // Those of members whose Nodes are gone.
+        verbs.push("delete");
+    }
     let allocator = services.allocate.then_some(ALLOCATOR);
     let shared = (services.distribution == Distribution::Lease).then_some(services.lease.name.as_str());
     let names: Vec<String> = allocator.into_iter().chain(shared).map(str::to_owned).collect();
-    let mut ours = leases(verbs);
+    let mut ours = leases(&verbs);
     match services.distribution {
         Distribution::Spread | Distribution::LeasePerService => {}
         Distribution::Lease | Distribution::EveryNode if names.is_empty() => return Vec::new(),

@@ -9,6 +9,7 @@
 //! Each of them is told what is [wanted](Demand), publishes grants, is told what of them [remains](Remains) on the wire
 //! where they are withdrawn, and answers [questions](Ask).
 
+pub mod bygone;
 pub mod every_node;
 pub mod lease;
 mod life;

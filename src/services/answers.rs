@@ -128,7 +128,7 @@ impl Services {
         }
     }
 
-    fn candidates(&self, address: IpAddr) -> Vec<Candidate> {
+    pub(super) fn candidates(&self, address: IpAddr) -> Vec<Candidate> {
         let candidate = |node: &Arc<str>| {
             let reasons = self.catalog.reasons(&address, node);
             let mut why: Vec<String> = reasons.iter().map(ToString::to_string).collect();
@@ -144,6 +144,11 @@ impl Services {
 
     /// What keeps this very node from announcing an address, which others cannot see.
     fn obstacle(&self, address: IpAddr) -> Option<String> {
+        if !self.is_filtered(address) {
+            let trouble = self.wires.guard.borrow().trouble.clone();
+            let why = trouble.unwrap_or_else(|| "the rules are on their way".to_owned());
+            return Some(format!("its packets cannot be filtered: {why}"));
+        }
         if !self.settings.means.layer2 || self.settings.means.bgp {
             return None;
         }

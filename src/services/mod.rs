@@ -32,6 +32,7 @@ use crate::change::publish;
 use crate::clock;
 use crate::guard::GuardState;
 use crate::kube::pools::Pools;
+use crate::placement::bygone::Nodes;
 use crate::placement::{self, Demand, PlacementReport};
 
 /// What does not change while the daemon runs.
@@ -82,6 +83,8 @@ pub struct Wires {
     pub interfaces: watch::Sender<Interfaces>,
     /// To the allocator; `None`: somebody else gives addresses.
     pub feed: Option<mpsc::Sender<Feed>>,
+    /// To whoever removes what nodes have left behind: the names of all Nodes.
+    pub nodes: watch::Sender<Nodes>,
     /// To the metrics.
     pub figures: watch::Sender<Arc<ServiceFigures>>,
     /// From operators.
@@ -183,6 +186,9 @@ impl Services {
     async fn act(&mut self, changes: Changes) -> Option<()> {
         if changes.is_empty() {
             return Some(());
+        }
+        if !changes.nodes.is_empty() {
+            publish(&self.wires.nodes, Some(self.catalog.nodes().cloned().collect()));
         }
         self.want(changes.addresses).await?;
         self.weigh().await?;

@@ -23,6 +23,7 @@ struct Bench {
     guard: watch::Sender<GuardState>,
     interfaces: watch::Receiver<Interfaces>,
     feed: mpsc::Receiver<Feed>,
+    nodes: watch::Receiver<Nodes>,
     pools: watch::Sender<Pools>,
     _others: (watch::Sender<Vec<IpNet>>, mpsc::Sender<Ask>, mpsc::Receiver<placement::Ask>),
 }
@@ -50,6 +51,7 @@ impl Bench {
         let (events, heard) = mpsc::channel(16);
         let (local, seen) = watch::channel(Local::default());
         let (networks, cidrs) = watch::channel(vec![]);
+        let (nodes_out, nodes) = watch::channel(None);
         let (demand_out, demand) = mpsc::channel(64);
         let (rules_out, rules) = watch::channel(None);
         let (guard, guarded) = watch::channel(GuardState::default());
@@ -74,6 +76,7 @@ impl Bench {
             guard: guarded,
             interfaces: interfaces_out,
             feed: Some(feed_out),
+            nodes: nodes_out,
             figures: watch::channel(Arc::default()).0,
             asks,
             sources,
@@ -89,6 +92,7 @@ impl Bench {
             guard,
             interfaces,
             feed,
+            nodes,
             pools: pools_out,
             _others: (networks, asks_out, placing),
         }
@@ -307,6 +311,11 @@ async fn what_must_be_filtered_is_announced_from_when_it_is_and_stays_while_its_
     bench.guard.send_replace(GuardState { trouble: Some("no nf_tables".into()), ..GuardState::default() });
     bench.turn();
     assert_eq!(bench.wanted(), []);
+    let explained = bench.services.candidates(VIP.parse().unwrap());
+    let explained: Vec<_> =
+        explained.iter().map(|it| (it.node.as_str(), it.eligible, it.why.as_str())).collect();
+    let filtered = ("a", false, "its packets cannot be filtered: no nf_tables");
+    assert_eq!(explained, [filtered, ("b", true, "nothing speaks against it")]);
     bench.enforce();
     assert_eq!(bench.wanted(), [on(VIP, true)]);
     bench.hear(Event::Services(Change::Applied(restricted("shop", "172.16.0.0/12")))).await;
@@ -373,6 +382,18 @@ async fn the_service_says_the_interface_then_its_pool_then_the_settings_then_the
         }
         assert_eq!(bench.shown(), [at(VIP, expected)], "{named:?} {with_pool} {on_service:?}");
     }
+}
+
+#[tokio::test]
+async fn the_names_of_all_nodes_are_told_from_when_they_are_known() {
+    let mut bench = Bench::new(|_| ()).await;
+    let names = |names: &[&str]| Some(names.iter().map(|&name| name.into()).collect());
+    bench.hear(Event::Nodes(Change::Listed(vec![node("a", true)]))).await;
+    assert_eq!(*bench.nodes.borrow(), None);
+    bench.list(vec![]).await;
+    assert_eq!(*bench.nodes.borrow(), names(&["a", "b"]));
+    bench.hear(Event::Nodes(Change::Deleted("b".into()))).await;
+    assert_eq!(*bench.nodes.borrow(), names(&["a"]));
 }
 
 const VIP: &str = "192.0.2.7";
