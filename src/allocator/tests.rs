@@ -296,6 +296,27 @@ fn a_new_leader_goes_on_where_the_last_one_ended() {
     assert_eq!((name.as_str(), second.brief()), ("a", vec![other]));
 }
 
+/// No precondition on the Service that is written would help: the address is another's by now, and that is another object.
+#[test]
+fn what_an_older_leader_writes_too_late_is_set_right_when_the_watch_shows_it() {
+    let range = "192.0.2.1-192.0.2.9";
+    let mut first = Bench::leading(range, vec![view("a")]);
+    let (_, late) = first.writes().remove(0);
+    // While its request was under way, its successor gave the address to another one.
+    let mut second = Bench::leading(range, vec![served("b", "192.0.2.1"), view("a")]);
+    let mut all = second.write_all(&[view("a")]);
+    assert_eq!(all[0].ingress, ["192.0.2.2".parse::<std::net::IpAddr>().unwrap()]);
+    let overwritten = shown(&view("a"), &late);
+    second.feed(Feed::Upsert(Arc::clone(&overwritten)));
+    all = second.write_all(&[overwritten, served("b", "192.0.2.1")]);
+    let written: Vec<_> = all.iter().map(|view| (view.key.name.as_str(), view.ingress.clone())).collect();
+    let has: Vec<_> = ["a", "b"]
+        .map(|name| second.allocator.desk.ipam().unwrap().addresses(&key(name)).collect::<Vec<_>>())
+        .concat();
+    assert!(has.len() == 2 && has[0] != has[1], "{has:?} after {written:?}");
+    assert_eq!((written.len(), second.brief()), (1, vec![]));
+}
+
 #[test]
 fn a_grant_after_a_grant_begins_with_what_the_cluster_has() {
     let mut bench = Bench::leading("192.0.2.1-192.0.2.9", vec![view("a")]);
