@@ -58,6 +58,11 @@ fn settings(config: &Config) -> AccessSettings {
             api_port: control_plane.map(|control_plane| control_plane.port.get()),
             control_plane: control_plane.is_some(),
             vips: control_plane.iter().flat_map(|one| &one.vips).map(ipnet::IpNet::addr).collect(),
+            // Who looks at the Services of all namespaces reads all EndpointSlices.
+            account_finds_servers: config
+                .services
+                .as_ref()
+                .is_some_and(|services| services.namespace.is_none()),
         },
         lease: lease_name(config),
         connect_timeout: config.election.timing.request_timeout(),
