@@ -10,7 +10,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use vipcast_proto::election::{Grant, Predecessor, Role};
-use vipcast_proto::ipam::{Assignment, Family, FamilyPolicy, PoolId, Source, TrafficPolicy};
+use vipcast_proto::ipam::{Assignment, Family, FamilyPolicy, Labels, PoolId, Source, TrafficPolicy};
 
 use super::shown::Patch;
 use super::*;
@@ -118,7 +118,7 @@ fn view(name: &str) -> Arc<ServiceView> {
         uid: format!("uid-{name}"),
         created: 0,
         standing: Standing::Ours,
-        labels: BTreeMap::new(),
+        labels: Labels::new(),
         namespace_labels: Arc::default(),
         request: None,
         pool: None,
@@ -329,7 +329,7 @@ fn each_failure_is_followed_by_what_can_help() {
     }
     // News help where the write was based on something stale, and nowhere else.
     for name in ["b", "c", "d"] {
-        let news = with(&view(name), |view| drop(view.labels.insert("app".into(), "x".into())));
+        let news = with(&view(name), |view| view.labels = [("app".into(), "x".into())].into());
         bench.feed(Feed::Upsert(news));
     }
     let names: Vec<_> = bench.writes().into_iter().map(|(name, _)| name).collect();
@@ -351,7 +351,7 @@ fn who_cannot_be_served_is_told_once_with_the_numbers() {
         (Reason::PoolExhausted, "an IPv4 address: pool lab (vipcast): 1 of 1 IPv4 addresses used"),
     ];
     assert_eq!(bench.told(), expected.map(|(reason, note)| (reason, note.to_owned())));
-    bench.feed(Feed::Upsert(with(&view("c"), |view| drop(view.labels.insert("app".into(), "x".into())))));
+    bench.feed(Feed::Upsert(with(&view("c"), |view| view.labels = [("app".into(), "x".into())].into())));
     assert_eq!((bench.told(), bench.brief()), (vec![], vec![]));
 }
 

@@ -106,7 +106,7 @@ impl Written {
     #[must_use]
     pub fn read(self, terms: &Terms) -> Option<Service> {
         let other = self.service_type != "LoadBalancer";
-        if other && self.ingress.is_empty() && !self.annotations.contains_key(ASSIGNED) {
+        if other && self.ingress.is_empty() && self.annotations.get(ASSIGNED).is_none() {
             return None;
         }
         let mut notes = self.misplaced();
@@ -143,7 +143,7 @@ impl Written {
 
     /// What an annotation says, if anything.
     fn text(&self, annotation: &str) -> Option<&str> {
-        self.annotations.get(annotation).map(|text| text.trim()).filter(|text| !text.is_empty())
+        self.annotations.get(annotation).map(str::trim).filter(|text| !text.is_empty())
     }
 
     fn first(&self, annotations: [&str; 2]) -> Option<String> {
@@ -320,7 +320,7 @@ mod tests {
             ingress: vec!["192.0.2.7".into(), "192.0.2.7".into()],
             ..written()
         };
-        let match_labels = annotations(&[("disk", "ssd")]);
+        let match_labels = [("disk".to_owned(), "ssd".to_owned())].into();
         let view = ServiceView {
             request: Some(Request {
                 source: RequestSource::KubeVip,
@@ -343,7 +343,7 @@ mod tests {
             source_ranges: vec!["10.0.0.0/8".parse().unwrap()],
             ..service(view)
         };
-        assert!(full.annotations.keys().all(|annotation| is_read(annotation)));
+        assert!(full.annotations.iter().all(|(annotation, _)| is_read(annotation)));
         assert_eq!(full.read(&Terms::default()), Some(expected));
     }
 

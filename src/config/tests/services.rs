@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vipcast_proto::election::Timing;
 use vipcast_proto::ipam::own::PoolSpec;
-use vipcast_proto::ipam::{LabelSelector, Labels, Operator, Requests, Requirement, SearchOrder, Selection};
+use vipcast_proto::ipam::{LabelSelector, Operator, Requests, Requirement, SearchOrder, Selection};
 
 use super::super::services::{Class, Distribution, ObjectName, ServiceInterface, Services};
 use super::super::{Config, Flags, HostFacts, Severity, resolve};
@@ -104,7 +104,7 @@ services:
     let seconds = Duration::from_secs;
     let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
     let selector = |key: &str, operator| LabelSelector {
-        match_labels: Labels::new(),
+        match_labels: [].into(),
         match_expressions: vec![Requirement { key: key.into(), operator }],
     };
     let pool = PoolSpec {
