@@ -151,7 +151,7 @@ impl Services {
     async fn step(&mut self, answering: &mut JoinSet<()>) -> Option<()> {
         tokio::select! {
             event = self.wires.events.recv() => {
-                let changes = self.catalog.handle(event?);
+                let changes = self.catch_up(event?);
                 self.guard();
                 self.act(changes).await
             }
@@ -172,6 +172,15 @@ impl Services {
                 Some(())
             }
         }
+    }
+
+    /// With everything else that is there already: what follows costs a look at all Services, however many have changed.
+    fn catch_up(&mut self, event: Event) -> Changes {
+        let mut changes = self.catalog.handle(event);
+        while let Ok(event) = self.wires.events.try_recv() {
+            changes.extend(self.catalog.handle(event));
+        }
+        changes
     }
 
     async fn act(&mut self, changes: Changes) -> Option<()> {
