@@ -19,6 +19,7 @@ pub mod kube;
 pub(crate) mod kubespray;
 pub mod log;
 pub mod manifest;
+pub mod memory;
 pub mod net;
 pub mod placement;
 pub mod services;

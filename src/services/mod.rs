@@ -117,6 +117,7 @@ pub async fn run(settings: Settings, catalog: Catalog, wires: Wires) {
         told: None,
         fed: false,
         count_at: clock::now(),
+        littered: false,
         wires,
     };
     // Answers take their time; what is asked of others must not keep us.
@@ -143,6 +144,8 @@ struct Services {
     fed: bool,
     /// When metrics are counted anew.
     count_at: Instant,
+    /// Something has changed since they were: it has left memory that nobody uses.
+    littered: bool,
     wires: Wires,
 }
 
@@ -187,6 +190,7 @@ impl Services {
         if changes.is_empty() {
             return Some(());
         }
+        self.littered = true;
         self.want(changes.addresses).await?;
         self.weigh().await?;
         self.feed(changes.services, changes.forbidden).await
