@@ -30,12 +30,18 @@ mod kernel;
 mod kubernetes;
 #[path = "lab/neighbours.rs"]
 mod neighbours;
+#[path = "lab/objects.rs"]
+mod objects;
 #[path = "lab/outage.rs"]
 mod outage;
+#[path = "lab/panel.rs"]
+mod panel;
 #[path = "lab/process.rs"]
 mod process;
 #[path = "lab/rivals.rs"]
 mod rivals;
+#[path = "lab/service_faults.rs"]
+mod service_faults;
 #[path = "lab/services.rs"]
 mod services;
 #[path = "lab/squatter.rs"]
@@ -62,6 +68,7 @@ fn main() -> ExitCode {
         neighbours::all(),
         process::all(),
         services::all(),
+        service_faults::all(),
     ];
     support::run_at_most(AT_A_TIME, groups.into_iter().flatten().collect::<Vec<Test>>())
 }
