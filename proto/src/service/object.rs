@@ -22,6 +22,10 @@ pub struct Service {
     pub interface: Option<Arc<str>>,
     /// `kube-vip.io/leaseName` with its namespace: whose addresses go where ours go.
     pub group: Option<Arc<str>>,
+    /// `kube-vip.io/forcePerServiceElection`: it has a Lease of its own where others share one.
+    pub own_lease: bool,
+    /// `kube-vip.io/vipHost`: the node that last said that it announces it.
+    pub vip_host: Option<Arc<str>>,
     /// Whether it is announced without endpoints.
     pub endpointless: Endpointless,
     /// `vipcast.io/preferred-nodes`.

@@ -62,6 +62,10 @@ pub const PREFERRED_NODES: &str = "vipcast.io/preferred-nodes";
 pub const INTERFACE: &str = "kube-vip.io/serviceInterface";
 /// Services with one name here go together.
 pub const LEASE_NAME: &str = "kube-vip.io/leaseName";
+/// A Service that says so has a Lease of its own, where that is done on demand.
+pub const OWN_LEASE: &str = "kube-vip.io/forcePerServiceElection";
+/// The node that announces the Service says so here.
+pub const VIP_HOST: &str = "kube-vip.io/vipHost";
 /// Not ours, whatever else is written.
 pub const IGNORE: &str = "kube-vip.io/ignore";
 /// Announced even where there is no endpoint.
@@ -70,7 +74,7 @@ pub const ENDPOINTLESS: &str = "kube-vip.io/allow-reconcile-without-endpoints";
 /// Whether anything here reads this annotation of a Service; the others need not be kept.
 #[must_use]
 pub fn is_read(annotation: &str) -> bool {
-    let ours = [ASSIGNED, PREFERRED_NODES, INTERFACE, LEASE_NAME, IGNORE, ENDPOINTLESS];
+    let ours = [ASSIGNED, PREFERRED_NODES, INTERFACE, LEASE_NAME, OWN_LEASE, VIP_HOST, IGNORE, ENDPOINTLESS];
     let others = [LOADBALANCER_IPS, METALLB_IPS[0], METALLB_IPS[1]];
     let pools = [METALLB_POOL[0], METALLB_POOL[1], METALLB_SHARING[0], METALLB_SHARING[1]];
     ours.contains(&annotation) || others.contains(&annotation) || pools.contains(&annotation)
@@ -125,6 +129,8 @@ impl Written {
             ownership: terms.ownership(&self),
             interface: self.text(INTERFACE).map(Arc::from),
             group: self.text(LEASE_NAME).filter(|_| cluster).map(|name| self.qualified(name)),
+            own_lease: self.says(OWN_LEASE),
+            vip_host: self.text(VIP_HOST).map(Arc::from),
             endpointless: match cluster && self.says(ENDPOINTLESS) {
                 true => Endpointless::Announced,
                 false => Endpointless::Withheld,
@@ -293,6 +299,8 @@ mod tests {
             ownership: Ownership::Ours(Because::NoClass),
             interface: None,
             group: None,
+            own_lease: false,
+            vip_host: None,
             endpointless: Endpointless::Withheld,
             preferred: None,
             source_ranges: vec![],
@@ -310,6 +318,8 @@ mod tests {
                 ("metallb.io/allow-shared-ip", "k"),
                 (INTERFACE, "auto"),
                 (LEASE_NAME, "front"),
+                (OWN_LEASE, "true"),
+                (VIP_HOST, "n1"),
                 (ENDPOINTLESS, "true"),
                 (PREFERRED_NODES, "disk=ssd"),
             ]),
@@ -338,6 +348,8 @@ mod tests {
         let expected = Service {
             interface: Some("auto".into()),
             group: Some("shop/front".into()),
+            own_lease: true,
+            vip_host: Some("n1".into()),
             endpointless: Endpointless::Announced,
             preferred: Some(Arc::new(LabelSelector { match_labels, ..LabelSelector::default() })),
             source_ranges: vec!["10.0.0.0/8".parse().unwrap()],

@@ -223,7 +223,7 @@ pub(crate) fn is_label(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
-fn is_subdomain(text: &str) -> bool {
+pub(crate) fn is_subdomain(text: &str) -> bool {
     // A part of a subdomain may be longer than 63 characters, only the whole is bounded.
     let part = |part: &str| {
         !part.is_empty()
