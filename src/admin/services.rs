@@ -64,6 +64,9 @@ pub struct AddressStatus {
     pub modes: Vec<String>,
     /// On which interface, where this node announces it or would.
     pub interface: Option<String>,
+    /// The Lease whose holder announces it, as `namespace/name`, where each Service has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<String>,
     /// Why these nodes, or why none.
     pub why: String,
 }
@@ -116,6 +119,9 @@ pub struct AddressExplanation {
     pub modes: Vec<String>,
     /// On which interface, where this node announces it or would.
     pub interface: Option<String>,
+    /// The Lease whose holder announces it, as `namespace/name`, where each Service has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<String>,
     /// Why these nodes, or why none.
     pub why_owners: String,
     /// Every node that is known, and whether it may announce it.
@@ -234,6 +240,7 @@ impl AddressExplanation {
             owners: Vec::new(),
             modes: Vec::new(),
             interface: assigned.interface.clone(),
+            lease: None,
             why_owners: String::new(),
             nodes: Vec::new(),
             successors: Vec::new(),

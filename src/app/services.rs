@@ -20,8 +20,8 @@ use crate::kube::catalog::watch_catalog;
 use crate::kube::lease::LeaseName;
 use crate::kube::networks::watch_service_networks;
 use crate::kube::pools::{ConfigMapName, PoolSources, Pools, watch_pools};
-use crate::placement::{self, Grants, Mode, PlacementReport};
-use crate::services::{self, Local, Means, Settings, Sources};
+use crate::placement::{self, Grants, Mode, PerService, PlacementReport};
+use crate::services::{self, HostWires, Local, Means, OwnLeases, Settings, Sources};
 use crate::task::Tasks;
 use crate::{advertiser, election};
 
@@ -76,6 +76,10 @@ impl Daemon<'_> {
         tasks.spawn("service networks watch", watch_service_networks(self.connections.clone(), networks_out));
         let forbidden = forbidden(parts.settings, &parts.vips);
         let settings = self.services_settings(&parts, forbidden.clone(), terms.class);
+        let host = parts.settings.host_annotation.then(|| HostWires {
+            grants: parts.ends.grants.subscribe(),
+            connections: self.connections.clone(),
+        });
         if settings.means.layer2 {
             self.respond(parts.desired, parts.reports, interfaces, tasks);
         }
@@ -99,6 +103,7 @@ impl Daemon<'_> {
             interfaces: interfaces_out,
             feed,
             figures: parts.desk.1,
+            host,
             asks: parts.desk.0,
             sources,
         };
@@ -120,6 +125,7 @@ impl Daemon<'_> {
             means: Means { layer2: self.config.layer2.is_some(), bgp: self.config.bgp.is_some() },
             interface: named,
             forbidden,
+            leases: own_leases(parts.settings),
         }
     }
 
@@ -168,8 +174,28 @@ impl Daemon<'_> {
             witness: self.witness.clone(),
             wires,
         };
-        placement::start(mode(settings), parts, moving, tasks);
+        placement::start(self.mode(settings), parts, moving, tasks);
         ((demand_out, asks_out), placed)
+    }
+
+    fn mode(&self, settings: &settings::Services) -> Mode {
+        let shared = match (settings.distribution, settings.lease_on_demand) {
+            (Distribution::Spread, _) => return Mode::Spread,
+            (Distribution::EveryNode, _) => return Mode::EveryNode,
+            (Distribution::Lease, false) => return Mode::Lease(shared_lease(settings)),
+            (Distribution::Lease, true) => Some(shared_lease(settings)),
+            (Distribution::LeasePerService, _) => None,
+        };
+        let election = &self.config.election;
+        let control_plane =
+            LeaseName { namespace: election.lease_namespace.clone(), name: election.lease_name.clone() };
+        let namespace = settings.lease.namespace.clone();
+        let allocator = LeaseName { namespace, name: allocator::LEASE.to_owned() };
+        Mode::LeasePerService(PerService {
+            shared,
+            reserved: [control_plane, allocator].into(),
+            namespace: settings.namespace.clone(),
+        })
     }
 
     fn allocate(
@@ -240,14 +266,19 @@ fn exclusion(settings: &settings::Services) -> Exclusion {
     if settings.ignore_exclude_label { Exclusion::Ignored } else { Exclusion::Respected }
 }
 
-fn mode(settings: &settings::Services) -> Mode {
+/// The Lease of all Services that have none of their own.
+fn shared_lease(settings: &settings::Services) -> LeaseName {
+    let settings::ObjectName { namespace, name } = settings.lease.clone();
+    LeaseName { namespace, name }
+}
+
+fn own_leases(settings: &settings::Services) -> OwnLeases {
     match settings.distribution {
-        Distribution::Spread => Mode::Spread,
-        Distribution::EveryNode => Mode::EveryNode,
-        Distribution::Lease | Distribution::LeasePerService => {
-            let settings::ObjectName { namespace, name } = settings.lease.clone();
-            Mode::Lease(LeaseName { namespace, name })
+        Distribution::LeasePerService => OwnLeases::All,
+        Distribution::Lease if settings.lease_on_demand => {
+            OwnLeases::OnDemand(shared_lease(settings).to_string().into())
         }
+        Distribution::Lease | Distribution::Spread | Distribution::EveryNode => OwnLeases::None,
     }
 }
 

@@ -17,6 +17,10 @@ pub struct Services {
     pub class: Class,
     /// Who announces which address.
     pub distribution: Distribution,
+    /// With [`Distribution::Lease`]: whether Services that say so have a Lease of their own.
+    pub lease_on_demand: bool,
+    /// Whether `kube-vip.io/vipHost` on a Service names the node that announces it.
+    pub host_annotation: bool,
     /// The Lease of [`Distribution::Lease`]. In its namespace are the Leases of members and of the allocator as well.
     pub lease: ObjectName,
     /// Of every Lease that Services need: of members, of the allocator, and of [`Distribution::Lease`].

@@ -10,9 +10,14 @@ use crate::config::services::{Distribution, Services};
 /// On Services, and what belongs to them: in all namespaces, or in the one whose Services are looked at.
 pub(super) fn rules(services: &Services, events: bool) -> Vec<PolicyRule> {
     let mut rules = vec![rule("", "services", READ), rule("discovery.k8s.io", "endpointslices", READ)];
-    if services.allocate {
-        // The addresses, and an annotation that says where they come from, in one request.
+    if services.allocate || services.host_annotation {
+        // The addresses, and an annotation that says where they come from, in one request; and who announces them.
         rules.push(rule("", "services/status", &["patch"]));
+    }
+    if has_own_leases(services) {
+        // They are called after their Services, and each lies beside its own.
+        let verbs = &["get", "list", "watch", "create", "update", "delete"];
+        rules.push(rule("coordination.k8s.io", "leases", verbs));
     }
     if events && services.allocate {
         rules.push(rule("events.k8s.io", "events", &["create", "patch"]));
@@ -45,9 +50,11 @@ pub(super) fn lease_rules(services: &Services) -> Vec<PolicyRule> {
     let names: Vec<String> = allocator.into_iter().chain(shared).map(str::to_owned).collect();
     let mut ours = leases(verbs);
     match services.distribution {
-        Distribution::Spread | Distribution::LeasePerService => {}
-        Distribution::Lease | Distribution::EveryNode if names.is_empty() => return Vec::new(),
-        Distribution::Lease | Distribution::EveryNode => ours.resource_names = Some(names),
+        Distribution::Spread => {}
+        _ if names.is_empty() => return Vec::new(),
+        Distribution::Lease | Distribution::EveryNode | Distribution::LeasePerService => {
+            ours.resource_names = Some(names);
+        }
     }
     vec![leases(&["create"]), ours]
 }
@@ -69,6 +76,15 @@ pub(super) fn pool_rules(services: &Services) -> BTreeMap<&str, PolicyRule> {
 fn selects_namespaces(services: &Services) -> bool {
     let ours = services.pools.iter().any(|pool| !pool.selection.namespace_selectors.is_empty());
     ours || services.metallb_pools
+}
+
+/// Whether any Service may have a Lease of its own.
+fn has_own_leases(services: &Services) -> bool {
+    match services.distribution {
+        Distribution::LeasePerService => true,
+        Distribution::Lease => services.lease_on_demand,
+        Distribution::Spread | Distribution::EveryNode => false,
+    }
 }
 
 const READ: &[&str] = &["list", "watch"];

@@ -58,6 +58,7 @@ impl Services {
             owners: vec![],
             modes: self.settings.means.words(address),
             interface: self.interface(address),
+            lease: self.lease_of(address),
             why: self.why(address),
         });
         ServiceStatus {
@@ -81,6 +82,10 @@ impl Services {
     fn interface(&self, address: IpAddr) -> Option<String> {
         let spot = self.spots.get(&address).and_then(|spot| spot.as_ref().ok());
         spot.filter(|_| self.settings.means.layer2).map(|spot| spot.interface.to_string())
+    }
+
+    fn lease_of(&self, address: IpAddr) -> Option<String> {
+        self.lease(self.catalog.plan(&address)?).map(|lease| lease.to_string())
     }
 
     /// Why an address is announced as it is, as far as it is the same for every node; empty: nothing speaks against it.
@@ -121,6 +126,7 @@ impl Services {
             owners: vec![],
             modes: self.settings.means.words(address),
             interface: self.interface(address),
+            lease: self.lease_of(address),
             why_owners: self.why(address),
             nodes: self.candidates(address),
             successors: vec![],

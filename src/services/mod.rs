@@ -4,6 +4,7 @@
 mod answers;
 mod figures;
 mod guarding;
+mod host;
 mod local;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,8 @@ use vipcast_proto::ipam::{Forbidden, ForbiddenReason, Pool, ServiceKey};
 use vipcast_proto::placement::{Facts, Weight};
 use vipcast_proto::service::{Catalog, Changes, Event, Plan};
 
+pub use self::host::HostWires;
+use self::host::Hosts;
 pub use self::local::{Local, follow};
 use self::local::{Spot, Wish};
 use crate::admin::service_metrics::ServiceFigures;
@@ -50,6 +53,19 @@ pub struct Settings {
     pub security: bool,
     /// What no Service may have, whatever the cluster says.
     pub forbidden: Forbidden,
+    /// Which Services have a Lease of their own.
+    pub leases: OwnLeases,
+}
+
+/// Which Services have a Lease of their own, whose holder announces them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum OwnLeases {
+    /// None.
+    None,
+    /// Those that say so; the others have this one together.
+    OnDemand(Arc<str>),
+    /// All.
+    All,
 }
 
 /// How addresses are announced.
@@ -82,6 +98,8 @@ pub struct Wires {
     pub feed: Option<mpsc::Sender<Feed>>,
     /// To the metrics.
     pub figures: watch::Sender<Arc<ServiceFigures>>,
+    /// To say on each Service which node announces it, where that is wanted.
+    pub host: Option<HostWires>,
     /// From operators.
     pub asks: mpsc::Receiver<Ask>,
     /// Whom to ask in turn.
@@ -104,7 +122,7 @@ pub struct Sources {
 }
 
 /// Runs until nobody follows the cluster any more, or nobody places what is wanted.
-pub async fn run(settings: Settings, catalog: Catalog, wires: Wires) {
+pub async fn run(settings: Settings, catalog: Catalog, mut wires: Wires) {
     let mut services = Services {
         local: Local::default(),
         settings,
@@ -117,6 +135,7 @@ pub async fn run(settings: Settings, catalog: Catalog, wires: Wires) {
         told: None,
         fed: false,
         count_at: clock::now(),
+        hosts: wires.host.take().map(Hosts::new),
         wires,
     };
     // Answers take their time; what is asked of others must not keep us.
@@ -143,6 +162,8 @@ struct Services {
     fed: bool,
     /// When metrics are counted anew.
     count_at: Instant,
+    /// What is written on Services of who announces them.
+    hosts: Option<Hosts>,
     wires: Wires,
 }
 
@@ -167,6 +188,10 @@ impl Services {
                 Some(())
             }
             Some(_) = answering.join_next() => Some(()),
+            ready = host::ready(self.hosts.as_mut()) => {
+                self.write_hosts(ready);
+                Some(())
+            }
             () = clock::until(Some(self.count_at)) => {
                 self.count();
                 Some(())
@@ -179,6 +204,10 @@ impl Services {
             return Some(());
         }
         self.want(changes.addresses).await?;
+        self.look_at_hosts(&changes.services);
+        if !changes.nodes.is_empty() && self.settings.leases != OwnLeases::None {
+            self.rank().await?;
+        }
         self.weigh().await?;
         self.feed(changes.services, changes.forbidden).await
     }
@@ -228,6 +257,7 @@ impl Services {
         self.spots.insert(address, spot);
         let mut facts = plan.placement.as_ref().ok()?.clone();
         // A router takes what is not on link with anything; what is to be filtered must be.
+        facts.lease = self.lease(plan);
         facts.unable |= cannot && !self.settings.means.bgp || !self.is_filtered(address);
         if facts.unable {
             self.able.remove(&address);
@@ -245,6 +275,25 @@ impl Services {
             (Some(named), _) | (None, Some(named)) => Wish::Named(named),
         };
         self.local.spot(wish, address)
+    }
+
+    /// The Lease whose holder announces the addresses of this plan, where that is decided for each Service; as kube-vip calls it.
+    fn lease(&self, plan: &Plan) -> Option<Arc<str>> {
+        let owners = || plan.owners.iter().filter_map(|owner| self.catalog.service(&owner.key));
+        match &self.settings.leases {
+            OwnLeases::None => return None,
+            OwnLeases::OnDemand(shared) if !owners().any(|service| service.own_lease) => {
+                return Some(shared.clone());
+            }
+            OwnLeases::OnDemand(_) | OwnLeases::All => {}
+        }
+        // Only who can be served everywhere can go with others.
+        let everywhere = plan.placement.as_ref().is_ok_and(|facts| facts.eligible.is_none());
+        let group = owners().find_map(|service| service.group.clone()).filter(|_| everywhere);
+        group.or_else(|| {
+            let ServiceKey { namespace, name } = &plan.owners.first()?.key;
+            Some(format!("{namespace}/{LEASE_OF}{name}").into())
+        })
     }
 
     /// The interface that a pool names for its addresses, for the namespace of the oldest Service that has this one.
@@ -268,6 +317,12 @@ impl Services {
             Some(interface) => interfaces.insert(address, interface),
             None => interfaces.remove(&address),
         };
+    }
+
+    /// Which nodes are fit: they are put in order.
+    async fn rank(&mut self) -> Option<()> {
+        let fit = self.catalog.nodes().filter(|node| self.catalog.weight(node) > 0).cloned().collect();
+        self.wires.demand.send(Demand::Nodes(fit)).await.ok()
     }
 
     async fn weigh(&mut self) -> Option<()> {
@@ -308,5 +363,7 @@ impl Services {
     }
 }
 
+/// What kube-vip calls the Lease of a Service, before its name.
+pub(crate) const LEASE_OF: &str = "kubevip-";
 /// What kube-vip calls the interface that an address is on link with.
 const AUTO: &str = "auto";

@@ -52,6 +52,7 @@ fn row(service: &ServiceStatus, address: Option<&AddressStatus>, why: String, wi
     ];
     if wide {
         row.push(address.and_then(|it| it.interface.clone()).unwrap_or_else(none));
+        row.push(address.and_then(|it| it.lease.clone()).unwrap_or_else(none));
     }
     row.push(why);
     row
@@ -84,8 +85,8 @@ fn listed(texts: &[String], most: usize, between: &str) -> String {
 }
 
 const SERVICES: [&str; 8] = ["NAMESPACE", "NAME", "ADDRESS", "CLASS", "POOL", "OWNER", "MODE", "WHY"];
-const WIDE_SERVICES: [&str; 9] =
-    ["NAMESPACE", "NAME", "ADDRESS", "CLASS", "POOL", "OWNER", "MODE", "INTERFACE", "WHY"];
+const WIDE_SERVICES: [&str; 10] =
+    ["NAMESPACE", "NAME", "ADDRESS", "CLASS", "POOL", "OWNER", "MODE", "INTERFACE", "LEASE", "WHY"];
 const POOLS: [&str; 7] = ["POOL", "SOURCE", "RANGES", "FAMILY", "USED", "FREE", "CONFLICTS"];
 const MOST_OWNERS: usize = 3;
 const MOST_RANGES: usize = 2;

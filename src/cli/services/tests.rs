@@ -26,6 +26,7 @@ fn address(text: &str, owners: &[&str], why: &str) -> AddressStatus {
         pool: Some("lan".into()),
         modes: if owners.is_empty() { vec![] } else { vec!["arp".into()] },
         interface: None,
+        lease: None,
         owners,
         why: why.into(),
     }
@@ -67,6 +68,7 @@ fn explanation() -> ServiceExplanation {
         owners: vec!["n1".into()],
         modes: vec!["arp".into()],
         interface: Some("eth0".into()),
+        lease: Some("default/kubevip-web".into()),
         why_owners: "its share by hashing".into(),
         nodes: vec![candidate("n1", true, "has a ready endpoint"), candidate("n2", false, "cordoned")],
         successors: vec![Successor { without: "n1".into(), then: None, why: None }],
@@ -151,6 +153,7 @@ Service default/web
   pool: lan
   shared with: default/dns
   announced by: n1 (arp), on eth0
+  lease: default/kubevip-web
   because: its share by hashing
   without n1: nobody announces it
   NODE  ELIGIBLE  WHY
