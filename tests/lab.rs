@@ -28,6 +28,8 @@ mod hand_over;
 mod kernel;
 #[path = "lab/kubernetes.rs"]
 mod kubernetes;
+#[path = "lab/lease_per_service.rs"]
+mod lease_per_service;
 #[path = "lab/neighbours.rs"]
 mod neighbours;
 #[path = "lab/outage.rs"]
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         neighbours::all(),
         process::all(),
         services::all(),
+        lease_per_service::all(),
     ];
     support::run_at_most(AT_A_TIME, groups.into_iter().flatten().collect::<Vec<Test>>())
 }

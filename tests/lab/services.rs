@@ -174,7 +174,11 @@ fn table(bed: &Bed, node: usize) -> String {
 }
 
 /// Nodes whose daemons announce Services and no control plane.
-fn cluster(nodes: usize, distribution: &str) -> Bed {
+pub(super) fn cluster(nodes: usize, distribution: &str) -> Bed {
+    cluster_with(nodes, distribution, &[])
+}
+
+pub(super) fn cluster_with(nodes: usize, distribution: &str, more: &[(&str, &str)]) -> Bed {
     let mut bed = Bed::real(nodes);
     bed.kubernetes().create("/api/v1/namespaces/kube-system/configmaps", &pool());
     for node in 0..nodes {
@@ -185,7 +189,7 @@ fn cluster(nodes: usize, distribution: &str) -> Bed {
             ("vipcast_services_distribution", distribution),
             ("vip_servicesinterface", "eth0"),
         ];
-        bed.start(node, &environment);
+        bed.start(node, &[&environment[..], more].concat());
     }
     // Whoever comes later takes its share of what there is.
     for (node, member) in (0..nodes).flat_map(|node| (1..=nodes).map(move |member| (node, member))) {
@@ -211,12 +215,12 @@ fn create(bed: &Bed, name: &str) {
     create_with(bed, name, &json!({}), &["node1"]);
 }
 
-fn create_with(bed: &Bed, name: &str, more: &Value, nodes: &[&str]) {
+pub(super) fn create_with(bed: &Bed, name: &str, more: &Value, nodes: &[&str]) {
     objects(name, more, nodes).iter().for_each(|(path, object)| bed.kubernetes().create(path, object));
 }
 
 /// A Service with `more` in its specification and ready endpoints on `nodes`, each object with where it is created.
-fn objects(name: &str, more: &Value, nodes: &[&str]) -> [(String, Value); 2] {
+pub(super) fn objects(name: &str, more: &Value, nodes: &[&str]) -> [(String, Value); 2] {
     let mut service = json!({
         "apiVersion": "v1", "kind": "Service", "metadata": { "name": name, "namespace": "default" },
         "spec": {
@@ -231,7 +235,7 @@ fn objects(name: &str, more: &Value, nodes: &[&str]) -> [(String, Value); 2] {
     [("/api/v1/namespaces/default/services".to_owned(), service), (slices, slice(name, nodes))]
 }
 
-fn slice(name: &str, nodes: &[&str]) -> Value {
+pub(super) fn slice(name: &str, nodes: &[&str]) -> Value {
     let endpoint = |node: &&str| json!({ "addresses": ["10.244.0.7"], "nodeName": node, "conditions": { "ready": true } });
     json!({
         "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
@@ -248,15 +252,15 @@ fn pool() -> Value {
     })
 }
 
-fn service_path(name: &str) -> String {
+pub(super) fn service_path(name: &str) -> String {
     format!("/api/v1/namespaces/default/services/{name}")
 }
 
-fn slice_path(name: &str) -> String {
+pub(super) fn slice_path(name: &str) -> String {
     format!("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/{name}")
 }
 
-fn ingress(service: &Value) -> Option<IpAddr> {
+pub(super) fn ingress(service: &Value) -> Option<IpAddr> {
     service["status"]["loadBalancer"]["ingress"][0]["ip"].as_str()?.parse().ok()
 }
 
@@ -270,15 +274,15 @@ fn answered(bed: &Bed, address: IpAddr) -> (String, Duration) {
     (host_of(bed, mac), clock::now() - begin)
 }
 
-fn asked(bed: &Bed, addresses: &[IpAddr]) -> BTreeMap<IpAddr, BTreeSet<Mac>> {
+pub(super) fn asked(bed: &Bed, addresses: &[IpAddr]) -> BTreeMap<IpAddr, BTreeSet<Mac>> {
     census::ask(&bed.lan.client, addresses, ms(100))
 }
 
-fn host_of(bed: &Bed, mac: Mac) -> String {
+pub(super) fn host_of(bed: &Bed, mac: Mac) -> String {
     bed.lan.nodes.iter().find(|host: &&Host| host.mac == mac).map(|host| host.name.clone()).unwrap()
 }
 
-fn number(bed: &Bed, name: &str) -> usize {
+pub(super) fn number(bed: &Bed, name: &str) -> usize {
     bed.lan.nodes.iter().position(|host| host.name == name).unwrap()
 }
 
@@ -288,7 +292,7 @@ fn services(bed: &Bed, node: usize) -> Value {
 }
 
 /// What a command says on a node.
-fn told(bed: &Bed, node: usize, words: &[&str]) -> Value {
+pub(super) fn told(bed: &Bed, node: usize, words: &[&str]) -> Value {
     let mut command = std::process::Command::new(VIPCAST);
     command.args(words).args(["-o", "json", "--socket"]).arg(bed.socket(&bed.lan.nodes[node].name));
     let output = command.output().unwrap();
