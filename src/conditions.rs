@@ -1,6 +1,7 @@
 //! Puts together what the election wants to know of the rest of the daemon.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
@@ -66,6 +67,7 @@ impl Sources {
             rivals: rivals(&self.nodes.borrow_and_update(), &self.node_name),
             stopping: self.drain.has_started(),
             drained: *self.drained.borrow_and_update(),
+            courtesy: Duration::ZERO,
         };
         // All of them are asked, so that each is marked as seen.
         for interface in &mut self.interfaces {
@@ -178,6 +180,7 @@ mod tests {
         rivals: Rivals::Unknown,
         stopping: false,
         drained: false,
+        courtesy: Duration::ZERO,
     };
 
     #[tokio::test]

@@ -176,7 +176,7 @@ const FAMILY_V6: libc::c_int = libc::NFPROTO_IPV6;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::netlink::Interface;
+    use crate::net::netlink::{DefaultRoute, Interface};
 
     #[test]
     fn a_key_is_as_kube_proxy_writes_it() {
@@ -198,7 +198,7 @@ mod tests {
             addresses: bound,
             master: None,
         };
-        let local = Local { interfaces: vec![ipvs], default_route: None };
+        let local = Local { interfaces: vec![ipvs], default_route: DefaultRoute::default() };
         let ip = |last| IpAddr::from([192, 0, 2, last]);
         let waiting = Arc::new([(ip(7), Arc::from([])), (ip(8), Arc::from([]))].into());
         assert_eq!(Eyes::default().carried(&waiting, &local), [ip(8)].into());

@@ -20,6 +20,7 @@ pub mod kube;
 pub(crate) mod kubespray;
 pub mod log;
 pub mod manifest;
+pub mod memory;
 pub mod net;
 mod nf_tables;
 pub mod placement;

@@ -86,7 +86,8 @@ async fn news(proof: Option<&mut Proof>) {
 /// Where others announce as well, there is no reason to go on against a bar. Who is alone goes on: a node that joins while etcd has
 /// no majority needs the VIP.
 fn bar(conditions: Conditions, holding: bool) -> Option<Bar> {
-    let Conditions { healthy, proven: _, link_up, refused, rivals, stopping, drained } = conditions;
+    let Conditions { healthy, proven: _, link_up, refused, rivals, stopping, drained, courtesy: _ } =
+        conditions;
     if drained && !stopping {
         return Some(Bar::Drained);
     }

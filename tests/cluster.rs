@@ -43,8 +43,12 @@ mod rival;
 mod rivals;
 #[path = "cluster/routed.rs"]
 mod routed;
+#[path = "cluster/routed_services.rs"]
+mod routed_services;
 #[path = "cluster/routers.rs"]
 mod routers;
+#[path = "cluster/services.rs"]
+mod services;
 #[path = "cluster/shared.rs"]
 mod shared;
 #[path = "cluster/span.rs"]
@@ -54,6 +58,10 @@ mod support;
 mod teardown;
 #[path = "cluster/upkeep.rs"]
 mod upkeep;
+#[path = "cluster/web.rs"]
+mod web;
+#[path = "cluster/wire.rs"]
+mod wire;
 
 use std::process::ExitCode;
 
@@ -66,6 +74,7 @@ fn main() -> ExitCode {
     let groups = [
         bootstrap::all(),
         routed::all(),
+        services::all(),
         examples::all(),
         faults::all(&cluster),
         upkeep::all(&cluster),

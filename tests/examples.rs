@@ -36,6 +36,7 @@ fn main() -> ExitCode {
             trial("role::what_it_writes_is_what_the_program_prints", ansible, role::same_as_the_program),
             trial("role::what_it_writes_configures_the_daemon_as_the_files_do", ansible, role::effective),
             trial("role::an_image_by_its_digest_has_the_version_of_its_tag", ansible, role::digest),
+            trial("role::what_kubespray_has_no_variable_for_is_passed_on", ansible, role::more_settings),
             trial("role::text_from_the_command_line_is_no_trap", ansible, role::booleans),
             trial("role::switched_off_it_takes_everything_away", ansible, role::removal),
             trial(

@@ -53,11 +53,11 @@ fn the_image_holds_a_program_and_its_licence_and_says_so() {
 }
 
 #[test]
-fn an_image_of_more_than_twelve_megabytes_is_refused() {
+fn an_image_of_more_than_ten_megabytes_is_refused() {
     let folder = checkout("a");
-    let output = run(&folder, "a", &[program("a"), vec![0; 12_000_000]].concat());
+    let output = run(&folder, "a", &[program("a"), vec![0; 10_000_000]].concat());
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && said.contains("at most 12000000"), "{said}");
+    assert!(!output.status.success() && said.contains("at most 10000000"), "{said}");
 }
 
 #[test]

@@ -28,16 +28,24 @@ mod hand_over;
 mod kernel;
 #[path = "lab/kubernetes.rs"]
 mod kubernetes;
+#[path = "lab/lease_per_service.rs"]
+mod lease_per_service;
 #[path = "lab/neighbours.rs"]
 mod neighbours;
+#[path = "lab/objects.rs"]
+mod objects;
 #[path = "lab/outage.rs"]
 mod outage;
+#[path = "lab/panel.rs"]
+mod panel;
 #[path = "lab/process.rs"]
 mod process;
 #[path = "lab/rivals.rs"]
 mod rivals;
 #[path = "lab/service_changes.rs"]
 mod service_changes;
+#[path = "lab/service_faults.rs"]
+mod service_faults;
 #[path = "lab/services.rs"]
 mod services;
 #[path = "lab/squatter.rs"]
@@ -65,6 +73,8 @@ fn main() -> ExitCode {
         process::all(),
         services::all(),
         service_changes::all(),
+        service_faults::all(),
+        lease_per_service::all(),
     ];
     support::run_at_most(AT_A_TIME, groups.into_iter().flatten().collect::<Vec<Test>>())
 }

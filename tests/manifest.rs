@@ -43,6 +43,14 @@ fn main() -> ExitCode {
             trial("objects::every_object_is_accepted_strictly", &[Needs::RealApi], objects::accepted),
             trial("permissions::the_daemon_asks_for_what_it_may_and_for_all_of_it", lab, permissions::exact),
             trial("permissions::a_verb_that_is_missing_is_noticed", lab, permissions::missing),
+            trial("permissions::a_spread_of_services_asks_for_what_it_may", lab, permissions::spread),
+            trial("permissions::one_lease_for_services_asks_for_what_it_may", lab, permissions::lease),
+            trial("permissions::services_of_somebody_elses_pools_ask_for_less", lab, permissions::foreign),
+            trial(
+                "permissions::what_services_lack_is_said_once_and_stops_nothing_else",
+                lab,
+                permissions::lacking,
+            ),
         ],
     )
 }

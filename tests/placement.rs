@@ -37,6 +37,11 @@ fn main() -> ExitCode {
         trial("questions_are_answered_with_the_names_of_nodes", &[], scripted::questions),
         trial("ten_thousand_addresses_cost_little", &[], scripted::many),
         trial("three_members_agree_on_a_real_api_server", &[Needs::RealApi], real::agreement),
+        trial(
+            "only_the_version_of_a_member_lease_that_was_seen_is_removed_on_a_real_api_server",
+            &[Needs::RealApi],
+            real::removed,
+        ),
         trial("one_lease_for_all_is_handed_over_on_a_real_api_server", &[Needs::RealApi], real::one_lease),
     ])
 }

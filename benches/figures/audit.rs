@@ -20,6 +20,8 @@ pub(crate) struct Requests {
     pub(crate) writes: usize,
     /// Requests for objects; a watch is one.
     pub(crate) reads: usize,
+    /// Those of them that are watches.
+    pub(crate) watches: usize,
     /// `/readyz` and its like, which touch no object.
     pub(crate) probes: usize,
 }
@@ -74,7 +76,10 @@ impl Entry {
     /// A watch counts when it begins, everything else when it is done.
     fn count(&self, requests: &mut Requests) {
         match (self.verb.as_str(), self.stage.as_str(), &self.object_ref) {
-            ("watch", "ResponseStarted", _) => requests.reads += 1,
+            ("watch", "ResponseStarted", _) => {
+                requests.reads += 1;
+                requests.watches += 1;
+            }
             ("watch", _, _) | (_, "ResponseStarted", _) => {}
             (_, _, None) => requests.probes += 1,
             ("get" | "list", _, _) => requests.reads += 1,

@@ -29,6 +29,7 @@ impl Rig {
             daemon: daemon(&plan.daemon),
             api: None,
             environment: told,
+            services: false,
             place: std::env::temp_dir(),
         };
         let cluster = Cluster::start(settings, plan.interrupt.clone())?;

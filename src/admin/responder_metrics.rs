@@ -41,7 +41,7 @@ pub struct InterfaceCounts {
 impl ResponderCounts {
     pub(super) fn registered(to: &mut Registry) -> Self {
         let all = Self::default();
-        to.register("service_addresses", "Service addresses by where they stand", all.addresses.clone());
+        to.register("responder_addresses", "Service addresses by where they stand", all.addresses.clone());
         to.register("service_frames", "Frames sent for Service addresses", all.frames.clone());
         to.register(
             "service_frames_lost",

@@ -16,7 +16,7 @@ use super::board::StatusReader;
 use super::exposition::Exposition;
 use super::metrics::Metrics;
 use super::peers::{Peers, Routes};
-use super::services::{Ask, Pools, ServiceExplanation, Services};
+use super::services::{Ask, NO_SERVICE, Pools, ServiceExplanation, Services, Told};
 use super::status::Status;
 use crate::announce::bgp::Command;
 use crate::clock;
@@ -150,8 +150,8 @@ async fn services(
     State(admin): State<Admin>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Services>, Refusal> {
-    let services = admin.ask(|answer| Ask::Services(wanted.namespace, answer)).await?;
-    Ok(Json(Services { node: admin.node(), now: clock::wall().into(), services }))
+    let Told { all: services, notes } = admin.ask(|answer| Ask::Services(wanted.namespace, answer)).await?;
+    Ok(Json(Services { node: admin.node(), now: clock::wall().into(), services, notes }))
 }
 
 async fn service(
@@ -159,14 +159,13 @@ async fn service(
     Path((namespace, name)): Path<(String, String)>,
 ) -> Result<Json<ServiceExplanation>, Refusal> {
     let key = ServiceKey { namespace, name };
-    let missing = format!("{NO_SERVICE} {key} of type LoadBalancer\n");
     let explanation = admin.ask(|answer| Ask::Explain(key, answer)).await?;
-    explanation.map(Json).ok_or((StatusCode::NOT_FOUND, missing))
+    explanation.map(Json).map_err(|why| (StatusCode::NOT_FOUND, why + "\n"))
 }
 
 async fn pools(State(admin): State<Admin>) -> Result<Json<Pools>, Refusal> {
-    let pools = admin.ask(Ask::Pools).await?;
-    Ok(Json(Pools { node: admin.node(), now: clock::wall().into(), pools }))
+    let Told { all: pools, notes } = admin.ask(Ask::Pools).await?;
+    Ok(Json(Pools { node: admin.node(), now: clock::wall().into(), pools, notes }))
 }
 
 /// What is wrong with a request.
@@ -182,7 +181,6 @@ pub const STALE: Duration = Duration::from_secs(10);
 /// How refusals begin that are not only a wrong path.
 pub(super) const REFUSALS: [&str; 3] = [NO_PEER, NO_SERVICE, SERVICES_OFF];
 const NO_PEER: &str = "there is no peer";
-const NO_SERVICE: &str = "there is no Service";
 const SERVICES_OFF: &str = "Services are switched off on this node";
 
 const INDEX: &str = "\

@@ -128,6 +128,24 @@ mod tests {
     use crate::admin::services::PoolUsage;
     use crate::clock;
 
+    /// Readers take a family that comes twice for an error, and refuse everything.
+    #[test]
+    fn no_two_families_have_one_name() {
+        let (_board, status) = holding(clock::now());
+        let figures = watch::channel(Arc::default()).1;
+        let bfd = Some(crate::bfd::Stats::new());
+        let metrics = Metrics::with_collectors("0.1.0", None, status, bfd, Some(figures));
+        metrics.declare_vip([192, 0, 2, 10].into());
+        metrics.declare_scope("services", "kube-system/plndr-svcs-lock");
+        drop((metrics.bgp_peer("tor-1"), metrics.responder("eth0")));
+        let rendered = metrics.render();
+        let mut families: Vec<_> = rendered.lines().filter(|line| line.starts_with("# TYPE ")).collect();
+        let all = families.len();
+        families.sort_unstable();
+        families.dedup();
+        assert_eq!((families.len(), all > 30), (all, true), "{rendered}");
+    }
+
     #[test]
     fn gauges_say_what_was_published_last() {
         let (_board, status) = holding(clock::now());

@@ -15,11 +15,20 @@ use super::timestamp::Timestamp;
 #[derive(Debug)]
 pub enum Ask {
     /// All Services of ours, or those of a namespace, in the order of their names.
-    Services(Option<String>, oneshot::Sender<Vec<ServiceStatus>>),
-    /// Everything about one Service, also where it is not ours; `None`: there is none, or it is of another type.
-    Explain(ServiceKey, oneshot::Sender<Option<ServiceExplanation>>),
+    Services(Option<String>, oneshot::Sender<Told<ServiceStatus>>),
+    /// Everything about one Service, also where it is not ours; an error says why there is nothing to say.
+    Explain(ServiceKey, oneshot::Sender<Result<ServiceExplanation, String>>),
     /// All pools, in the order in which they are tried.
-    Pools(oneshot::Sender<Vec<PoolStatus>>),
+    Pools(oneshot::Sender<Told<PoolStatus>>),
+}
+
+/// What there is, as far as it is known.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Told<T> {
+    /// All of it.
+    pub all: Vec<T>,
+    /// Why that may not be everything, or not be so any more.
+    pub notes: Vec<String>,
 }
 
 /// The answer to `GET /v1/services`.
@@ -32,6 +41,9 @@ pub struct Services {
     pub now: Timestamp,
     /// In the order of their names.
     pub services: Vec<ServiceStatus>,
+    /// Why they may not be all, or not be so any more.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// A Service of ours.
@@ -64,6 +76,9 @@ pub struct AddressStatus {
     pub modes: Vec<String>,
     /// On which interface, where this node announces it or would.
     pub interface: Option<String>,
+    /// The Lease whose holder announces it, as `namespace/name`, where each Service has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<String>,
     /// Why these nodes, or why none.
     pub why: String,
 }
@@ -116,6 +131,9 @@ pub struct AddressExplanation {
     pub modes: Vec<String>,
     /// On which interface, where this node announces it or would.
     pub interface: Option<String>,
+    /// The Lease whose holder announces it, as `namespace/name`, where each Service has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<String>,
     /// Why these nodes, or why none.
     pub why_owners: String,
     /// Every node that is known, and whether it may announce it.
@@ -172,6 +190,9 @@ pub struct Pools {
     pub now: Timestamp,
     /// In the order in which they are tried.
     pub pools: Vec<PoolStatus>,
+    /// Why they may not be all, or not be so any more.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// A pool of addresses.
@@ -234,6 +255,7 @@ impl AddressExplanation {
             owners: Vec::new(),
             modes: Vec::new(),
             interface: assigned.interface.clone(),
+            lease: None,
             why_owners: String::new(),
             nodes: Vec::new(),
             successors: Vec::new(),
@@ -302,3 +324,6 @@ fn conflicts(report: &PoolReport) -> Vec<String> {
 fn bounded(count: u128) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
+
+/// How the answer begins where there is no such Service.
+pub const NO_SERVICE: &str = "there is no Service";

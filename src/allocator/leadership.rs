@@ -77,4 +77,5 @@ const FIT: Conditions = Conditions {
     rivals: Rivals::Present,
     stopping: false,
     drained: false,
+    courtesy: Duration::ZERO,
 };

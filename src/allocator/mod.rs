@@ -37,7 +37,7 @@ use crate::change::publish;
 use crate::clock;
 use crate::election::{Ruling, Vacancy};
 use crate::kube::access::Connection;
-use crate::kube::failure::Failure;
+use crate::kube::failure::{Failure, PERMIT};
 use crate::kube::pools::{Fault, Pools};
 use crate::witness::Witness;
 
@@ -91,9 +91,10 @@ pub struct AllocatorReport {
     pub unwritten: usize,
     /// What the API server refuses.
     pub refused: Option<String>,
-    /// The pools, as far as this node decides about them: empty where another one leads.
+    /// The pools, empty before everything is known. Where another node leads it lags behind by up to half a minute: it
+    /// is what this one would decide from what the cluster has.
     pub pools: Vec<PoolReport>,
-    /// Addresses that Services keep although their pools do not have them; empty where another node leads.
+    /// Addresses that Services keep although their pools do not have them; as old as the pools.
     pub strays: Vec<Stray>,
     /// What is wrong with the descriptions of pools.
     pub faults: Vec<Fault>,
@@ -181,6 +182,10 @@ struct Allocator {
     outputs: Outputs,
     /// When the report may be made anew, because it is not true any more.
     report_at: Option<Instant>,
+    /// How full the pools were when they were counted last.
+    usage: (Vec<PoolReport>, Vec<Stray>),
+    /// When they may be counted anew, where another node leads.
+    usage_at: Option<Instant>,
     /// Services to which the API server does not let us write, and what it says.
     refused: BTreeMap<ServiceKey, String>,
 }
@@ -195,6 +200,8 @@ impl Allocator {
             since: None,
             outputs,
             report_at: Some(clock::now()),
+            usage: <(Vec<_>, Vec<_>)>::default(),
+            usage_at: None,
             refused: BTreeMap::new(),
         }
     }
@@ -209,6 +216,7 @@ impl Allocator {
     }
 
     fn set_pools(&mut self, pools: Pools) {
+        self.usage_at = None;
         let (changes, strays) = self.desk.set_pools(pools);
         for stray in strays {
             if let Some(view) = self.desk.view(&stray.service) {
@@ -327,9 +335,26 @@ impl Allocator {
             return;
         }
         if self.refused.is_empty() {
-            warn!(service = %key, error = %failure, "services cannot be written, asking again until it is granted");
+            warn!(
+                service = %key,
+                error = %failure,
+                advice = PERMIT,
+                "services cannot be written, asking again until it is granted"
+            );
         }
         self.refused.insert(key.clone(), failure.to_string());
+    }
+
+    /// Counts how full the pools are. Whoever does not lead decides about all Services for that, and so seldom.
+    fn count(&mut self, now: Instant, leads: bool) {
+        if !self.desk.is_complete() {
+            return;
+        }
+        if let Some(at) = self.usage_at.filter(|at| !leads && now < *at) {
+            return self.outdate(at);
+        }
+        self.usage = self.desk.usage();
+        self.usage_at = Some(now + FOLLOWERS_REPORT);
     }
 
     /// Says whether nothing is being written any more under a grant that is over.
@@ -369,7 +394,8 @@ impl Allocator {
         }
         self.report_at = None;
         let leads = self.desk.leads();
-        let (pools, strays) = if leads { self.desk.usage() } else { <(Vec<_>, Vec<_>)>::default() };
+        self.count(now, leads);
+        let (pools, strays) = self.usage.clone();
         let report = AllocatorReport {
             leader: self.ruling.holder.clone(),
             is_us: self.since.is_some(),
@@ -389,3 +415,6 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Between two reports.
 const REPORT: Duration = Duration::from_secs(1);
+
+/// Between two counts of the pools by one who does not lead.
+const FOLLOWERS_REPORT: Duration = Duration::from_secs(30);

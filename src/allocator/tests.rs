@@ -1,23 +1,15 @@
 //! The allocator without a clock that passes, and its task on a scripted API server.
 
-use std::sync::Mutex;
+mod running;
 
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Response};
-use axum::routing::patch;
-use axum::{Json, Router};
-use serde_json::{Value, json};
-use tokio::time::timeout;
 use vipcast_proto::election::{Grant, Predecessor, Role};
-use vipcast_proto::ipam::{Assignment, Family, FamilyPolicy, PoolId, Source, TrafficPolicy};
+use vipcast_proto::ipam::{Assignment, Family, FamilyPolicy, Labels, PoolId, Source, TrafficPolicy};
 
 use super::shown::Patch;
 use super::*;
 use crate::admin::board::StatusBoard;
 use crate::admin::metrics::Metrics;
 use crate::kube::events::{Events, Notice, Reason};
-use crate::kube::testing::{Server, connection};
 
 /// An allocator whose writes are answered by hand.
 struct Bench {
@@ -76,6 +68,13 @@ impl Bench {
         after
     }
 
+    /// Who leads, whether that is us, and how many addresses of the pool are used.
+    fn reported(&mut self) -> (Option<String>, bool, Option<u128>) {
+        self.allocator.report(clock::now());
+        let report = self.report.borrow().clone();
+        (report.leader, report.is_us, report.pools.first().map(|pool| pool.usage[0].used))
+    }
+
     fn told(&mut self) -> Vec<(Reason, String)> {
         std::iter::from_fn(|| self.notices.try_recv().ok()).map(|it| (it.reason, it.note)).collect()
     }
@@ -118,7 +117,7 @@ fn view(name: &str) -> Arc<ServiceView> {
         uid: format!("uid-{name}"),
         created: 0,
         standing: Standing::Ours,
-        labels: BTreeMap::new(),
+        labels: Labels::new(),
         namespace_labels: Arc::default(),
         request: None,
         pool: None,
@@ -237,9 +236,29 @@ fn a_follower_writes_nothing_and_says_what_it_would_decide() {
     assert_eq!((has("a"), has("b")), (vec!["192.0.2.7".into()], vec!["192.0.2.1".into()]));
     let (used, _) = bench.allocator.desk.usage();
     assert_eq!(used[0].usage[0].used, 2);
-    bench.allocator.report(clock::now());
-    let report = bench.report.borrow().clone();
-    assert_eq!((report.leader.as_deref(), report.is_us, report.pools), (Some("n2"), false, vec![]));
+    assert_eq!(bench.reported(), (Some("n2".into()), false, Some(2)));
+}
+
+/// Deciding about everything is much for one who only counts.
+#[tokio::test(start_paused = true)]
+async fn a_follower_counts_its_pools_seldom_and_at_once_when_they_are_others() {
+    let mut bench = Bench::following("192.0.2.1-192.0.2.9");
+    assert_eq!(bench.reported(), (None, false, None));
+    bench.allocator.ruled(ruling(1, false));
+    bench.feed(Feed::Forbidden(Forbidden::default()));
+    bench.feed(Feed::Loaded(vec![served("a", "192.0.2.7")]));
+    let counted = clock::now();
+    let used = |used| (Some("n2".to_owned()), false, Some(used));
+    assert_eq!(bench.reported(), used(1));
+    bench.feed(Feed::Upsert(served("b", "192.0.2.8")));
+    clock::until(bench.allocator.deadline()).await;
+    assert_eq!(bench.reported(), used(1));
+    clock::until(bench.allocator.deadline()).await;
+    assert_eq!((bench.reported(), clock::now() - counted), (used(2), FOLLOWERS_REPORT));
+    assert_eq!(bench.allocator.deadline(), None);
+    bench.allocator.set_pools(pools("192.0.2.8-192.0.2.9"));
+    clock::until(bench.allocator.deadline()).await;
+    assert_eq!(bench.reported(), used(1));
 }
 
 #[test]
@@ -267,6 +286,27 @@ fn a_new_leader_goes_on_where_the_last_one_ended() {
     let mut second = Bench::leading("192.0.2.1-192.0.2.9", after);
     let other = brief("b", Some("192.0.2.2"), Some(r#"[{"address":"192.0.2.2","pool":"lab"}]"#));
     assert_eq!((name.as_str(), second.brief()), ("a", vec![other]));
+}
+
+/// No precondition on the Service that is written would help: the address is another's by now, and that is another object.
+#[test]
+fn what_an_older_leader_writes_too_late_is_set_right_when_the_watch_shows_it() {
+    let range = "192.0.2.1-192.0.2.9";
+    let mut first = Bench::leading(range, vec![view("a")]);
+    let (_, late) = first.writes().remove(0);
+    // While its request was under way, its successor gave the address to another one.
+    let mut second = Bench::leading(range, vec![served("b", "192.0.2.1"), view("a")]);
+    let mut all = second.write_all(&[view("a")]);
+    assert_eq!(all[0].ingress, ["192.0.2.2".parse::<std::net::IpAddr>().unwrap()]);
+    let overwritten = shown(&view("a"), &late);
+    second.feed(Feed::Upsert(Arc::clone(&overwritten)));
+    all = second.write_all(&[overwritten, served("b", "192.0.2.1")]);
+    let written: Vec<_> = all.iter().map(|view| (view.key.name.as_str(), view.ingress.clone())).collect();
+    let has: Vec<_> = ["a", "b"]
+        .map(|name| second.allocator.desk.ipam().unwrap().addresses(&key(name)).collect::<Vec<_>>())
+        .concat();
+    assert!(has.len() == 2 && has[0] != has[1], "{has:?} after {written:?}");
+    assert_eq!((written.len(), second.brief()), (1, vec![]));
 }
 
 #[test]
@@ -329,7 +369,7 @@ fn each_failure_is_followed_by_what_can_help() {
     }
     // News help where the write was based on something stale, and nowhere else.
     for name in ["b", "c", "d"] {
-        let news = with(&view(name), |view| drop(view.labels.insert("app".into(), "x".into())));
+        let news = with(&view(name), |view| view.labels = [("app".into(), "x".into())].into());
         bench.feed(Feed::Upsert(news));
     }
     let names: Vec<_> = bench.writes().into_iter().map(|(name, _)| name).collect();
@@ -351,7 +391,7 @@ fn who_cannot_be_served_is_told_once_with_the_numbers() {
         (Reason::PoolExhausted, "an IPv4 address: pool lab (vipcast): 1 of 1 IPv4 addresses used"),
     ];
     assert_eq!(bench.told(), expected.map(|(reason, note)| (reason, note.to_owned())));
-    bench.feed(Feed::Upsert(with(&view("c"), |view| drop(view.labels.insert("app".into(), "x".into())))));
+    bench.feed(Feed::Upsert(with(&view("c"), |view| view.labels = [("app".into(), "x".into())].into())));
     assert_eq!((bench.told(), bench.brief()), (vec![], vec![]));
 }
 
@@ -379,122 +419,4 @@ fn an_address_that_becomes_forbidden_is_replaced_in_one_write_with_the_reason_to
         (Reason::AddressAssigned, "192.0.2.2 from pool lab"),
     ];
     assert_eq!(bench.told(), told.map(|(reason, note)| (reason, note.to_owned())));
-}
-
-/// Bodies as they came, and Services that are never answered.
-#[derive(Clone, Default)]
-struct Script {
-    seen: Arc<Mutex<Vec<(String, Value)>>>,
-    hanging: &'static str,
-}
-
-async fn service(
-    State(script): State<Script>,
-    Path((namespace, name)): Path<(String, String)>,
-    Json(body): Json<Value>,
-) -> Response {
-    if !script.hanging.is_empty() && name.starts_with(script.hanging) {
-        return std::future::pending().await;
-    }
-    script.seen.lock().unwrap().push((name.clone(), body));
-    (StatusCode::OK, Json(json!({"metadata": {"namespace": namespace, "name": name}}))).into_response()
-}
-
-/// The task, led by a test.
-struct Running {
-    feed: mpsc::Sender<Feed>,
-    asks: mpsc::Sender<Ask>,
-    rulings: watch::Sender<Ruling>,
-    report: watch::Receiver<AllocatorReport>,
-    script: Script,
-    _server: Server,
-    _connections: watch::Sender<Option<Connection>>,
-    _notices: mpsc::Receiver<Notice>,
-    _task: JoinSet<()>,
-}
-
-impl Running {
-    async fn start(hanging: &'static str) -> Self {
-        let script = Script { hanging, ..Script::default() };
-        let route = "/api/v1/namespaces/{namespace}/services/{name}/status";
-        let server =
-            Server::start(Router::new().route(route, patch(service)).with_state(script.clone())).await;
-        let (connections_out, connections) = watch::channel(Some(connection(&server.url(), 1)));
-        let (feed, fed) = mpsc::channel(16);
-        let (asks, asked) = mpsc::channel(16);
-        let (rulings_out, rulings) = watch::channel(ruling(1, true));
-        let (_, pools) = watch::channel(pools("192.0.2.1-192.0.2.250"));
-        let (outputs, notices, _, report) = outputs();
-        let inputs = Inputs { feed: fed, pools, rulings, connections, asks: asked };
-        let mut task = JoinSet::new();
-        task.spawn(run(ipam::Settings::default(), inputs, outputs));
-        feed.send(Feed::Forbidden(Forbidden::default())).await.unwrap();
-        Self {
-            feed,
-            asks,
-            rulings: rulings_out,
-            report,
-            script,
-            _server: server,
-            _connections: connections_out,
-            _notices: notices,
-            _task: task,
-        }
-    }
-
-    /// What came when so many have.
-    async fn seen(&self, count: usize) -> Vec<(String, Value)> {
-        let came = async {
-            while self.script.seen.lock().unwrap().len() < count {
-                clock::pause(Duration::from_millis(1)).await;
-            }
-        };
-        timeout(Duration::from_secs(10), came).await.expect("in time");
-        self.script.seen.lock().unwrap().clone()
-    }
-}
-
-#[tokio::test]
-async fn the_task_writes_to_the_status_and_answers_questions() {
-    let mut running = Running::start("").await;
-    running.feed.send(Feed::Loaded(vec![view("a")])).await.unwrap();
-    let body = json!({
-        "metadata": {"uid": "uid-a", "annotations": {ASSIGNED: r#"[{"address":"192.0.2.1","pool":"lab"}]"#}},
-        "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1", "ipMode": "VIP"}]}},
-    });
-    assert_eq!(running.seen(1).await, [("a".to_owned(), body)]);
-    let (answer, answered) = oneshot::channel();
-    running.asks.send(Ask::Decision(key("a"), answer)).await.unwrap();
-    assert_eq!(answered.await.unwrap().unwrap().assigned[0].pool.as_deref(), Some("lab"));
-    let (answer, answered) = oneshot::channel();
-    running.asks.send(Ask::Pools(answer)).await.unwrap();
-    assert_eq!(answered.await.unwrap().pools[0].usage[0].used, 1);
-    let full =
-        running.report.wait_for(|report| report.is_us && report.unwritten == 0 && !report.pools.is_empty());
-    timeout(Duration::from_secs(10), full).await.expect("in time").unwrap();
-}
-
-#[tokio::test]
-async fn services_whose_writes_hang_delay_no_other_for_longer_than_a_time_out() {
-    let running = Running::start("bad").await;
-    let bad = (0..16).map(|number| view(&format!("bad-{number:02}")));
-    running.feed.send(Feed::Loaded(bad.collect())).await.unwrap();
-    running.feed.send(Feed::Upsert(view("good-1"))).await.unwrap();
-    assert_eq!(running.seen(1).await[0].0, "good-1");
-    // From the second attempt on they have a quarter of the places.
-    running.feed.send(Feed::Upsert(view("good-2"))).await.unwrap();
-    let quick = timeout(Duration::from_secs(1), running.seen(2)).await;
-    assert_eq!(quick.expect("at once")[1].0, "good-2");
-}
-
-#[tokio::test]
-async fn who_does_not_lead_sends_nothing() {
-    let running = Running::start("").await;
-    running.rulings.send_replace(ruling(2, false));
-    running.feed.send(Feed::Loaded(vec![view("a")])).await.unwrap();
-    let (answer, answered) = oneshot::channel();
-    running.asks.send(Ask::Decision(key("a"), answer)).await.unwrap();
-    assert!(answered.await.unwrap().is_some());
-    running.rulings.send_replace(ruling(3, true));
-    assert_eq!(running.seen(1).await.len(), 1);
 }

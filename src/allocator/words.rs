@@ -47,7 +47,8 @@ impl Words {
             None => it.address.to_string(),
         };
         let note = assigned.iter().map(one).collect::<Vec<_>>().join(", ");
-        self.tell(view, Reason::AddressAssigned, "", note);
+        // Of an Event that is written, only the count can change: other addresses are another one.
+        self.tell(view, Reason::AddressAssigned, &note.clone(), note);
     }
 
     /// What a Service had, and why it has it no more.

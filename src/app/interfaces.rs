@@ -86,7 +86,7 @@ async fn look(layer2: &Layer2, vips: &[IpNet], swept: &mut bool) -> Result<BTree
         *swept = true;
     }
     let interfaces = netlink.interfaces().await?;
-    let default_route = netlink.default_route_interface().await?;
+    let default_route = netlink.default_route().await?.interface;
     let mut found: BTreeMap<String, Vips> = BTreeMap::new();
     for &vip in vips {
         occupied(&interfaces, vip.addr())?;

@@ -36,11 +36,22 @@ pub(super) fn start(config: &Config, board: &StatusBoard, tasks: &mut Tasks) -> 
         board.kubernetes(fact(condition));
     };
     tasks.spawn("kubernetes access", access::run(settings(config), out, told));
+    let events = events("events", config, &connections, tasks);
+    (events, connections)
+}
+
+/// A publisher of Events, for those who must not wait for what others have to tell.
+pub(super) fn events(
+    name: &'static str,
+    config: &Config,
+    connections: &Connections,
+    tasks: &mut Tasks,
+) -> Events {
     let (events, notices) = Events::channel();
     if config.events {
-        tasks.spawn("events", publish(config.node_name.clone(), notices, connections.clone()));
+        tasks.spawn(name, publish(config.node_name.clone(), notices, connections.clone()));
     }
-    (events, connections)
+    events
 }
 
 fn settings(config: &Config) -> AccessSettings {
@@ -58,6 +69,11 @@ fn settings(config: &Config) -> AccessSettings {
             api_port: control_plane.map(|control_plane| control_plane.port.get()),
             control_plane: control_plane.is_some(),
             vips: control_plane.iter().flat_map(|one| &one.vips).map(ipnet::IpNet::addr).collect(),
+            // Who looks at the Services of all namespaces reads all EndpointSlices.
+            account_finds_servers: config
+                .services
+                .as_ref()
+                .is_some_and(|services| services.namespace.is_none()),
         },
         lease: lease_name(config),
         connect_timeout: config.election.timing.request_timeout(),

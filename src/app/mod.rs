@@ -300,6 +300,7 @@ impl Daemon<'_> {
             rivals: Rivals::Unknown,
             stopping: false,
             drained: false,
+            courtesy: Duration::ZERO,
         };
         let (out, conditions) = watch::channel(nothing);
         tasks.spawn("conditions", conditions::run(sources, out));

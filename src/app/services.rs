@@ -10,7 +10,7 @@ use vipcast_proto::data_path::Waiting;
 use vipcast_proto::ipam::{self, Forbidden, ForbiddenReason};
 use vipcast_proto::service::{self, Catalog, Classless, Exclusion, NamespaceLabels, Terms};
 
-use super::Daemon;
+use super::{Daemon, kubernetes};
 use crate::admin::service_metrics::ServiceFigures;
 use crate::admin::services::Ask;
 use crate::allocator::{self, AllocatorReport};
@@ -20,11 +20,13 @@ use crate::data_path::DataPath;
 use crate::guard::Guard;
 use crate::kube::catalog::watch_catalog;
 use crate::kube::lease::LeaseName;
+use crate::kube::members::MemberLeases;
 use crate::kube::networks::watch_service_networks;
 use crate::kube::pools::{ConfigMapName, PoolSources, Pools, watch_pools};
-use crate::placement::{self, Grants, Mode, PlacementReport};
-use crate::services::{self, Local, Means, Settings, Sources};
+use crate::placement::{self, Grants, Mode, PerService, PlacementReport, bygone};
+use crate::services::{self, HostWires, Local, Means, OwnLeases, Settings, Sources};
 use crate::task::Tasks;
+use crate::witness::Witness;
 use crate::{advertiser, election};
 
 /// Between the core and the placement.
@@ -48,6 +50,15 @@ pub(super) struct Parts<'a> {
     pub(super) servers: watch::Receiver<BTreeSet<SocketAddr>>,
 }
 
+/// The other ends of the allocator; only a report where somebody else gives addresses.
+struct Allocating {
+    feed: Option<mpsc::Sender<allocator::Feed>>,
+    asks: Option<mpsc::Sender<allocator::Ask>>,
+    report: watch::Receiver<AllocatorReport>,
+    /// Who leads.
+    rulings: Option<watch::Receiver<election::Ruling>>,
+}
+
 /// What the core holds, and what Services start from.
 pub(super) fn ends() -> (advertiser::Services, Ends) {
     let (grants, granted) = watch::channel(Grants::default());
@@ -66,36 +77,46 @@ impl Daemon<'_> {
         let (networks_out, networks) = watch::channel(vec![]);
         let (interfaces_out, interfaces) = watch::channel(Interfaces::default());
         let terms = terms(parts.settings);
-        // Which pools select by labels of namespaces is known only when they have been read.
-        let options = service::Options {
-            exclusion: exclusion(parts.settings),
-            namespace_labels: NamespaceLabels::Needed,
-        };
+        let namespace_labels = namespace_labels(parts.settings);
+        let options = service::Options { exclusion: exclusion(parts.settings), namespace_labels };
         let filter = crate::kube::catalog::Filter {
             namespace: parts.settings.namespace.clone(),
             terms: terms.clone(),
-            namespace_labels: NamespaceLabels::Needed,
+            namespace_labels,
         };
         tasks.spawn("services watch", watch_catalog(self.connections.clone(), filter, events_out));
         tasks.spawn("interfaces", services::follow(local_out));
         tasks.spawn("service networks watch", watch_service_networks(self.connections.clone(), networks_out));
         let forbidden = forbidden(parts.settings, &parts.vips);
         let settings = self.services_settings(&parts, forbidden.clone(), terms.class);
+        let (stand, standings) = watch::channel(BTreeMap::new());
+        let host = parts.settings.host_annotation.then(|| HostWires {
+            grants: parts.ends.grants.subscribe(),
+            connections: self.connections.clone(),
+        });
         if settings.means.layer2 {
-            self.respond(parts.desired, parts.reports, interfaces, tasks);
+            self.respond(parts.desired, parts.reports, (interfaces, stand), tasks);
         }
         let waiting = parts.ends.waiting.clone();
         tasks.spawn("data path", DataPath::new(waiting.clone(), local.clone()).run());
         let (placing, placed) = self.place(parts.settings, parts.ends, parts.servers, moving, tasks);
         let (pools_out, pools) = watch::channel(Pools::default());
-        let (feed, allocating, allocated) =
-            self.allocate(parts.settings, (pools_out, pools.clone()), moving, tasks);
+        let allocating = self.allocate(parts.settings, (pools_out, pools.clone()), moving, tasks);
+        let (nodes_out, nodes) = watch::channel(None);
+        if let Some(rulings) =
+            allocating.rulings.filter(|_| parts.settings.distribution == Distribution::Spread)
+        {
+            let leases = MemberLeases::new(parts.settings.lease.namespace.clone(), self.connections.clone());
+            let inputs = bygone::Inputs { rulings, placed: placed.clone(), nodes };
+            tasks.spawn("bygone members", bygone::run(inputs, leases));
+        }
         let (rules, told) = watch::channel(None);
         let (guard, guarded) = Guard::new(told);
         let mut guarding = Tasks::default();
         guarding.spawn("guard", guard.run());
         let (demand, placement) = placing;
-        let sources = Sources { placement, placed, allocator: allocating, allocated, pools };
+        let Allocating { feed, asks: allocator, report: allocated, .. } = allocating;
+        let sources = Sources { placement, placed, allocator, allocated, pools, standings };
         let wires = services::Wires {
             events,
             local,
@@ -106,7 +127,9 @@ impl Daemon<'_> {
             guard: guarded,
             interfaces: interfaces_out,
             feed,
+            nodes: nodes_out,
             figures: parts.desk.1,
+            host,
             asks: parts.desk.0,
             sources,
         };
@@ -128,6 +151,7 @@ impl Daemon<'_> {
             means: Means { layer2: self.config.layer2.is_some(), bgp: self.config.bgp.is_some() },
             interface: named,
             forbidden,
+            leases: own_leases(parts.settings),
         }
     }
 
@@ -135,12 +159,14 @@ impl Daemon<'_> {
         &self,
         desired: watch::Receiver<Desired>,
         reports: mpsc::Sender<(String, Report)>,
-        interfaces: watch::Receiver<Interfaces>,
+        (interfaces, standings): (
+            watch::Receiver<Interfaces>,
+            watch::Sender<BTreeMap<Arc<str>, responder::Standing>>,
+        ),
         tasks: &mut Tasks,
     ) {
         let Some(layer2) = &self.config.layer2 else { return };
         let (links, _) = watch::channel(BTreeMap::new());
-        let (standings, _) = watch::channel(BTreeMap::new());
         let wires = responder::Wires { desired, interfaces, reports, links, standings };
         let config = super::interfaces::responder(layer2);
         tasks.spawn("responder", responder::run(config, wires, self.witness.clone()));
@@ -176,8 +202,28 @@ impl Daemon<'_> {
             witness: self.witness.clone(),
             wires,
         };
-        placement::start(mode(settings), parts, moving, tasks);
+        placement::start(self.mode(settings), parts, moving, tasks);
         ((demand_out, asks_out), placed)
+    }
+
+    fn mode(&self, settings: &settings::Services) -> Mode {
+        let shared = match (settings.distribution, settings.lease_on_demand) {
+            (Distribution::Spread, _) => return Mode::Spread,
+            (Distribution::EveryNode, _) => return Mode::EveryNode,
+            (Distribution::Lease, false) => return Mode::Lease(shared_lease(settings)),
+            (Distribution::Lease, true) => Some(shared_lease(settings)),
+            (Distribution::LeasePerService, _) => None,
+        };
+        let election = &self.config.election;
+        let control_plane =
+            LeaseName { namespace: election.lease_namespace.clone(), name: election.lease_name.clone() };
+        let namespace = settings.lease.namespace.clone();
+        let allocator = LeaseName { namespace, name: allocator::LEASE.to_owned() };
+        Mode::LeasePerService(PerService {
+            shared,
+            reserved: [control_plane, allocator].into(),
+            namespace: settings.namespace.clone(),
+        })
     }
 
     fn allocate(
@@ -186,14 +232,10 @@ impl Daemon<'_> {
         (pools_out, pools): (watch::Sender<Pools>, watch::Receiver<Pools>),
         moving: &mut Tasks,
         tasks: &mut Tasks,
-    ) -> (
-        Option<mpsc::Sender<allocator::Feed>>,
-        Option<mpsc::Sender<allocator::Ask>>,
-        watch::Receiver<AllocatorReport>,
-    ) {
+    ) -> Allocating {
         let (report, allocated) = watch::channel(AllocatorReport::default());
         if !settings.allocate {
-            return (None, None, allocated);
+            return Allocating { feed: None, asks: None, report: allocated, rulings: None };
         }
         let (feed_out, feed) = mpsc::channel(EVENTS);
         let (asks_out, asks) = mpsc::channel(QUESTIONS);
@@ -215,10 +257,17 @@ impl Daemon<'_> {
         );
         let taste = ipam::Settings { requests: settings.requests, share_requested: settings.share_requested };
         let connections = self.connections.clone();
-        let inputs = allocator::Inputs { feed, pools, rulings, connections, asks };
-        let outputs = allocator::Outputs { report, vacancy, witness: self.witness.clone() };
+        let inputs = allocator::Inputs { feed, pools, rulings: rulings.clone(), connections, asks };
+        let outputs = allocator::Outputs { report, vacancy, witness: self.for_services(tasks) };
         tasks.spawn("allocator", allocator::run(taste, inputs, outputs));
-        (Some(feed_out), Some(asks_out), allocated)
+        Allocating { feed: Some(feed_out), asks: Some(asks_out), report: allocated, rulings: Some(rulings) }
+    }
+
+    /// Whom the allocator tells. Thousands of Services may have something to say at once; Events about VIPs and routers
+    /// neither wait for them nor make room.
+    fn for_services(&self, tasks: &mut Tasks) -> Witness {
+        let events = kubernetes::events("service events", self.config, &self.connections, tasks);
+        Witness { events, ..self.witness.clone() }
     }
 }
 
@@ -248,14 +297,24 @@ fn exclusion(settings: &settings::Services) -> Exclusion {
     if settings.ignore_exclude_label { Exclusion::Ignored } else { Exclusion::Respected }
 }
 
-fn mode(settings: &settings::Services) -> Mode {
+/// They are neither read nor permitted to be where nobody asks for them.
+fn namespace_labels(settings: &settings::Services) -> NamespaceLabels {
+    if settings.selects_namespaces() { NamespaceLabels::Needed } else { NamespaceLabels::Unused }
+}
+
+/// The Lease of all Services that have none of their own.
+fn shared_lease(settings: &settings::Services) -> LeaseName {
+    let settings::ObjectName { namespace, name } = settings.lease.clone();
+    LeaseName { namespace, name }
+}
+
+fn own_leases(settings: &settings::Services) -> OwnLeases {
     match settings.distribution {
-        Distribution::Spread => Mode::Spread,
-        Distribution::EveryNode => Mode::EveryNode,
-        Distribution::Lease | Distribution::LeasePerService => {
-            let settings::ObjectName { namespace, name } = settings.lease.clone();
-            Mode::Lease(LeaseName { namespace, name })
+        Distribution::LeasePerService => OwnLeases::All,
+        Distribution::Lease if settings.lease_on_demand => {
+            OwnLeases::OnDemand(shared_lease(settings).to_string().into())
         }
+        Distribution::Lease | Distribution::Spread | Distribution::EveryNode => OwnLeases::None,
     }
 }
 
@@ -276,3 +335,41 @@ fn forbidden(settings: &settings::Services, vips: &BTreeSet<IpAddr>) -> Forbidde
 /// What comes at once when a cluster starts waits in the watches.
 const EVENTS: usize = 256;
 const QUESTIONS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Flags, HostFacts, resolve};
+    use crate::drain::Drain;
+    use crate::kube::events::{About, Notice, Reason};
+
+    #[tokio::test]
+    async fn a_flood_of_events_about_services_leaves_room_for_those_about_vips() {
+        let env =
+            [("vip_arp", "true"), ("svc_enable", "true")].map(|(name, on)| (name.to_owned(), on.to_owned()));
+        let host = HostFacts { hostname: "n1".into(), service_account_namespace: None };
+        let config = resolve(&Flags::default(), env.into_iter(), None, &host).unwrap().config;
+        let (witness, _) = Witness::for_tests();
+        let (_connected, connections) = watch::channel(None);
+        let mut tasks = Tasks::default();
+        let events = kubernetes::events("events", &config, &connections, &mut tasks);
+        let daemon = Daemon {
+            config: &config,
+            witness: Witness { events, ..witness },
+            connections,
+            watched: crate::bfd::Stats::new(),
+            leaving: Drain::manual().1,
+            relieved: watch::channel(false).1,
+        };
+        let services = daemon.for_services(&mut tasks);
+        let notice = |number: usize| Notice {
+            reason: Reason::PoolExhausted,
+            about: About::Service { namespace: "web".into(), name: "shop".into(), uid: "u".into() },
+            subject: number.to_string(),
+            note: String::new(),
+        };
+        // Nobody has a turn to take them meanwhile.
+        assert!((0..10_000).any(|number| !services.events.post(notice(number))));
+        assert!(daemon.witness.events.tell(Reason::VipLost, "192.0.2.10", "gone"));
+    }
+}

@@ -8,6 +8,8 @@ use clap::{Args, ValueEnum};
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::admin::DEFAULT_SOCKET;
 use crate::admin::client::ClientError;
@@ -48,7 +50,7 @@ pub(super) enum Verdict {
 }
 
 /// Prints the answer, or why there is none.
-pub(super) fn show<T: Serialize>(
+pub(super) fn show<T: Serialize + DeserializeOwned>(
     command: &str,
     output: Output,
     answer: Result<T, ClientError>,
@@ -63,14 +65,41 @@ pub(super) fn show<T: Serialize>(
         }
     };
     let text = match output {
-        Output::Table => table(&answer, false),
-        Output::Wide => table(&answer, true),
+        Output::Table => table(printable(&answer).as_ref().unwrap_or(&answer), false),
+        Output::Wide => table(printable(&answer).as_ref().unwrap_or(&answer), true),
         Output::Json => serde_json::to_string_pretty(&answer).unwrap_or_default() + "\n",
         Output::Yaml => serde_saphyr::to_string(&answer).unwrap_or_default(),
     };
     // A reader that has gone away, such as `head`, is no reason to complain.
     drop(io::stdout().write_all(text.as_bytes()));
     verdict(&answer)
+}
+
+/// The same, with nothing in its texts that a terminal would obey, and no text that fills it: users of the cluster write
+/// them. `None`: it is of a form that does not come back.
+fn printable<T: Serialize + DeserializeOwned>(answer: &T) -> Option<T> {
+    let mut value = serde_json::to_value(answer).ok()?;
+    make_printable(&mut value);
+    serde_json::from_value(value).ok()
+}
+
+fn make_printable(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            let mut plain: String = text.chars().take(LONGEST).flat_map(one_printable).collect();
+            if text.chars().nth(LONGEST).is_some() {
+                plain.push('…');
+            }
+            *text = plain;
+        }
+        Value::Array(values) => values.iter_mut().for_each(make_printable),
+        Value::Object(fields) => fields.values_mut().for_each(make_printable),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn one_printable(letter: char) -> Vec<char> {
+    if letter.is_control() { letter.escape_default().collect() } else { vec![letter] }
 }
 
 pub(super) fn block_on(answer: impl Future<Output = Verdict>) -> ExitCode {
@@ -113,5 +142,19 @@ pub(super) fn none() -> String {
     "-".into()
 }
 
+/// As long as a text may be in a table; JSON and YAML have all of it.
+const LONGEST: usize = 400;
 /// 2 is taken by wrong usage.
 const DEGRADED: u8 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_users_neither_move_the_cursor_nor_fill_the_screen() {
+        let answer = vec!["a\u{1b}[2J\nb".to_owned(), "é".repeat(LONGEST + 1), "plain".to_owned()];
+        let plain = printable(&answer).unwrap();
+        assert_eq!(plain, ["a\\u{1b}[2J\\nb".to_owned(), "é".repeat(LONGEST) + "…", "plain".to_owned()]);
+    }
+}

@@ -36,7 +36,7 @@ pub use types::{
     LogFormat, LogLevel, WireCheck,
 };
 
-pub(crate) use value::{is_label, is_unset};
+pub(crate) use value::{is_label, is_subdomain, is_unset};
 
 use layers::{Document, Inventory, Layers};
 use reader::Reader;

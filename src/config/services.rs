@@ -17,6 +17,10 @@ pub struct Services {
     pub class: Class,
     /// Who announces which address.
     pub distribution: Distribution,
+    /// With [`Distribution::Lease`]: whether Services that say so have a Lease of their own.
+    pub lease_on_demand: bool,
+    /// Whether `kube-vip.io/vipHost` on a Service names the node that announces it.
+    pub host_annotation: bool,
     /// The Lease of [`Distribution::Lease`]. In its namespace are the Leases of members and of the allocator as well.
     pub lease: ObjectName,
     /// Of every Lease that Services need: of members, of the allocator, and of [`Distribution::Lease`].
@@ -90,6 +94,15 @@ pub struct ObjectName {
     pub namespace: String,
     /// `metadata.name`.
     pub name: String,
+}
+
+impl Services {
+    /// Whether a pool may be for namespaces with some label: of ours that is known, of MetalLB's it may be.
+    #[must_use]
+    pub fn selects_namespaces(&self) -> bool {
+        let ours = self.pools.iter().any(|pool| !pool.selection.namespace_selectors.is_empty());
+        self.allocate && (ours || self.metallb_pools)
+    }
 }
 
 impl Class {

@@ -1,6 +1,7 @@
 //! What an election listens to, as one stream of events.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use vipcast_proto::election::Event;
@@ -26,6 +27,8 @@ pub struct Conditions {
     pub stopping: bool,
     /// The node is cordoned, and others announce; of importance only where every node may.
     pub drained: bool,
+    /// For so long a free Lease is left to others, who come first.
+    pub courtesy: Duration,
 }
 
 impl Conditions {
@@ -39,6 +42,7 @@ impl Conditions {
         rivals: Rivals::Present,
         stopping: false,
         drained: false,
+        courtesy: Duration::ZERO,
     };
 
     /// That nothing is known yet, or that it is so by intent, is another word than that something is wrong.
@@ -71,6 +75,8 @@ pub struct Inputs {
     conditions: watch::Receiver<Conditions>,
     lease: watch::Receiver<Option<Observed>>,
     vacancy: watch::Receiver<Vacancy>,
+    /// What the Lease says beside the holder's name, where it says anything.
+    statement: Option<watch::Receiver<Arc<str>>>,
 }
 
 impl Inputs {
@@ -83,7 +89,13 @@ impl Inputs {
     ) -> Self {
         // What was seen before we listened counts as news.
         lease.mark_changed();
-        Self { conditions, lease, vacancy }
+        Self { conditions, lease, vacancy, statement: None }
+    }
+
+    /// The holder writes the Lease whenever this changes.
+    #[must_use]
+    pub fn with_statement(self, statement: watch::Receiver<Arc<str>>) -> Self {
+        Self { statement: Some(statement), ..self }
     }
 
     pub(super) fn conditions(&self) -> Conditions {
@@ -110,7 +122,15 @@ impl Inputs {
                 Event::Tick
             }
             Ok(()) = self.conditions.changed() => Event::Tick,
+            Ok(()) = changed(self.statement.as_mut()) => Event::Restated,
             () = clock::until(deadline) => Event::Tick,
         }
+    }
+}
+
+async fn changed(statement: Option<&mut watch::Receiver<Arc<str>>>) -> Result<(), watch::error::RecvError> {
+    match statement {
+        Some(statement) => statement.changed().await,
+        None => std::future::pending().await,
     }
 }

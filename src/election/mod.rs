@@ -147,6 +147,7 @@ impl Election {
     /// of the steps asks for a request, because at most one is under way.
     fn settle(&mut self, event: Event, conditions: Conditions) -> Option<Action> {
         let now = clock::now();
+        self.elector.wait_for_others(now, conditions.courtesy);
         let mut asked = self.elector.handle(now, event);
         let mut facts = self.facts(conditions);
         // What is held is one of the facts, and may change with the standing.

@@ -1,6 +1,6 @@
 //! What an operator gets to know of an election: one line for each thing that changed.
 
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 use vipcast_proto::election::{Action, Answer, Grant, Intent, Role};
 
 use super::Ruling;
@@ -14,7 +14,8 @@ use crate::witness::{CONTROL_PLANE, Witness};
 /// Tells the witnesses of one election.
 #[derive(Debug)]
 pub struct Reporter {
-    scope: &'static str,
+    /// The name of what it is about; `None`: one of many, of which only what happens is told.
+    scope: Option<&'static str>,
     lease: String,
     identity: String,
     witness: Witness,
@@ -34,9 +35,15 @@ impl Reporter {
     pub fn of_scope(scope: &'static str, lease: &LeaseName, identity: String, witness: Witness) -> Self {
         let lease = format!("{}/{}", lease.namespace, lease.name);
         witness.metrics.declare_scope(scope, &lease);
-        let reporter = Self { scope, lease, identity, witness, trouble: None };
+        let reporter = Self { scope: Some(scope), lease, identity, witness, trouble: None };
         reporter.show(&Ruling::unknown());
         reporter
+    }
+
+    /// The same for one election of many: status and metrics do not grow with them.
+    #[must_use]
+    pub fn of_many(lease: &LeaseName, identity: String, witness: Witness) -> Self {
+        Self { scope: None, lease: lease.to_string(), identity, witness, trouble: None }
     }
 
     pub(super) fn asked(&mut self, action: &Action, outcome: &Outcome) {
@@ -47,11 +54,16 @@ impl Reporter {
             // Whoever looks for a server says that there is none.
             _ if outcome.failure == Some(Failure::NoServer) => {}
             (None, Some(error)) if !matches!(outcome.answer, Answer::Conflict) => {
-                warn!(lease = self.lease, error, "lease cannot be reached");
+                match self.scope {
+                    Some(_) => warn!(lease = self.lease, error, "lease cannot be reached"),
+                    None => debug!(lease = self.lease, error, "lease cannot be reached"),
+                }
                 self.trouble = failure;
             }
             (Some(_), None) => {
-                info!(lease = self.lease, "lease can be reached again");
+                if self.scope.is_some() {
+                    info!(lease = self.lease, "lease can be reached again");
+                }
                 self.trouble = None;
             }
             (None | Some(_), _) => {}
@@ -62,19 +74,19 @@ impl Reporter {
         let lease = self.lease.as_str();
         match (before.role, now.role) {
             (Role::Standby, Role::Holder) => {
-                self.witness.metrics.lease_transition(self.scope, lease, Transition::Acquired);
+                self.count(Transition::Acquired);
                 let after = now.grant.map(|grant| format!("{:?}", grant.predecessor).to_lowercase());
                 info!(lease, predecessor = after, "lease acquired");
             }
             (Role::Holder, Role::Standby) => {
-                self.witness.metrics.lease_transition(self.scope, lease, Transition::Lost);
+                self.count(Transition::Lost);
                 match now.holder.as_ref().filter(|holder| **holder != self.identity) {
                     Some(holder) => warn!(lease, holder, "lease lost to another holder"),
                     None => warn!(lease, "grant has ended, the lease could not be renewed"),
                 }
             }
             (Role::Holder, Role::Leaving) => {
-                self.witness.metrics.lease_transition(self.scope, lease, Transition::Lost);
+                self.count(Transition::Lost);
                 let why = now.bar.map(|bar| bar.to_string());
                 info!(lease, why, "giving the lease up");
             }
@@ -82,9 +94,16 @@ impl Reporter {
                 warn!(lease, "lease could not be released, it runs out by itself");
             }
             (Role::Leaving, Role::Standby) => info!(lease, "lease released"),
+            (Role::Standby | Role::Holder | Role::Leaving, _) if self.scope.is_none() => {}
             (Role::Standby | Role::Holder | Role::Leaving, _) => self.rival(before, now),
         }
         self.show(now);
+    }
+
+    fn count(&self, transition: Transition) {
+        if let Some(scope) = self.scope {
+            self.witness.metrics.lease_transition(scope, &self.lease, transition);
+        }
     }
 
     fn rival(&self, before: &Ruling, now: &Ruling) {
@@ -99,6 +118,7 @@ impl Reporter {
     }
 
     fn show(&self, ruling: &Ruling) {
+        let Some(scope) = self.scope else { return };
         let fact = ScopeFact {
             lease: self.lease.clone(),
             state: state(ruling),
@@ -106,7 +126,7 @@ impl Reporter {
             until: ruling.grant.map(|grant: Grant| grant.until),
             why: self.why(ruling),
         };
-        self.witness.board.scope(self.scope, fact);
+        self.witness.board.scope(scope, fact);
     }
 
     fn why(&self, ruling: &Ruling) -> String {

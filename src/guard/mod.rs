@@ -52,6 +52,7 @@ impl GuardState {
 pub struct Guard {
     rules: watch::Receiver<Option<Arc<Rules>>>,
     state: watch::Sender<GuardState>,
+    open: fn() -> io::Result<Table>,
     table: Option<Table>,
     news: Option<News>,
     troubles: Told<String>,
@@ -70,10 +71,17 @@ impl Guard {
     /// known.
     #[must_use]
     pub fn new(rules: watch::Receiver<Option<Arc<Rules>>>) -> (Self, watch::Receiver<GuardState>) {
+        Self::over(Table::open, News::open().ok(), rules)
+    }
+
+    fn over(
+        open: fn() -> io::Result<Table>,
+        news: Option<News>,
+        rules: watch::Receiver<Option<Arc<Rules>>>,
+    ) -> (Self, watch::Receiver<GuardState>) {
         let (state, in_force) = watch::channel(GuardState::default());
-        let (table, news) = (Table::open().ok(), News::open().ok());
-        let troubles = Told::default();
-        let guard = Self { rules, state, table, news, troubles, looked: None, due: None, warned: None };
+        let (table, troubles) = (open().ok(), Told::default());
+        let guard = Self { rules, state, open, table, news, troubles, looked: None, due: None, warned: None };
         (guard, in_force)
     }
 
@@ -150,7 +158,7 @@ impl Guard {
         &mut self,
         work: impl FnOnce(&mut Table) -> io::Result<Outcome> + Send + 'static,
     ) -> io::Result<Outcome> {
-        let mut table = self.table.take().map_or_else(Table::open, Ok)?;
+        let mut table = self.table.take().map_or_else(self.open, Ok)?;
         let mut tasks = JoinSet::new();
         tasks.spawn_blocking(move || {
             let outcome = work(&mut table);
@@ -225,6 +233,8 @@ const QUIET: Duration = Duration::from_secs(600);
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use futures::FutureExt;
     use vipcast_proto::guard::{Demand, Others};
     use vipcast_proto::ipam::{Port, Protocol};
@@ -252,6 +262,41 @@ mod tests {
         let expected =
             [(false, false), (false, false), (false, true), (true, true), (true, true), (true, true)];
         assert_eq!(cases.map(|(in_force, wanted)| told(in_force, wanted)), expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_the_kernel_refuses_nothing_is_announced_that_has_to_be_filtered_and_it_is_asked_again() {
+        static ASKED: AtomicUsize = AtomicUsize::new(0);
+        let refuse = || {
+            ASKED.fetch_add(1, Ordering::SeqCst);
+            Err(io::Error::from_raw_os_error(libc::EPROTONOSUPPORT))
+        };
+        let (rules_out, wanted) = watch::channel(None);
+        let (guard, mut state) = Guard::over(refuse, None, wanted);
+        let mut task = JoinSet::new();
+        task.spawn(guard.run());
+        let restricted = rules("192.0.2.1", &["10.0.0.0/8"]);
+        rules_out.send_replace(Some(Arc::new(restricted.clone())));
+        state.changed().await.unwrap();
+        let told = state.borrow_and_update().clone();
+        assert_eq!(told.in_force, Arc::default());
+        assert!(
+            told.trouble.as_ref().unwrap().starts_with("the kernel has no nf_tables for the family inet")
+        );
+        let may = |address: &str| {
+            let address = address.parse().unwrap();
+            (told.may_announce(&restricted, address), told.may_stay(&restricted, address))
+        };
+        assert_eq!([may("192.0.2.1"), may("192.0.2.2")], [(false, false), (true, true)]);
+        let before = ASKED.load(Ordering::SeqCst);
+        crate::clock::pause(RETRY * 3 + CALM).await;
+        assert_eq!((ASKED.load(Ordering::SeqCst) - before, state.has_changed().unwrap()), (3, false));
+        // Who guards nothing needs no packet filter.
+        rules_out.send_replace(Some(Arc::default()));
+        state.changed().await.unwrap();
+        assert_eq!(*state.borrow(), GuardState::default());
+        drop(rules_out);
+        task.join_next().await.unwrap().unwrap();
     }
 
     #[tokio::test]

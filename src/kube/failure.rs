@@ -76,6 +76,9 @@ impl fmt::Display for Failure {
 
 impl StdError for Failure {}
 
+/// What to do where an API server refuses what the daemon needs.
+pub(crate) const PERMIT: &str = "permit what `vipcast manifest rbac` prints for the same settings";
+
 /// The cause at the end of the chain, in words that need no stack of "error trying to".
 #[must_use]
 pub fn innermost(error: &(dyn StdError + 'static)) -> String {

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
 use super::access::Connection;
-use super::failure::Failure;
+use super::failure::{Failure, PERMIT};
 use crate::clock;
 
 /// A stream of changes as the API server sends them.
@@ -273,7 +273,7 @@ impl Session {
         // Whatever it says, our version may be what it objects to (410, or "too large" after a restore).
         self.version = None;
         if matches!(code, 401 | 403 | 404) && self.refused.replace(code) != Some(code) {
-            warn!(what = self.what, error = %failure, "watch refused, asking again until it is granted");
+            warn!(what = self.what, error = %failure, advice = PERMIT, "watch refused, asking again until it is granted");
         }
     }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::Api;
+use kube::api::{DeleteParams, Preconditions};
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::timeout;
 use vipcast_proto::election::Stamp;
 use vipcast_proto::placement::{Answer, Record, Write};
 
@@ -128,6 +130,60 @@ impl MemberStore {
     }
 }
 
+/// The member Leases of all nodes, for whoever removes those that nobody renews any more.
+#[derive(Debug)]
+pub struct MemberLeases {
+    namespace: String,
+    connections: watch::Receiver<Option<Connection>>,
+}
+
+/// Which Lease it is, and which of its writes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Version {
+    /// `metadata.uid`.
+    pub uid: String,
+    /// `metadata.resourceVersion`.
+    pub resource_version: String,
+}
+
+impl MemberLeases {
+    /// Those in `namespace`.
+    #[must_use]
+    pub fn new(namespace: String, connections: watch::Receiver<Option<Connection>>) -> Self {
+        Self { namespace, connections }
+    }
+
+    /// The Lease of `node`, if there is one.
+    ///
+    /// # Errors
+    /// The server refuses, or does not answer.
+    pub async fn version(&self, node: &str) -> Result<Option<Version>, Failure> {
+        let lease = self.ask(async |leases| leases.get_opt(&lease_name(node)).await).await?;
+        Ok(lease.and_then(|lease| {
+            let (uid, resource_version) = lease.metadata.uid.zip(lease.metadata.resource_version)?;
+            Some(Version { uid, resource_version })
+        }))
+    }
+
+    /// Removes the Lease of `node` if it still is this version.
+    ///
+    /// # Errors
+    /// It is another one, which is a conflict; or the server refuses, or does not answer.
+    pub async fn remove(&self, node: &str, version: &Version) -> Result<(), Failure> {
+        let Version { uid, resource_version } = version.clone();
+        let preconditions = Some(Preconditions { uid: Some(uid), resource_version: Some(resource_version) });
+        let params = DeleteParams { preconditions, ..DeleteParams::default() };
+        self.ask(async |leases| leases.delete(&lease_name(node), &params).await).await.map(drop)
+    }
+
+    async fn ask<T>(&self, request: impl AsyncFnOnce(Api<Lease>) -> kube::Result<T>) -> Result<T, Failure> {
+        let connection = self.connections.borrow().clone().ok_or(Failure::NoServer)?;
+        let leases = Api::namespaced(connection.lease, &self.namespace);
+        let answer = timeout(LIMIT, request(leases)).await.map_err(|_| Failure::TimedOut)?;
+        answer.map_err(Failure::from)
+    }
+}
+
 /// Publishes every member Lease of `namespace`, in the order of all writes. Never gives up, and returns only when nobody
 /// publishes connections or listens any more.
 pub async fn watch_members(
@@ -201,6 +257,8 @@ fn outcome(answer: Answer, failure: Option<Failure>, departed: std::time::Instan
     Outcome { answer, failure, latency: clock::now().saturating_duration_since(departed) }
 }
 
+/// Nobody waits for what is done to the Leases of others.
+const LIMIT: Duration = Duration::from_secs(5);
 const PREFIX: &str = "vipcast-member-";
 /// The label by which member Leases are found.
 const MEMBER: &str = "vipcast.io/member";

@@ -165,7 +165,7 @@ pub(super) static ALL: &[Row] = &[
         "kube_vip_enableServicesElection",
         "svc_election",
         Emit::IfTrue,
-        "refused with Services: `vipcast_services_distribution=spread` is for the same",
+        "`vipcast_services_distribution=spread` does the same with fewer writes",
     ),
     row_of(
         ELECTION,

@@ -10,9 +10,14 @@ use crate::config::services::{Distribution, Services};
 /// On Services, and what belongs to them: in all namespaces, or in the one whose Services are looked at.
 pub(super) fn rules(services: &Services, events: bool) -> Vec<PolicyRule> {
     let mut rules = vec![rule("", "services", READ), rule("discovery.k8s.io", "endpointslices", READ)];
-    if services.allocate {
-        // The addresses, and an annotation that says where they come from, in one request.
+    if services.allocate || services.host_annotation {
+        // The addresses, and an annotation that says where they come from, in one request; and who announces them.
         rules.push(rule("", "services/status", &["patch"]));
+    }
+    if has_own_leases(services) {
+        // They are called after their Services, and each lies beside its own.
+        let verbs = &["get", "list", "watch", "create", "update", "delete"];
+        rules.push(rule("coordination.k8s.io", "leases", verbs));
     }
     if events && services.allocate {
         rules.push(rule("events.k8s.io", "events", &["create", "patch"]));
@@ -22,14 +27,11 @@ pub(super) fn rules(services: &Services, events: bool) -> Vec<PolicyRule> {
 
 /// On what lies in no namespace, or in one that nobody knows before.
 pub(super) fn cluster_rules(services: &Services) -> Vec<PolicyRule> {
-    if !services.allocate {
-        return Vec::new();
-    }
     let mut rules = vec![rule("networking.k8s.io", "servicecidrs", READ)];
-    if services.metallb_pools {
+    if services.allocate && services.metallb_pools {
         rules.push(rule("metallb.io", "ipaddresspools", READ));
     }
-    if selects_namespaces(services) {
+    if services.selects_namespaces() {
         rules.push(rule("", "namespaces", READ));
     }
     rules
@@ -39,15 +41,21 @@ pub(super) fn cluster_rules(services: &Services) -> Vec<PolicyRule> {
 /// before; only `create` cannot be limited to a name anyway.
 pub(super) fn lease_rules(services: &Services) -> Vec<PolicyRule> {
     let leases = |verbs| rule("coordination.k8s.io", "leases", verbs);
-    let verbs = &["get", "list", "watch", "update"];
+    let mut verbs = vec!["get", "list", "watch", "update"];
+    if services.distribution == Distribution::Spread && services.allocate {
+        // Those of members whose Nodes are gone.
+        verbs.push("delete");
+    }
     let allocator = services.allocate.then_some(ALLOCATOR);
     let shared = (services.distribution == Distribution::Lease).then_some(services.lease.name.as_str());
     let names: Vec<String> = allocator.into_iter().chain(shared).map(str::to_owned).collect();
-    let mut ours = leases(verbs);
+    let mut ours = leases(&verbs);
     match services.distribution {
-        Distribution::Spread | Distribution::LeasePerService => {}
-        Distribution::Lease | Distribution::EveryNode if names.is_empty() => return Vec::new(),
-        Distribution::Lease | Distribution::EveryNode => ours.resource_names = Some(names),
+        Distribution::Spread => {}
+        _ if names.is_empty() => return Vec::new(),
+        Distribution::Lease | Distribution::EveryNode | Distribution::LeasePerService => {
+            ours.resource_names = Some(names);
+        }
     }
     vec![leases(&["create"]), ours]
 }
@@ -65,10 +73,13 @@ pub(super) fn pool_rules(services: &Services) -> BTreeMap<&str, PolicyRule> {
     names.into_iter().map(|(namespace, names)| (namespace, read(names))).collect()
 }
 
-/// Whether a pool may be for namespaces with some label: of ours that is known, of MetalLB's it may be.
-fn selects_namespaces(services: &Services) -> bool {
-    let ours = services.pools.iter().any(|pool| !pool.selection.namespace_selectors.is_empty());
-    ours || services.metallb_pools
+/// Whether any Service may have a Lease of its own.
+fn has_own_leases(services: &Services) -> bool {
+    match services.distribution {
+        Distribution::LeasePerService => true,
+        Distribution::Lease => services.lease_on_demand,
+        Distribution::Spread | Distribution::EveryNode => false,
+    }
 }
 
 const READ: &[&str] = &["list", "watch"];

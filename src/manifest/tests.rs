@@ -3,6 +3,8 @@
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use serde_json::Value;
 
+use k8s_openapi::api::rbac::v1::PolicyRule;
+
 use super::*;
 use crate::config::{Config, Flags, resolve};
 
@@ -221,6 +223,24 @@ fn each_way_to_distribute_has_the_leases_that_it_uses() {
     assert_eq!(names(&[arp, ("services-distribution", "spread")]), named(&["any"]));
     assert_eq!(names(&bgp), named(&["vipcast-allocator"]));
     assert_eq!(names(&[bgp[0], bgp[1], ("services-allocate", "false")]), None);
+    assert_eq!(names(&[arp, ("servicesElection", "true")]), named(&["vipcast-allocator"]));
+}
+
+#[test]
+fn leases_may_be_removed_only_where_services_have_their_own() {
+    let options = in_cluster();
+    let removable = |more: &[(&str, &str)]| {
+        let settings = resolved(&[&[("services", "true"), ("arp", "true")], more].concat(), &options);
+        let leases = |object: &Object| {
+            let Object::ClusterRole(role) = object else { return None };
+            let leases = |rule: &&PolicyRule| rule.resources.as_deref() == Some(&["leases".to_owned()]);
+            Some(role.rules.as_ref()?.iter().find(leases)?.verbs.contains(&"delete".to_owned()))
+        };
+        rbac(&settings, &options, Reach::Cluster).unwrap().iter().find_map(leases)
+    };
+    assert_eq!(removable(&[("servicesElection", "true")]), Some(true));
+    assert_eq!(removable(&[("perServiceElectionOnDemand", "true")]), Some(true));
+    assert_eq!((removable(&[]), removable(&[("services-distribution", "spread")])), (None, None));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The holder of one Lease announces all addresses that it can serve: the election's rulings, turned into grants.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use vipcast_proto::election;
@@ -107,8 +107,10 @@ impl Driver {
         }
     }
 
+    /// What the Lease says, which counts for this node only as long as its permission does.
     fn owner(&self) -> Option<String> {
-        self.ruling.holder.clone()
+        let expired = |holder: &String| *holder == self.node && self.ruling.grant.is_none();
+        self.ruling.holder.clone().filter(|holder| !expired(holder))
     }
 
     /// Of what others can serve, this node knows nothing.
@@ -136,7 +138,7 @@ impl Driver {
 }
 
 /// That others are there is taken for granted: who takes nothing lets them.
-fn conditions(open: bool, stopping: bool) -> Conditions {
+pub(super) fn conditions(open: bool, stopping: bool) -> Conditions {
     Conditions {
         healthy: open,
         proven: true,
@@ -145,6 +147,7 @@ fn conditions(open: bool, stopping: bool) -> Conditions {
         rivals: Rivals::Present,
         stopping,
         drained: !open,
+        courtesy: Duration::ZERO,
     }
 }
 
@@ -152,7 +155,6 @@ fn conditions(open: bool, stopping: bool) -> Conditions {
 mod tests {
     use std::net::IpAddr;
     use std::sync::Arc;
-    use std::time::Duration;
 
     use tokio::sync::{mpsc, oneshot};
     use tokio::task::JoinSet;

@@ -4,13 +4,16 @@
 //! |---|---|
 //! | [`spread`] | its share: each member renews a Lease of its own, which says what it claims |
 //! | [`lease`] | all that it can serve, while it holds the one Lease of all Services |
+//! | [`lease_per_service`] | that of each Service whose Lease it holds |
 //! | [`every_node`] | all that it can serve, always: routers choose among nodes (ECMP) |
 //!
 //! Each of them is told what is [wanted](Demand), publishes grants, is told what of them [remains](Remains) on the wire
 //! where they are withdrawn, and answers [questions](Ask).
 
+pub mod bygone;
 pub mod every_node;
 pub mod lease;
+pub mod lease_per_service;
 mod life;
 pub mod spread;
 mod start;
@@ -28,7 +31,7 @@ use vipcast_proto::election::Grant;
 
 pub use life::life;
 pub use start::{Parts, start};
-pub use words::{Ask, Demand, Member, Mode, PlacementReport, Role, Whereabouts};
+pub use words::{Ask, Demand, Member, Mode, PerService, PlacementReport, Role, Whereabouts};
 
 use crate::drain::Drain;
 

@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 use tokio::sync::{mpsc, watch};
 use vipcast_proto::election::{Elector, Timing};
 
-use super::{Mode, Wires, every_node, lease, life, spread};
+use super::{Mode, PerService, Wires, every_node, lease, lease_per_service, life, spread};
 use crate::election::{self, Inputs, Reporter, Ruling, Vacancy};
 use crate::kube::access::Connection;
-use crate::kube::lease::{Holder, LeaseName, LeaseStore, watch_lease};
+use crate::kube::lease::{Holder, LeaseName, LeaseStore, Scope, watch_lease, watch_leases};
 use crate::kube::members::{MemberStore, watch_members};
 use crate::task::Tasks;
 use crate::witness::{SERVICES, Witness};
@@ -39,6 +39,7 @@ pub fn start(mode: Mode, parts: Parts, placement: &mut Tasks, tasks: &mut Tasks)
     match mode {
         Mode::Spread => start_spread(parts, tasks, placement),
         Mode::Lease(name) => start_lease(name, parts, tasks, placement),
+        Mode::LeasePerService(of) => start_lease_per_service(of, parts, tasks, placement),
         Mode::EveryNode => placement.spawn("placement", every_node::run(parts.node, parts.wires)),
     }
 }
@@ -78,6 +79,32 @@ fn start_lease(name: LeaseName, parts: Parts, tasks: &mut Tasks, placement: &mut
             () = async { election.await; std::future::pending().await } => {}
         }
     });
+}
+
+fn start_lease_per_service(of: PerService, parts: Parts, tasks: &mut Tasks, placement: &mut Tasks) {
+    let Parts { node, namespace, timing, connections, servers, witness, wires } = parts;
+    let scopes = match of.namespace {
+        None => vec![Scope::Cluster],
+        Some(own) => {
+            let elsewhere = of.shared.clone().filter(|shared| shared.namespace != own);
+            elsewhere.into_iter().map(Scope::Lease).chain([Scope::Namespace(own)]).collect()
+        }
+    };
+    let (out, sightings) = mpsc::channel(SIGHTINGS);
+    for scope in &scopes {
+        tasks.spawn("leases watch", watch_leases(scope.clone(), connections.clone(), out.clone()));
+    }
+    let settings = lease_per_service::Settings {
+        node: node.clone(),
+        timing,
+        namespace: namespace.clone(),
+        shared: of.shared,
+        reserved: of.reserved,
+        scopes,
+    };
+    let holder = Holder { identity: node, lease_duration: timing.lease_duration };
+    let leases = lease_per_service::KubeLeases { holder, namespace, connections, servers };
+    placement.spawn("placement", lease_per_service::run(settings, leases, sightings, witness, wires));
 }
 
 /// Far more than come between two looks; whatever does not fit is listed again.

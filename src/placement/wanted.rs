@@ -23,6 +23,7 @@ impl Wanted {
     pub(super) fn take(&mut self, demand: Demand) {
         match demand {
             Demand::Weight(weight) => self.weight = weight,
+            Demand::Nodes(_) => {}
             Demand::Wanted(changes) => {
                 for (address, facts) in changes {
                     match facts {
@@ -52,6 +53,10 @@ impl Wanted {
     /// Whether it is wanted, and this node can serve it.
     pub(super) fn serves(&self, address: IpAddr) -> bool {
         self.facts.get(&address).is_some_and(|facts| self.can_serve(facts))
+    }
+
+    pub(super) fn facts(&self, address: IpAddr) -> Option<&Facts> {
+        self.facts.get(&address)
     }
 
     pub(super) fn contains(&self, address: IpAddr) -> bool {

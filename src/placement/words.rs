@@ -1,23 +1,37 @@
 //! What is asked of a placement, and what it says of itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use tokio::sync::oneshot;
 use vipcast_proto::placement::{Facts, Liveness, Weight};
 
 use crate::kube::lease::LeaseName;
 
-/// How addresses are distributed over nodes. A Lease for each Service would be another one, with a driver beside the others.
+/// How addresses are distributed over nodes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Mode {
     /// Each member announces its share.
     Spread,
     /// The holder of this Lease announces all of them.
     Lease(LeaseName),
+    /// Each Service has a Lease, whose holder announces its addresses.
+    LeasePerService(PerService),
     /// Every node announces all of them.
     EveryNode,
+}
+
+/// Which Services have a Lease of their own, and where Leases are.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PerService {
+    /// The Lease of those that have none of their own, where there is one.
+    pub shared: Option<LeaseName>,
+    /// What others are used for, and no Service may name.
+    pub reserved: BTreeSet<LeaseName>,
+    /// The only namespace whose Services are looked at; `None`: all.
+    pub namespace: Option<String>,
 }
 
 /// What is to be placed.
@@ -28,6 +42,8 @@ pub enum Demand {
     /// How much this node should take in relation to others: zero where it is drained or not ready, and before the
     /// first snapshot of what is wanted is complete. It is zero until it is told.
     Weight(Weight),
+    /// The nodes that are fit to announce, by name: for those who have to know whom to let go first.
+    Nodes(BTreeSet<Arc<str>>),
 }
 
 /// A question. Whoever asks may go away.
@@ -72,7 +88,7 @@ pub struct Whereabouts {
 /// What a placement says of itself.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct PlacementReport {
-    /// `spread`, `lease` or `everyNode`; empty before it has begun.
+    /// As [`Mode::word`]; empty before it has begun.
     pub mode: &'static str,
     /// Where this node stands.
     pub role: Role,
@@ -126,6 +142,7 @@ impl Mode {
         match self {
             Self::Spread => "spread",
             Self::Lease(_) => "lease",
+            Self::LeasePerService(_) => "leasePerService",
             Self::EveryNode => "everyNode",
         }
     }

@@ -7,41 +7,66 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use vipcast_proto::ipam::{Decision, PoolReport, ServiceKey, ServiceView};
+use vipcast_proto::l2::ethernet::MacAddr;
+use vipcast_proto::placement::Liveness;
 use vipcast_proto::service::{Because, NotOurs, Ownership, Plan, Service};
 
 use super::{Means, Services, Sources};
 use crate::admin::services::{
-    AddressExplanation, AddressStatus, Ask, Candidate, PoolStatus, ServiceExplanation, ServiceStatus,
-    Successor,
+    AddressExplanation, AddressStatus, Ask, Candidate, NO_SERVICE, PoolStatus, ServiceExplanation,
+    ServiceStatus, Successor, Told,
 };
 use crate::admin::timestamp::Timestamp;
 use crate::allocator;
 use crate::clock;
-use crate::placement;
+use crate::placement::{self, Member, Mode, Role};
 
 impl Services {
     /// Answers when those who know have answered.
     pub(super) fn answer(&self, ask: Ask, answering: &mut JoinSet<()>) {
         let sources = self.wires.sources.clone();
+        let mut notes = self.unknown();
         match ask {
             Ask::Services(namespace, answer) => {
+                notes.extend(self.silent());
                 let drafts = self.drafts(namespace.as_deref());
-                answering.spawn(async move { drop(answer.send(sources.services(drafts).await)) });
-            }
-            Ask::Explain(key, answer) => {
-                let draft = self.catalog.service(&key).map(|service| self.explanation(service));
                 answering.spawn(async move {
-                    let explained = match draft {
-                        Some(draft) => Some(sources.explained(draft, key).await),
-                        None => None,
-                    };
-                    drop(answer.send(explained));
+                    drop(answer.send(Told { all: sources.services(drafts).await, notes }));
                 });
             }
+            Ask::Explain(key, answer) => {
+                notes.extend(self.silent());
+                let draft = self.catalog.service(&key).map(|service| self.explanation(service));
+                answering
+                    .spawn(async move { drop(answer.send(sources.explanation(draft, key, notes).await)) });
+            }
             Ask::Pools(answer) => {
-                answering.spawn(async move { drop(answer.send(sources.pools().await)) });
+                answering.spawn(async move { drop(answer.send(Told { all: sources.pools().await, notes })) });
             }
         }
+    }
+
+    /// What was never said by the API server.
+    fn unknown(&self) -> Vec<String> {
+        let missing: Vec<&str> = self.catalog.missing().collect();
+        if missing.is_empty() {
+            return vec![];
+        }
+        vec![format!(
+            "not known yet, for the API server has not listed them to this node: {} (the log says if it refuses to)",
+            missing.join(", ")
+        )]
+    }
+
+    /// What this node cannot see.
+    fn silent(&self) -> Option<String> {
+        let role = self.wires.sources.placed.borrow().role;
+        let why = match role {
+            Role::Silent => "it has no Lease, or cannot renew it",
+            Role::Refused => "another machine speaks under its name",
+            Role::Member | Role::Standby | Role::Leaving | Role::Left => return None,
+        };
+        Some(format!("this node announces nothing ({why}), and what others announce is not known here"))
     }
 
     fn drafts(&self, namespace: Option<&str>) -> Vec<ServiceStatus> {
@@ -58,6 +83,7 @@ impl Services {
             owners: vec![],
             modes: self.settings.means.words(address),
             interface: self.interface(address),
+            lease: self.lease_of(address),
             why: self.why(address),
         });
         ServiceStatus {
@@ -81,6 +107,10 @@ impl Services {
     fn interface(&self, address: IpAddr) -> Option<String> {
         let spot = self.spots.get(&address).and_then(|spot| spot.as_ref().ok());
         spot.filter(|_| self.settings.means.layer2).map(|spot| spot.interface.to_string())
+    }
+
+    fn lease_of(&self, address: IpAddr) -> Option<String> {
+        self.lease(self.catalog.plan(&address)?).map(|lease| lease.to_string())
     }
 
     /// Why an address is announced as it is, as far as it is the same for every node; empty: nothing speaks against it.
@@ -121,6 +151,7 @@ impl Services {
             owners: vec![],
             modes: self.settings.means.words(address),
             interface: self.interface(address),
+            lease: self.lease_of(address),
             why_owners: self.why(address),
             nodes: self.candidates(address),
             successors: vec![],
@@ -128,12 +159,12 @@ impl Services {
         }
     }
 
-    fn candidates(&self, address: IpAddr) -> Vec<Candidate> {
+    pub(super) fn candidates(&self, address: IpAddr) -> Vec<Candidate> {
         let candidate = |node: &Arc<str>| {
             let reasons = self.catalog.reasons(&address, node);
             let mut why: Vec<String> = reasons.iter().map(ToString::to_string).collect();
             let here = node.as_ref() == self.settings.node;
-            let obstacle = here.then(|| self.obstacle(address)).flatten();
+            let obstacle = if here { self.obstacle(address) } else { self.absence(node) };
             let eligible = self.catalog.is_eligible(&address, node) && obstacle.is_none();
             why.extend(obstacle);
             let why = if why.is_empty() { "nothing speaks against it".to_owned() } else { why.join("; ") };
@@ -142,8 +173,35 @@ impl Services {
         self.catalog.nodes().map(candidate).collect()
     }
 
+    /// What keeps another node from announcing anything, where the nodes say of themselves that they are there.
+    fn absence(&self, node: &str) -> Option<String> {
+        let placed = self.wires.sources.placed.borrow();
+        if placed.mode != Mode::Spread.word() {
+            return None;
+        }
+        match placed.members.iter().find(|member| member.name == node) {
+            None => Some("no vipcast speaks for it".to_owned()),
+            Some(Member { liveness: Liveness::Left | Liveness::Deleted | Liveness::Silent, .. }) => {
+                Some("its vipcast has left, or its Lease is over".to_owned())
+            }
+            Some(Member { weight: Some(0), .. }) => Some("it announces nothing (weight 0)".to_owned()),
+            Some(_) => None,
+        }
+    }
+
     /// What keeps this very node from announcing an address, which others cannot see.
     fn obstacle(&self, address: IpAddr) -> Option<String> {
+        if self.settings.weight == 0 {
+            return Some("it announces nothing (weight 0)".to_owned());
+        }
+        if let Some(rival) = self.wires.sources.rival(address) {
+            return Some(format!("{rival} on the LAN has the address, and it is not taken"));
+        }
+        if !self.is_filtered(address) {
+            let trouble = self.wires.guard.borrow().trouble.clone();
+            let why = trouble.unwrap_or_else(|| "the rules are on their way".to_owned());
+            return Some(format!("its packets cannot be filtered: {why}"));
+        }
         if !self.settings.means.layer2 || self.settings.means.bgp {
             return None;
         }
@@ -169,11 +227,35 @@ impl Services {
 }
 
 impl Sources {
+    async fn explanation(
+        &self,
+        draft: Option<ServiceExplanation>,
+        key: ServiceKey,
+        notes: Vec<String>,
+    ) -> Result<ServiceExplanation, String> {
+        let Some(draft) = draft else {
+            let missing = format!("{NO_SERVICE} {key} of type LoadBalancer");
+            return Err([vec![missing], notes].concat().join("; "));
+        };
+        let mut explained = self.explained(draft, key).await;
+        explained.notes.extend(notes);
+        Ok(explained)
+    }
+
+    /// Who else has an address that is granted to this node.
+    fn rival(&self, address: IpAddr) -> Option<MacAddr> {
+        self.standings.borrow().values().find_map(|standing| standing.rivals.get(&address).copied())
+    }
+
     async fn services(&self, mut all: Vec<ServiceStatus>) -> Vec<ServiceStatus> {
         let owners = ask(&self.placement, placement::Ask::Owners).await.unwrap_or_default();
         for service in &mut all {
             for address in &mut service.addresses {
                 address.owners = owners.get(&address.address).cloned().flatten().into_iter().collect();
+                if let Some(rival) = self.rival(address.address) {
+                    address.owners.clear();
+                    address.why = format!("{rival} on the LAN has it, so this node does not take it");
+                }
                 if address.why.is_empty() {
                     address.why = spread_words(!address.owners.is_empty());
                 }
@@ -224,6 +306,10 @@ impl Sources {
         let whereabouts = ask(&self.placement, |answer| placement::Ask::Where(address.address, answer)).await;
         let Some(at) = whereabouts else { return };
         address.owners = at.holder.iter().cloned().collect();
+        if let Some(rival) = self.rival(address.address) {
+            address.owners.clear();
+            address.why_owners = format!("{rival} on the LAN has it, so this node does not take it");
+        }
         if at.letting_go {
             address.notes.push("this node is letting go of it".to_owned());
         }
@@ -241,7 +327,9 @@ impl Sources {
             };
         }
         if let Some(without) = at.chosen.or(at.holder) {
-            let why = at.next.is_none().then(|| "no other node can".to_owned());
+            let anybody = self.placed.borrow().mode == LEASE;
+            let nobody = if anybody { "whichever node takes the Lease first" } else { "no other node can" };
+            let why = at.next.is_none().then(|| nobody.to_owned());
             address.successors = vec![Successor { without, then: at.next, why }];
         }
     }
@@ -300,3 +388,6 @@ fn shared(plan: &Plan, with: &ServiceKey) -> Vec<String> {
 fn spread_words(announced: bool) -> String {
     if announced { "announced" } else { "nobody announces it" }.to_owned()
 }
+
+/// The word for [`Mode::Lease`].
+const LEASE: &str = "lease";

@@ -9,6 +9,7 @@ use super::Services;
 use crate::admin::service_metrics::{AddressCounts, ServiceCounts, ServiceFigures};
 use crate::change::publish;
 use crate::clock;
+use crate::memory;
 use crate::placement::Mode;
 
 impl Services {
@@ -16,6 +17,9 @@ impl Services {
     pub(super) fn count(&mut self) {
         self.count_at = clock::now() + PACE;
         publish(&self.wires.figures, Arc::new(self.figures()));
+        if std::mem::take(&mut self.littered) {
+            memory::give_back();
+        }
     }
 
     fn figures(&self) -> ServiceFigures {

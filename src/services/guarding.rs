@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use vipcast_proto::guard::{Demand, Others, Rules};
-use vipcast_proto::service::Service;
+use vipcast_proto::service::{Security, Service};
 
 use super::Services;
 
@@ -48,17 +48,21 @@ impl Services {
     /// Only what shares an address with something that is restricted matters.
     fn wanted_rules(&self) -> Rules {
         let ours = || self.catalog.services().filter(|service| service.ownership.is_ours());
-        let restricts = |service: &&Service| self.settings.security || !service.source_ranges.is_empty();
+        let others = |service: &Service| match service.security {
+            Security::Respected if self.settings.security => Others::Drop,
+            Security::Respected | Security::Ignored => Others::Pass,
+        };
+        let restricts =
+            |service: &&Service| others(service) == Others::Drop || !service.source_ranges.is_empty();
         let restricted: BTreeSet<IpAddr> =
             ours().filter(restricts).flat_map(|service| service.view.ingress.iter().copied()).collect();
-        let others = if self.settings.security { Others::Drop } else { Others::Pass };
         let addresses = ours().flat_map(|service| service.view.ingress.iter().map(move |&at| (service, at)));
         let demands = addresses.filter(|(_, address)| restricted.contains(address));
         Rules::of(demands.map(|(service, address)| Demand {
             address,
             ports: &service.view.ports,
             source_ranges: &service.source_ranges,
-            others,
+            others: others(service),
         }))
     }
 }

@@ -1,6 +1,5 @@
-//! The interfaces of this node: where an address can be announced by ARP and NDP, and what this node has itself.
+//! The interfaces of this node: where an address can be announced by ARP and NDP, and which routers are behind them.
 
-use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,16 +13,16 @@ use tracing::warn;
 use crate::change::{Told, publish};
 use crate::clock;
 use crate::net::NetError;
-use crate::net::choice::choose;
-use crate::net::netlink::{Interface, Netlink};
+use crate::net::choice::{ChoiceError, choose};
+use crate::net::netlink::{DefaultRoute, Interface, Netlink};
 
 /// What is known of this node's interfaces.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Local {
     /// All of them; empty before they are known.
     pub interfaces: Vec<Interface>,
-    /// Index of the one that the default route goes through.
-    pub default_route: Option<u32>,
+    /// Where packets leave that no other route is for.
+    pub default_route: DefaultRoute,
 }
 
 /// Where an address is announced on this node.
@@ -54,21 +53,38 @@ impl Local {
     pub fn spot(&self, wish: Wish<'_>, address: IpAddr) -> Result<Spot, String> {
         let (named, default_route) = match wish {
             Wish::OnLink => (None, None),
-            Wish::Found => (None, self.default_route),
+            Wish::Found => (None, self.default_route.interface),
             Wish::Named(name) => (Some(name), None),
         };
         let interface = choose(&self.interfaces, named, address, default_route);
-        let interface = interface.map_err(|error| error.to_string())?;
+        let interface = interface.map_err(|error| words(&error))?;
         if interface.mac.is_none() {
             return Err(format!("interface {} has no Ethernet address", interface.name));
         }
         Ok(Spot { interface: interface.name.as_str().into(), up: interface.up })
     }
 
-    /// The gateway's side cannot be seen here; what this node has itself can.
+    /// Whether the kernel has been asked yet: no machine is without any interface.
     #[must_use]
-    pub fn addresses(&self) -> BTreeSet<IpAddr> {
-        self.interfaces.iter().flat_map(|interface| &interface.addresses).map(ipnet::IpNet::addr).collect()
+    pub fn is_known(&self) -> bool {
+        !self.interfaces.is_empty()
+    }
+}
+
+/// In the words of those who write Services: the settings that help elsewhere are not theirs.
+fn words(error: &ChoiceError) -> String {
+    match error {
+        ChoiceError::Missing { name, existing } => {
+            format!("this node has no interface {name}, it has {existing}")
+        }
+        ChoiceError::Ambiguous { candidates, .. } => {
+            format!(
+                "several interfaces of this node are on its network, and none of them is named: {candidates}"
+            )
+        }
+        ChoiceError::NoneFits { existing, .. } => {
+            format!("it is on the network of no interface of this node ({existing}), and none is named")
+        }
     }
 }
 
@@ -92,7 +108,7 @@ async fn look_on(out: &watch::Sender<Local>) -> Result<(), NetError> {
     driver.spawn(driving);
     loop {
         let interfaces = netlink.interfaces().await?;
-        let default_route = netlink.default_route_interface().await?;
+        let default_route = netlink.default_route().await?;
         publish(out, Local { interfaces, default_route });
         match timeout(PATROL, changes.next()).await {
             Ok(None) => return Err(NetError::Closed),
@@ -127,7 +143,7 @@ mod tests {
                 interface(3, "eth1", false, "198.51.100.1/24"),
                 interface(4, "tun0", true, "203.0.113.1/24"),
             ],
-            default_route: Some(2),
+            default_route: DefaultRoute { interface: Some(2), gateways: [].into() },
         };
         let spot = |wish, address: &str| {
             let spot = local.spot(wish, address.parse().unwrap());
@@ -142,6 +158,7 @@ mod tests {
             spot(Wish::OnLink, "203.0.113.9"),
             Err("interface tun0 has no Ethernet address".to_owned())
         );
-        assert!(spot(Wish::Named("eth9"), "192.0.2.7").unwrap_err().contains("eth9 does not exist"));
+        let missing = "this node has no interface eth9, it has eth0, eth1, tun0".to_owned();
+        assert_eq!(spot(Wish::Named("eth9"), "192.0.2.7"), Err(missing));
     }
 }

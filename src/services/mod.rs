@@ -5,7 +5,10 @@ mod answers;
 mod arrival;
 mod figures;
 mod guarding;
+mod host;
 mod local;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -22,16 +25,19 @@ use vipcast_proto::ipam::{Forbidden, ForbiddenReason, Pool, ServiceKey};
 use vipcast_proto::placement::{Facts, Weight};
 use vipcast_proto::service::{Catalog, Changes, Event, Plan};
 
+pub use self::host::HostWires;
+use self::host::Hosts;
 pub use self::local::{Local, follow};
 use self::local::{Spot, Wish};
 use crate::admin::service_metrics::ServiceFigures;
 use crate::admin::services::Ask;
 use crate::allocator::{self, AllocatorReport, Feed};
-use crate::announce::responder::Interfaces;
+use crate::announce::responder::{Interfaces, Standing};
 use crate::change::publish;
 use crate::clock;
 use crate::guard::GuardState;
 use crate::kube::pools::Pools;
+use crate::placement::bygone::Nodes;
 use crate::placement::{self, Demand, PlacementReport};
 
 /// What does not change while the daemon runs.
@@ -52,6 +58,19 @@ pub struct Settings {
     pub security: bool,
     /// What no Service may have, whatever the cluster says.
     pub forbidden: Forbidden,
+    /// Which Services have a Lease of their own.
+    pub leases: OwnLeases,
+}
+
+/// Which Services have a Lease of their own, whose holder announces them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum OwnLeases {
+    /// None.
+    None,
+    /// Those that say so; the others have this one together.
+    OnDemand(Arc<str>),
+    /// All.
+    All,
 }
 
 /// How addresses are announced.
@@ -84,8 +103,12 @@ pub struct Wires {
     pub interfaces: watch::Sender<Interfaces>,
     /// To the allocator; `None`: somebody else gives addresses.
     pub feed: Option<mpsc::Sender<Feed>>,
+    /// To whoever removes what nodes have left behind: the names of all Nodes.
+    pub nodes: watch::Sender<Nodes>,
     /// To the metrics.
     pub figures: watch::Sender<Arc<ServiceFigures>>,
+    /// To say on each Service which node announces it, where that is wanted.
+    pub host: Option<HostWires>,
     /// From operators.
     pub asks: mpsc::Receiver<Ask>,
     /// Whom to ask in turn.
@@ -105,25 +128,13 @@ pub struct Sources {
     pub allocated: watch::Receiver<AllocatorReport>,
     /// The pools as they are written down.
     pub pools: watch::Receiver<Pools>,
+    /// How things stand on each interface on which addresses are answered for.
+    pub standings: watch::Receiver<BTreeMap<Arc<str>, Standing>>,
 }
 
 /// Runs until nobody follows the cluster any more, or nobody places what is wanted.
 pub async fn run(settings: Settings, catalog: Catalog, wires: Wires) {
-    let mut services = Services {
-        local: Local::default(),
-        settings,
-        catalog,
-        spots: BTreeMap::new(),
-        interfaces: Interfaces::default(),
-        rules: Arc::default(),
-        guarded: 0,
-        able: BTreeSet::new(),
-        open: BTreeSet::new(),
-        told: None,
-        fed: false,
-        count_at: clock::now(),
-        wires,
-    };
+    let mut services = Services::new(settings, catalog, wires);
     // Answers take their time; what is asked of others must not keep us.
     let mut answering = JoinSet::new();
     while services.step(&mut answering).await.is_some() {}
@@ -150,17 +161,42 @@ struct Services {
     fed: bool,
     /// When metrics are counted anew.
     count_at: Instant,
+    /// Something has changed since they were: it has left memory that nobody uses.
+    littered: bool,
+    /// What is written on Services of who announces them.
+    hosts: Option<Hosts>,
     wires: Wires,
 }
 
 impl Services {
+    fn new(settings: Settings, catalog: Catalog, mut wires: Wires) -> Self {
+        Self {
+            settings,
+            catalog,
+            local: Local::default(),
+            spots: BTreeMap::new(),
+            interfaces: Interfaces::default(),
+            rules: Arc::default(),
+            guarded: 0,
+            able: BTreeSet::new(),
+            open: BTreeSet::new(),
+            told: None,
+            fed: false,
+            count_at: clock::now(),
+            littered: false,
+            hosts: wires.host.take().map(Hosts::new),
+            wires,
+        }
+    }
+
     /// One thing that happens; `None`: there is nothing left to do.
     async fn step(&mut self, answering: &mut JoinSet<()>) -> Option<()> {
         tokio::select! {
             event = self.wires.events.recv() => {
-                let changes = self.catalog.handle(event?);
+                let changes = self.catch_up(event?);
                 self.guard();
-                self.act(changes).await
+                self.act(changes).await?;
+                self.begin_to_feed().await
             }
             Ok(()) = self.wires.guard.changed() => self.filtered().await,
             Ok(()) = self.wires.local.changed() => self.moved().await,
@@ -174,6 +210,10 @@ impl Services {
                 Some(())
             }
             Some(_) = answering.join_next() => Some(()),
+            ready = host::ready(self.hosts.as_mut()) => {
+                self.write_hosts(ready);
+                Some(())
+            }
             () = clock::until(Some(self.count_at)) => {
                 self.count();
                 Some(())
@@ -181,24 +221,49 @@ impl Services {
         }
     }
 
+    /// With everything else that is there already: what follows costs a look at all Services, however many have changed.
+    fn catch_up(&mut self, event: Event) -> Changes {
+        let mut changes = self.catalog.handle(event);
+        while let Ok(event) = self.wires.events.try_recv() {
+            changes.extend(self.catalog.handle(event));
+        }
+        changes
+    }
+
     async fn act(&mut self, changes: Changes) -> Option<()> {
         if changes.is_empty() {
             return Some(());
         }
+        if !changes.nodes.is_empty() {
+            publish(&self.wires.nodes, Some(self.catalog.nodes().cloned().collect()));
+        }
+        self.littered = true;
         self.want(changes.addresses).await?;
+        self.look_at_hosts(&changes.services);
+        if !changes.nodes.is_empty() && self.settings.leases != OwnLeases::None {
+            self.rank().await?;
+        }
         self.weigh().await?;
         self.feed(changes.services, changes.forbidden).await
     }
 
-    /// The interfaces of this node are not as they were, or those that pools name.
+    /// The interfaces of this node are not as they were, its routers, or what pools name.
     async fn moved(&mut self) -> Option<()> {
-        self.local = self.wires.local.borrow_and_update().clone();
+        let local = self.wires.local.borrow_and_update().clone();
+        let before = std::mem::replace(&mut self.local, local);
+        if before.is_known() != self.local.is_known() || before.default_route != self.local.default_route {
+            self.forbid().await?;
+        }
+        self.begin_to_feed().await?;
         let addresses = self.catalog.addresses().collect();
         self.want(addresses).await
     }
 
     async fn forbid(&mut self) -> Option<()> {
         let mut forbidden = self.settings.forbidden.clone();
+        for &gateway in &self.local.default_route.gateways {
+            forbidden.address(gateway, ForbiddenReason::Gateway);
+        }
         for &network in self.wires.networks.borrow_and_update().iter() {
             forbidden.network(network, ForbiddenReason::ServiceNetwork(network));
         }
@@ -236,6 +301,7 @@ impl Services {
         self.spots.insert(address, spot);
         let mut facts = plan.placement.as_ref().ok()?.clone();
         // A router takes what is not on link with anything; what is to be filtered must be.
+        facts.lease = self.lease(plan);
         facts.unable |= cannot && !self.settings.means.bgp || !self.is_filtered(address);
         if facts.unable {
             self.able.remove(&address);
@@ -253,6 +319,25 @@ impl Services {
             (Some(named), _) | (None, Some(named)) => Wish::Named(named),
         };
         self.local.spot(wish, address)
+    }
+
+    /// The Lease whose holder announces the addresses of this plan, where that is decided for each Service; as kube-vip calls it.
+    fn lease(&self, plan: &Plan) -> Option<Arc<str>> {
+        let owners = || plan.owners.iter().filter_map(|owner| self.catalog.service(&owner.key));
+        match &self.settings.leases {
+            OwnLeases::None => return None,
+            OwnLeases::OnDemand(shared) if !owners().any(|service| service.own_lease) => {
+                return Some(shared.clone());
+            }
+            OwnLeases::OnDemand(_) | OwnLeases::All => {}
+        }
+        // Only who can be served everywhere can go with others.
+        let everywhere = plan.placement.as_ref().is_ok_and(|facts| facts.eligible.is_none());
+        let group = owners().find_map(|service| service.group.clone()).filter(|_| everywhere);
+        group.or_else(|| {
+            let ServiceKey { namespace, name } = &plan.owners.first()?.key;
+            Some(format!("{namespace}/{LEASE_OF}{name}").into())
+        })
     }
 
     /// The interface that a pool names for its addresses, for the namespace of the oldest Service that has this one.
@@ -278,6 +363,12 @@ impl Services {
         };
     }
 
+    /// Which nodes are fit: they are put in order.
+    async fn rank(&mut self) -> Option<()> {
+        let fit = self.catalog.nodes().filter(|node| self.catalog.weight(node) > 0).cloned().collect();
+        self.wires.demand.send(Demand::Nodes(fit)).await.ok()
+    }
+
     async fn weigh(&mut self) -> Option<()> {
         let fit = self.catalog.weight(&self.settings.node) > 0;
         let weight = if fit { self.settings.weight } else { 0 };
@@ -295,10 +386,26 @@ impl Services {
         self.wires.demand.send(Demand::Weight(weight)).await.ok()
     }
 
-    /// What the allocator has to know.
+    /// What was missing may be known by now.
+    async fn begin_to_feed(&mut self) -> Option<()> {
+        if self.fed || !self.catalog.is_complete() {
+            return Some(());
+        }
+        self.feed(BTreeSet::new(), false).await
+    }
+
+    /// Whether everything is known that decides about addresses: what no Service may have, and for whom pools are.
+    fn may_feed(&self) -> bool {
+        let pools = self.wires.sources.pools.borrow();
+        let selects = |pool: &Pool| !pool.selection.namespace_selectors.is_empty();
+        let labelled = || pools.complete && !pools.pools.iter().any(selects);
+        self.local.is_known() && (self.fed || self.catalog.is_labelled() || labelled())
+    }
+
+    /// What the allocator has to know, from when that can be decided.
     async fn feed(&mut self, keys: BTreeSet<ServiceKey>, forbidden: bool) -> Option<()> {
-        let Some(feed) = &self.wires.feed else { return Some(()) };
-        if forbidden {
+        let Some(feed) = self.wires.feed.as_ref().filter(|_| self.may_feed()) else { return Some(()) };
+        if forbidden || !self.fed {
             feed.send(Feed::Forbidden(self.catalog.forbidden().clone())).await.ok()?;
         }
         if !std::mem::replace(&mut self.fed, true) {
@@ -316,5 +423,7 @@ impl Services {
     }
 }
 
+/// What kube-vip calls the Lease of a Service, before its name.
+pub(crate) const LEASE_OF: &str = "kubevip-";
 /// What kube-vip calls the interface that an address is on link with.
 const AUTO: &str = "auto";

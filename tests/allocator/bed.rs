@@ -1,6 +1,5 @@
 //! A cluster that consists of an API server and nodes that run nothing but the allocator.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -214,19 +213,13 @@ pub(crate) fn service(name: &str) -> Value {
 
 /// A connection as the daemon makes it, and the task that made it.
 pub(crate) async fn connect(api: &RealApi, user: &str) -> (watch::Receiver<Option<Connection>>, Tasks) {
-    let endpoint = EndpointSettings {
-        kubernetes_addr: None,
-        api_port: None,
-        control_plane: false,
-        vips: BTreeSet::new(),
-    };
     let settings = AccessSettings {
         root: "/".into(),
         configured: Some(api.kubeconfig(user)),
         environment: vec![],
         home: None,
         in_cluster: None,
-        endpoint,
+        endpoint: EndpointSettings::default(),
         lease: LeaseName { namespace: "default".to_owned(), name: allocator::LEASE.to_owned() },
         connect_timeout: Duration::from_secs(2),
         read_timeout: Duration::from_secs(5),

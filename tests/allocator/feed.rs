@@ -1,6 +1,5 @@
 //! A stand-in for the services task: what the API has, as the allocator is fed.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -63,8 +62,8 @@ fn view(service: &Service) -> Option<ServiceView> {
         uid: service.uid().unwrap_or_default(),
         created,
         standing: if ignored { Standing::Foreign } else { Standing::Ours },
-        labels: service.labels().clone(),
-        namespace_labels: Arc::new(BTreeMap::new()),
+        labels: service.labels().clone().into_iter().collect(),
+        namespace_labels: Arc::default(),
         request: Request::from_fields(fields),
         pool: None,
         sharing_key: None,

@@ -89,7 +89,7 @@ impl Bed {
         let nodes: Vec<Node> = (1..=nodes).collect();
         let probes = Probes::start(&script, &nodes);
         let api = Api::new(&script, &nodes);
-        let routers = script.is_routed().then(|| Routers::watch(&script, &nodes));
+        let routers = script.is_routed().then(|| Routers::watch(&script, &nodes, VIP.parse().unwrap()));
         Self { script, api, probes, routers, nodes, begun: clock::now(), left: false }
     }
 

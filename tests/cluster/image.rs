@@ -1,4 +1,4 @@
-//! The program in another image, as a new release would bring it.
+//! Images that a cluster is not made with: our program as a new release would bring it, and programs of the tests.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -43,5 +43,27 @@ impl Image {
         wait("the new image runs", SOON, || {
             bed.process(node, "vipcast").filter(|process| *process != before)
         });
+    }
+}
+
+/// Builds a program in `tests/kubernetes` and puts an image of it onto every node, once for a cluster.
+pub(crate) fn load_component(bed: &Bed, component: &str, reference: &str) {
+    let archive = bed.script.folder().join(format!("{component}.tar"));
+    if archive.exists() {
+        return;
+    }
+    let build = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kubernetes/build.sh"))
+        .arg(component)
+        .status();
+    assert!(build.unwrap().success(), "{component} cannot be built");
+    // The client's $PATH has the programs of Kubernetes.
+    let pack = format!(
+        "set -e; . {}/tools/lib/archive.sh; pack_program {reference} {} \"$(command -v {component})\" /{component}",
+        env!("CARGO_MANIFEST_DIR"),
+        archive.display()
+    );
+    bed.script.run("exec", &["client", "bash", "-c", &pack]);
+    for node in bed.nodes() {
+        bed.script.run("load", &[&host(*node), archive.to_str().unwrap()]);
     }
 }

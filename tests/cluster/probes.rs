@@ -64,13 +64,15 @@ impl Probes {
         observer.lock().unwrap_or_else(PoisonError::into_inner).sightings(from, to)
     }
 
-    /// The nodes that answered for the VIP; a stranger among them is a failure of the test.
+    /// The nodes that answered for the VIP.
     pub(crate) fn owners(&self, from: Instant, to: Instant) -> BTreeSet<Node> {
-        let owner = |mac: &Mac| {
-            let node = self.nodes.iter().find(|node| node.mac == *mac);
-            number(&node.unwrap_or_else(|| panic!("{mac:02x?} answers for the VIP")).name).unwrap()
-        };
-        self.sightings(from, to).owners.iter().map(owner).collect()
+        self.sightings(from, to).owners.iter().map(|mac| self.node_of(mac)).collect()
+    }
+
+    /// The node with this hardware address; a stranger is a failure of the test.
+    pub(crate) fn node_of(&self, mac: &Mac) -> Node {
+        let node = self.nodes.iter().find(|node| node.mac == *mac);
+        number(&node.unwrap_or_else(|| panic!("{mac:02x?} answers for an address of ours")).name).unwrap()
     }
 
     /// The machine of a node.
@@ -95,7 +97,8 @@ pub(crate) fn existing(script: &Script, name: &str) -> Host {
     };
     let path = Path::new("/run/netns").join(script.namespace(name));
     let v4 = Ipv4Addr::new(10, 88, network, number);
-    let v6 = Ipv6Addr::new(0xfd00, 0x88, 0, network.into(), 0, 0, 0, number.into());
+    // The same digits, which mean something else there.
+    let v6: Ipv6Addr = format!("fd00:88:0:{network}::{number}").parse().unwrap();
     Host::existing(name, &path, [2, 0x88, 0, 0, 0, number], v4, v6).unwrap()
 }
 

@@ -1,30 +1,12 @@
 //! client-go's elector on the same Lease and the same VIP, as a static pod of kube-vip's shape: what a cluster runs before it
 //! moves to vipcast.
 
-use std::process::Command;
-
 use super::bed::{Bed, Node, SOON, VIP, host, wait};
+use super::image;
 
 /// Puts the image of the elector onto every node, once for a cluster.
 pub(crate) fn load(bed: &Bed) {
-    let archive = bed.script.folder().join("elector.tar");
-    if archive.exists() {
-        return;
-    }
-    let build = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kubernetes/build.sh"))
-        .arg("elector")
-        .status();
-    assert!(build.unwrap().success(), "the elector cannot be built");
-    // The client's $PATH has the programs of Kubernetes.
-    let pack = format!(
-        "set -e; . {}/tools/lib/archive.sh; pack_program {IMAGE} {} \"$(command -v elector)\" /elector",
-        env!("CARGO_MANIFEST_DIR"),
-        archive.display()
-    );
-    bed.script.run("exec", &["client", "bash", "-c", &pack]);
-    for node in bed.nodes() {
-        bed.script.run("load", &[&host(*node), archive.to_str().unwrap()]);
-    }
+    image::load_component(bed, "elector", IMAGE);
 }
 
 /// Replaces vipcast by the elector on a node, manifest by manifest, as an administrator does it.

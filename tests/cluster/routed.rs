@@ -11,6 +11,7 @@ use super::bed::{Bed, Cable, Node, SOON, Service, VIP, ms, wait};
 use super::bootstrap::{FROM_READY, never_restarted, outside};
 use super::faults::{LEASE, STILL};
 use super::https::Https;
+use super::routed_services::reached_by_all_ways;
 use super::routers::Routers;
 use super::support::{Needs, Test, trial};
 use super::teardown::traces;
@@ -24,7 +25,7 @@ pub(crate) fn all() -> Vec<Test> {
 
 /// Every healthy node of the control plane announces, and the core shares flows among them.
 fn without_the_lease() {
-    let bed = Bed::prepare(3, &["--routed", "--bfd", "1000"]);
+    let bed = Bed::prepare(3, &["--routed", "--bfd", "1000", "--services"]);
     let before = outside(&bed);
     let begin = init(&bed);
     let users = Https::start(&bed.script, VIP);
@@ -81,6 +82,8 @@ fn without_the_lease() {
     planned_stop(&bed);
     eprintln!("routers were asked {} times", bed.routers().looks(begin));
     assert!(bed.routers().together(begin) > ms(1000), "several announce, and nobody sees it");
+    reached_by_all_ways(&bed);
+    bed.settle();
 
     drop(users);
     let script = bed.script.clone();

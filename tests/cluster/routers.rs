@@ -1,6 +1,7 @@
-//! What the routers of the racks have heard from their nodes, asked fifty times a second: who announces the VIP, and since when.
+//! What the routers of the racks have heard from their nodes, asked fifty times a second: who announces an address, and since when.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use vipcast::clock;
 
-use super::bed::{Node, SOON, VIP, ms, wait};
+use super::bed::{Node, SOON, ms, wait};
 use super::command::Script;
 use super::support::terminal;
 
@@ -41,12 +42,12 @@ type Stretch = (Instant, Instant);
 
 impl Routers {
     /// Of a cluster that is there and has routers.
-    pub(crate) fn watch(script: &Script, nodes: &[Node]) -> Self {
+    pub(crate) fn watch(script: &Script, nodes: &[Node], address: Ipv4Addr) -> Self {
         let racks: Vec<Rack> = nodes.iter().map(|node| Rack { node: *node, looks: Arc::default() }).collect();
         let stop = Arc::<AtomicBool>::default();
         let start = |rack: &Rack| {
             let (terminal, looks, stop) =
-                (Terminal::of(script, rack.node), Arc::clone(&rack.looks), Arc::clone(&stop));
+                (Terminal::of(script, rack.node, address), Arc::clone(&rack.looks), Arc::clone(&stop));
             thread::spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     let look = terminal.look();
@@ -59,7 +60,7 @@ impl Routers {
         Self { racks, stop, threads }
     }
 
-    /// The nodes whose routers have a route to the VIP from them now.
+    /// The nodes whose routers have a route to the address from them now.
     pub(crate) fn announcers(&self) -> BTreeSet<Node> {
         let now = |rack: &&Rack| rack.last().announced;
         self.racks.iter().filter(now).map(|rack| rack.node).collect()
@@ -138,6 +139,8 @@ fn overlap(one: Stretch, other: Stretch) -> Duration {
 struct Terminal {
     brand: Brand,
     socket: PathBuf,
+    /// What is asked about.
+    address: Ipv4Addr,
     /// The next hop that is the rack's own node.
     hop: String,
 }
@@ -150,7 +153,7 @@ enum Brand {
 
 impl Terminal {
     /// A router has folders of its own, seen through its first process.
-    fn of(script: &Script, node: Node) -> Self {
+    fn of(script: &Script, node: Node, address: Ipv4Addr) -> Self {
         let file = script.folder().join(format!("rack{node}/init.pid"));
         let root = PathBuf::from(format!("/proc/{}/root", std::fs::read_to_string(file).unwrap().trim()));
         let bird = root.join("run/bird/bird.ctl");
@@ -158,7 +161,7 @@ impl Terminal {
             true => (Brand::Bird, bird),
             false => (Brand::Frr, root.join("run/frr/bgpd.vty")),
         };
-        Self { brand, socket, hop: format!("10.88.{node}.{}", 10 + node) }
+        Self { brand, socket, address, hop: format!("10.88.{node}.{}", 10 + node) }
     }
 
     fn look(&self) -> Look {
@@ -172,12 +175,13 @@ impl Terminal {
     }
 
     fn ask_bird(&self) -> Option<bool> {
-        let said = terminal::bird(&self.socket, &format!("show route for {VIP}/32"))?;
+        let said = terminal::bird(&self.socket, &format!("show route for {}/32", self.address))?;
         Some(said.lines().any(|line| line.trim().starts_with(&format!("via {} ", self.hop))))
     }
 
     fn ask_frr(&self) -> Option<bool> {
-        let said = terminal::frr(&self.socket, &["enable", &format!("show bgp ipv4 unicast {VIP}/32 json")])?;
+        let question = format!("show bgp ipv4 unicast {}/32 json", self.address);
+        let said = terminal::frr(&self.socket, &["enable", &question])?;
         let known: Value = serde_json::from_str(&said).ok()?;
         let paths = known["paths"].as_array().into_iter().flatten();
         let mut hops = paths

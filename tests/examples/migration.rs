@@ -28,20 +28,24 @@ pub(crate) fn not_ready() {
     }
 }
 
-/// Whatever an earlier run has done to the manifest. One that serves Services is not waited for.
+/// Whatever an earlier run has done to the manifest. One that serves what we are not asked for is not waited for.
 pub(crate) fn still_there() {
-    let cluster = Cluster::with("");
-    let programs = tempfile::tempdir().unwrap();
-    let services = kube_vip(programs.path(), "600", "svc_enable");
-    let control_plane = kube_vip(programs.path(), "8", "cp_enable");
-    let output = cluster.play(&[]);
-    assert!(output.status.success(), "{}", said(&output));
-    let [mut services, mut control_plane] = [services, control_plane];
-    assert!(control_plane.try_wait().unwrap().is_some(), "the manifest came while kube-vip ran");
-    assert!(services.try_wait().unwrap().is_none());
-    services.kill().unwrap();
-    services.wait().unwrap();
-    assert!(cluster.manifest().exists());
+    let for_services = "kube_vip_controlplane_enabled: false\nkube_vip_services_enabled: true\n";
+    for (variables, other, same) in
+        [("", "svc_enable", "cp_enable"), (for_services, "cp_enable", "svc_enable")]
+    {
+        let cluster = Cluster::with(variables);
+        let programs = tempfile::tempdir().unwrap();
+        let [mut other, mut same] =
+            [("600", other), ("8", same)].map(|(seconds, switch)| kube_vip(programs.path(), seconds, switch));
+        let output = cluster.play(&[]);
+        assert!(output.status.success(), "{}", said(&output));
+        assert!(same.try_wait().unwrap().is_some(), "the manifest came while kube-vip ran");
+        assert!(other.try_wait().unwrap().is_none());
+        other.kill().unwrap();
+        other.wait().unwrap();
+        assert!(cluster.manifest().exists());
+    }
 }
 
 /// A node on which kube-vip is to make room for a pod whose metrics are at that port.

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::support::ansible;
 use super::{command, copied, said};
 
-/// Sets of variables that a control plane can have.
-const SETS: [&str; 8] = [
+/// Sets of variables that a cluster can have.
+const SETS: [&str; 12] = [
     "",
     "kube_vip_interface: ens160\nkube_vip_cidr: '24,64'\nkube_vip_address: '192.168.1.100,2001:db8::100'\n",
     "kube_vip_metrics_enabled: true\nkube_vip_metrics_port: 9100\n",
@@ -25,6 +25,10 @@ const SETS: [&str; 8] = [
     "kube_vip_arp_enabled: false\nkube_vip_bgp_enabled: true\nkube_vip_local_as: 65001\n\
      kube_vip_leader_election_enabled: true\n\
      kube_vip_bgppeers: ['192.168.1.1:65000::false', '192.168.1.2:65000:x:true:179::true;300;300;3']\n",
+    "kube_vip_services_enabled: true\nkube_vip_services_interface: ens192\nkube_vip_svc_leasename: vips/services\n",
+    "kube_vip_services_enabled: true\nkube_vip_controlplane_enabled: false\nkube_vip_address:\n",
+    "kube_vip_services_enabled: true\nkube_vip_enableServicesElection: true\n",
+    "kube_vip_services_interface: ens192\nkube_vip_enableServicesElection: true\n",
 ];
 
 /// A copy of the example in which the role runs.
@@ -110,6 +114,28 @@ pub(crate) fn digest() {
     assert_eq!(image, &json!(format!("ghcr.io/vipcast/vipcast:1.2.3@{digest}")));
 }
 
+/// What Kubespray has no variable for reaches the daemon as well, whatever it is made of.
+pub(crate) fn more_settings() {
+    let cluster = Cluster::with(
+        "kube_vip_services_enabled: true
+vipcast_environment:
+  vipcast_services_distribution: spread
+  vipcast_services_weight: 2
+  lb_class_only: true
+  vipcast_services_pools: [{name: lan, addresses: 192.168.1.128/26, autoAssign: false}]
+",
+    );
+    let pod = cluster.pod(&[]);
+    let mut command = command("vipcast", cluster.folder.path(), &[]);
+    let output = command.args(["config", "-o", "json"]).envs(environment(&pod)).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let values = values(&String::from_utf8(output.stdout).unwrap());
+    let said = ["distribution", "weight", "class.only"].map(|key| values[&format!("services.{key}")].clone());
+    assert_eq!(said, [json!("spread"), json!(2), json!(true)]);
+    let pool = json!({"name": "lan", "addresses": "192.168.1.128/26", "autoAssign": false});
+    assert_eq!(values["services.pools"], json!([pool]));
+}
+
 pub(crate) fn booleans() {
     let cluster = Cluster::with("");
     let plain = cluster.pod(&[]);
@@ -150,11 +176,9 @@ pub(crate) fn removal() {
 
 pub(crate) fn refusals() {
     let table = [
-        ("kube_vip_address:\n", "set kube_vip_controlplane_enabled to true, and kube_vip_address to the VIP"),
-        (
-            "kube_vip_address: 'None'\n",
-            "set kube_vip_controlplane_enabled to true, and kube_vip_address to the VIP",
-        ),
+        ("kube_vip_controlplane_enabled: false\n", "or kube_vip_services_enabled to true"),
+        ("kube_vip_address:\n", "set kube_vip_address to the VIP"),
+        ("kube_vip_address: 'None'\n", "set kube_vip_address to the VIP"),
         ("kube_vip_address: vip.example.org\n", "has to be an IP address"),
         ("kube_vip_address: [192.0.2.10]\n", "has to be an IP address"),
         ("kube_vip_address: 300.1.1.1\n", "has to be an IP address"),
@@ -169,6 +193,10 @@ pub(crate) fn refusals() {
         ("kube_vip_leaseduration: '5.5'\n", "whole seconds"),
         ("kube_vip_interface: lo\n", "no place on lo"),
         ("kube_vip_interface: sixteen-letters-\n", "15 letters at most"),
+        (
+            "kube_vip_services_interface: lo\n",
+            "kube_vip_services_interface has to be an interface of the node",
+        ),
         ("kube_apiserver_bind_address: 10.0.0.9\n", "one address and not the VIP"),
         ("kube_vip_arp_enabled: false\n", "set kube_vip_arp_enabled or kube_vip_bgp_enabled to true"),
         ("kube_vip_bgp_enabled: true\n", "set kube_vip_bgppeers, or kube_vip_bgp_peeraddress"),
@@ -176,7 +204,7 @@ pub(crate) fn refusals() {
         ("kube_vip_enabled: maybe\n", "kube_vip_enabled has to be true or false, and is maybe"),
         ("kube_proxy_mode: IPVS\nkube_proxy_strict_arp: false\n", "would let every node answer for the VIP"),
         ("kube_proxy_strict_arp: 'false'\n", "would let every node answer for the VIP"),
-        ("kube_vip_services_enabled: true\n", "set to false: kube_vip_services_enabled"),
+        ("vipcast_environment: vipcast_services_weight=2\n", "vipcast_environment has to be a mapping"),
         (
             "kube_vip_ddns_enabled: 'true'\nkube_vip_lb_enable: true\n",
             "set to false: kube_vip_ddns_enabled, kube_vip_lb_enable",

@@ -9,7 +9,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 version=$(sed -n 's|^\s*k8s.io/kubernetes v||p' "$here/go.mod")
 cache=${VIPCAST_TEST_CACHE:-$HOME/.cache/vipcast/kubernetes-$version}
-components=(kube-apiserver etcd kubelet kubeadm kube-proxy kube-controller-manager kube-scheduler kubectl pause elector)
+components=(kube-apiserver etcd kubelet kubeadm kube-proxy kube-controller-manager kube-scheduler kubectl pause elector web)
 [ $# -gt 0 ] || set -- kube-apiserver etcd
 [ "$*" != all ] || set -- "${components[@]}"
 

@@ -26,6 +26,8 @@ pub(crate) struct Bed {
     pub(crate) real: Option<RealApi>,
     pub(crate) lan: Lan,
     pub(crate) directory: WorkDir,
+    /// The program of the daemons.
+    pub(crate) program: PathBuf,
 }
 
 impl Bed {
@@ -37,6 +39,7 @@ impl Bed {
             real: None,
             lan: Lan::build(nodes).unwrap(),
             directory: WorkDir::create().unwrap(),
+            program: VIPCAST.into(),
         }
     }
 
@@ -49,9 +52,14 @@ impl Bed {
 
     /// With a real one on the host `api`, which knows the nodes.
     pub(crate) fn real(nodes: usize) -> Self {
+        Self::real_told(nodes, Vec::new())
+    }
+
+    /// The same; kube-apiserver gets these arguments as well.
+    pub(crate) fn real_told(nodes: usize, arguments: Vec<String>) -> Self {
         let mut bed = Self::bare(nodes);
-        let address = bed.lan.api.v4.into();
-        bed.real = Some(real_api(&bed.lan.api, address, Vec::new()));
+        let launch = Launch { arguments, ..launch(&bed.lan.api, bed.lan.api.v4.into()) };
+        bed.real = Some(RealApi::start(launch).unwrap());
         bed.register_nodes();
         bed
     }
@@ -111,8 +119,8 @@ impl Bed {
     /// The same through a program that ends by executing the daemon.
     pub(crate) fn start_through(&mut self, node: usize, wrapper: &[String], environment: &[(&str, &str)]) {
         let host = &self.lan.nodes[node];
-        let words: Vec<String> =
-            wrapper.iter().cloned().chain([VIPCAST.to_owned(), "run".to_owned()]).collect();
+        let daemon = [self.program.display().to_string(), "run".to_owned()];
+        let words: Vec<String> = wrapper.iter().cloned().chain(daemon).collect();
         let mut command = host.namespace.command(Path::new(&words[0])).unwrap();
         command.args(&words[1..]).env_clear().envs(self.usual_environment(host));
         for (name, value) in environment {
@@ -237,16 +245,13 @@ impl Drop for Bed {
 
 /// A real API server inside the namespace of `host`.
 pub(crate) fn real_api(host: &Host, address: IpAddr, users: Vec<User>) -> RealApi {
+    RealApi::start(Launch { users, ..launch(host, address) }).unwrap()
+}
+
+fn launch(host: &Host, address: IpAddr) -> Launch {
     let namespace = format!("--net=/proc/{}/fd/{}", std::process::id(), host.namespace.number());
     let nsenter = in_path("nsenter").unwrap().display().to_string();
-    let launch = Launch {
-        wrapper: vec![nsenter, namespace],
-        address,
-        names: vec![VIP.to_owned()],
-        users,
-        ..Launch::default()
-    };
-    RealApi::start(launch).unwrap()
+    Launch { wrapper: vec![nsenter, namespace], address, names: vec![VIP.to_owned()], ..Launch::default() }
 }
 
 /// Waits until `probe` has something.

@@ -21,6 +21,7 @@ fn count(from: &Host, addresses: &[IpAddr], patience: Duration) -> BTreeMap<IpAd
     let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     socket.bind(&sys::packet_address(from.interface, frame::ethertype(any)).unwrap()).unwrap();
     let mut answers = BTreeMap::new();
+    let asked: BTreeSet<_> = addresses.iter().copied().collect();
     for address in addresses {
         socket.send(&frame::question(from.mac, from.v4.into(), *address).unwrap()).unwrap();
     }
@@ -33,19 +34,16 @@ fn count(from: &Host, addresses: &[IpAddr], patience: Duration) -> BTreeMap<IpAd
         }
         socket.set_read_timeout(Some(left)).unwrap();
         let Ok(length) = socket.read(&mut frame) else { continue };
-        let Some((address, owner)) = answer(&frame[..length]) else { continue };
-        if addresses.contains(&address) {
+        let Some((address, Heard::Answer { owner, .. })) = heard(&frame[..length]) else { continue };
+        if asked.contains(&address) {
             answers.entry(address).or_insert_with(BTreeSet::new).insert(owner);
         }
     }
 }
 
-/// Which address an ARP reply is about, and who says so.
-fn answer(octets: &[u8]) -> Option<(IpAddr, Mac)> {
+/// Which address an ARP frame is about, and what it says.
+pub(crate) fn heard(octets: &[u8]) -> Option<(IpAddr, Heard)> {
     let address: [u8; 4] = octets.get(28..32)?.try_into().ok()?;
     let address = IpAddr::from(address);
-    match frame::parse(octets, address)? {
-        Heard::Answer { owner, .. } => Some((address, owner)),
-        Heard::Announcement { .. } => None,
-    }
+    Some((address, frame::parse(octets, address)?))
 }

@@ -28,16 +28,22 @@ impl Kubernetes<'_> {
 
     /// Many at once, in no order.
     pub(crate) fn create_all(&self, objects: &[(String, Value)]) {
-        let all = async {
+        self.all("POST", objects.iter().map(|(path, object)| (path.as_str(), object.to_string())));
+    }
+
+    /// Many at once, in no order.
+    #[allow(dead_code, reason = "only a benchmark deletes many")]
+    pub(crate) fn delete_all(&self, paths: &[String]) {
+        self.all("DELETE", paths.iter().map(|path| (path.as_str(), String::new())));
+    }
+
+    fn all<'a>(&self, method: &str, what: impl Iterator<Item = (&'a str, String)>) {
+        let what: Vec<_> = what.collect();
+        let all = async move {
             let client = client(&self.kubeconfig).await;
-            let create = |(path, object): &(String, Value)| {
-                let request = Request::post(path).header("content-type", "application/json");
-                let request = request.body(object.to_string().into_bytes()).unwrap();
-                let client = client.clone();
-                async move { client.request::<Value>(request).await.unwrap() }
-            };
-            let creating: Vec<_> = objects.iter().map(create).collect();
-            futures::stream::iter(creating).buffer_unordered(16).for_each(|_| async {}).await;
+            let asking: Vec<_> =
+                what.into_iter().map(|(path, body)| request(&client, method, path, body)).collect();
+            futures::stream::iter(asking).buffer_unordered(16).for_each(|_| async {}).await;
         };
         self.namespace.run(|| block_on(all)).unwrap();
     }
@@ -100,6 +106,12 @@ impl Kubernetes<'_> {
     }
 }
 
+/// One that the server has to grant.
+pub(crate) async fn request(client: &kube::Client, method: &str, path: &str, body: String) -> Value {
+    let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+    client.request(request.body(body.into_bytes()).unwrap()).await.unwrap()
+}
+
 async fn watch(kubeconfig: &Path, mut told: impl FnMut(Value) -> bool) -> std::io::Result<()> {
     let query = format!("{LEASES}?watch=1&fieldSelector=metadata.name%3D{LEASE}");
     let request = Request::get(query).body(Vec::new()).unwrap();
@@ -114,13 +126,13 @@ async fn watch(kubeconfig: &Path, mut told: impl FnMut(Value) -> bool) -> std::i
     Ok(())
 }
 
-async fn client(kubeconfig: &Path) -> kube::Client {
+pub(crate) async fn client(kubeconfig: &Path) -> kube::Client {
     let file = kube::config::Kubeconfig::read_from(kubeconfig).unwrap();
     let config = kube::Config::from_custom_kubeconfig(file, &Default::default()).await.unwrap();
     kube::Client::try_from(config).unwrap()
 }
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 

@@ -7,9 +7,8 @@ use serde_json::{Value, json};
 
 use super::REAL;
 use super::bed::{Bed, SOON, wait};
-use super::services::{
-    answered, asked, cluster, create_with, host_of, ingress, service_path, slice, slice_path, told,
-};
+use super::objects::{ingress, service_path, slice, slice_path};
+use super::services::{answered, asked, cluster, create_with, host_of, told};
 use super::support::{Test, trial};
 
 pub(crate) fn all() -> Vec<Test> {

@@ -12,6 +12,7 @@ use vipcast::demo::lab::observer::Observer;
 use super::REAL;
 use super::bed::{Bed, SOON, VIPCAST, http, ms, wait};
 use super::census;
+use super::objects::{ingress, objects, pool, service_path, slice, slice_path};
 use super::support::{Needs, Test, in_path, trial};
 
 pub(crate) fn all() -> Vec<Test> {
@@ -193,18 +194,15 @@ fn nft(bed: &Bed, node: usize, words: &[&str]) -> String {
 }
 
 /// Nodes whose daemons announce Services and no control plane.
-pub(crate) fn cluster(nodes: usize, distribution: &str) -> Bed {
+pub(super) fn cluster(nodes: usize, distribution: &str) -> Bed {
+    cluster_with(nodes, distribution, &[])
+}
+
+pub(super) fn cluster_with(nodes: usize, distribution: &str, more: &[(&str, &str)]) -> Bed {
     let mut bed = Bed::real(nodes);
     bed.kubernetes().create("/api/v1/namespaces/kube-system/configmaps", &pool());
     for node in 0..nodes {
-        let environment = [
-            ("cp_enable", "false"),
-            ("address", ""),
-            ("svc_enable", "true"),
-            ("vipcast_services_distribution", distribution),
-            ("vip_servicesinterface", "eth0"),
-        ];
-        bed.start(node, &environment);
+        start(&mut bed, node, distribution, more);
     }
     // Whoever comes later takes its share of what there is.
     for (node, member) in (0..nodes).flat_map(|node| (1..=nodes).map(move |member| (node, member))) {
@@ -216,6 +214,18 @@ pub(crate) fn cluster(nodes: usize, distribution: &str) -> Bed {
         });
     }
     bed
+}
+
+/// Starts a daemon of such a cluster, with more settings.
+pub(super) fn start(bed: &mut Bed, node: usize, distribution: &str, more: &[(&str, &str)]) {
+    let usual = [
+        ("cp_enable", "false"),
+        ("address", ""),
+        ("svc_enable", "true"),
+        ("vipcast_services_distribution", distribution),
+        ("vip_servicesinterface", "eth0"),
+    ];
+    bed.start(node, &[&usual, more].concat());
 }
 
 /// The address of a Service that was created now, and after how long it had it.
@@ -230,57 +240,12 @@ fn create(bed: &Bed, name: &str) {
     create_with(bed, name, &json!({}), &["node1"]);
 }
 
-pub(crate) fn create_with(bed: &Bed, name: &str, more: &Value, nodes: &[&str]) {
+pub(super) fn create_with(bed: &Bed, name: &str, more: &Value, nodes: &[&str]) {
     objects(name, more, nodes).iter().for_each(|(path, object)| bed.kubernetes().create(path, object));
 }
 
-/// A Service with `more` in its specification and ready endpoints on `nodes`, each object with where it is created.
-fn objects(name: &str, more: &Value, nodes: &[&str]) -> [(String, Value); 2] {
-    let mut service = json!({
-        "apiVersion": "v1", "kind": "Service", "metadata": { "name": name, "namespace": "default" },
-        "spec": {
-            "type": "LoadBalancer", "ports": [{ "port": 80, "protocol": "TCP" }],
-            "allocateLoadBalancerNodePorts": false,
-        },
-    });
-    for (key, value) in more.as_object().unwrap() {
-        service["spec"][key] = value.clone();
-    }
-    let slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices".to_owned();
-    [("/api/v1/namespaces/default/services".to_owned(), service), (slices, slice(name, nodes))]
-}
-
-pub(crate) fn slice(name: &str, nodes: &[&str]) -> Value {
-    let endpoint = |node: &&str| json!({ "addresses": ["10.244.0.7"], "nodeName": node, "conditions": { "ready": true } });
-    json!({
-        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
-        "metadata": { "name": name, "namespace": "default", "labels": { "kubernetes.io/service-name": name } },
-        "ports": [{ "port": 80, "protocol": "TCP", "name": "" }],
-        "endpoints": nodes.iter().map(endpoint).collect::<Vec<_>>(),
-    })
-}
-
-fn pool() -> Value {
-    json!({
-        "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "kubevip", "namespace": "kube-system" },
-        "data": { "range-global": "10.77.1.1-10.77.1.250" },
-    })
-}
-
-pub(crate) fn service_path(name: &str) -> String {
-    format!("/api/v1/namespaces/default/services/{name}")
-}
-
-pub(crate) fn slice_path(name: &str) -> String {
-    format!("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/{name}")
-}
-
-pub(crate) fn ingress(service: &Value) -> Option<IpAddr> {
-    service["status"]["loadBalancer"]["ingress"][0]["ip"].as_str()?.parse().ok()
-}
-
 /// Who answers for an address, once only one does, and after how long.
-pub(crate) fn answered(bed: &Bed, address: IpAddr) -> (String, Duration) {
+pub(super) fn answered(bed: &Bed, address: IpAddr) -> (String, Duration) {
     let begin: Instant = clock::now();
     let mac = wait("one node answers", SOON, || {
         let owners = asked(bed, &[address]);
@@ -289,15 +254,15 @@ pub(crate) fn answered(bed: &Bed, address: IpAddr) -> (String, Duration) {
     (host_of(bed, mac), clock::now() - begin)
 }
 
-pub(crate) fn asked(bed: &Bed, addresses: &[IpAddr]) -> BTreeMap<IpAddr, BTreeSet<Mac>> {
+pub(super) fn asked(bed: &Bed, addresses: &[IpAddr]) -> BTreeMap<IpAddr, BTreeSet<Mac>> {
     census::ask(&bed.lan.client, addresses, ms(100))
 }
 
-pub(crate) fn host_of(bed: &Bed, mac: Mac) -> String {
+pub(super) fn host_of(bed: &Bed, mac: Mac) -> String {
     bed.lan.nodes.iter().find(|host: &&Host| host.mac == mac).map(|host| host.name.clone()).unwrap()
 }
 
-fn number(bed: &Bed, name: &str) -> usize {
+pub(super) fn number(bed: &Bed, name: &str) -> usize {
     bed.lan.nodes.iter().position(|host| host.name == name).unwrap()
 }
 
@@ -307,7 +272,7 @@ fn services(bed: &Bed, node: usize) -> Value {
 }
 
 /// What a command says on a node.
-pub(crate) fn told(bed: &Bed, node: usize, words: &[&str]) -> Value {
+pub(super) fn told(bed: &Bed, node: usize, words: &[&str]) -> Value {
     let mut command = std::process::Command::new(VIPCAST);
     command.args(words).args(["-o", "json", "--socket"]).arg(bed.socket(&bed.lan.nodes[node].name));
     let output = command.output().unwrap();

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use vipcast::clock;
 use vipcast::demo::lab::namespace::Namespace;
 
 use super::bed::{Bed, SOON, VIP, wait};
@@ -20,7 +21,7 @@ type Permission = (String, String);
 /// Through take-over, loss, hand-over and Events nothing is refused, and nothing is permitted that is never used.
 pub(crate) fn exact() {
     let mut cluster = Cluster::start();
-    let objects = objects();
+    let objects = objects("rbac");
     cluster.permit(&objects);
     cluster.bed.start(0, &[("k8s_config_file", &cluster.credentials(0)), ("vipcast_health_enabled", "true")]);
     cluster.bed.wait_held(0);
@@ -41,7 +42,7 @@ pub(crate) fn exact() {
 /// That the test before can fail: with one verb less, the audit log has the refusal.
 pub(crate) fn missing() {
     let mut cluster = Cluster::start();
-    let mut objects = objects();
+    let mut objects = objects("rbac");
     let nodes = objects.iter_mut().filter_map(|object| object.pointer_mut("/rules/0"));
     let mut nodes = nodes.filter(|rule| rule["resources"] == json!(["nodes"]));
     nodes.next().unwrap()["verbs"] = json!(["list"]);
@@ -50,6 +51,96 @@ pub(crate) fn missing() {
     cluster.bed.start(0, &[("k8s_config_file", &cluster.credentials(0))]);
     wait("something is refused", SOON, || (!cluster.refused().is_empty()).then_some(()));
     assert_eq!(cluster.refused(), BTreeSet::from([permission("nodes", "watch")]));
+}
+
+/// Members; what they keep each other's Leases for is over in ten minutes at the earliest.
+pub(crate) fn spread() {
+    let (asked, granted) = served("spread", &[], "");
+    let later = [permission("leases", "delete")];
+    assert_eq!(asked, granted.into_iter().filter(|it| !later.contains(it)).collect());
+}
+
+pub(crate) fn lease() {
+    let (asked, granted) = served("lease", &[], "");
+    assert_eq!(asked, granted);
+}
+
+/// The status is somebody else's to write.
+pub(crate) fn foreign() {
+    let settings = [("vipcast_services_allocate", "false"), ("vipcast_services_metallb_pools", "false")];
+    let flags = " --services-allocate=false --services-metallb-pools=false";
+    let (asked, granted) = served("spread", &settings, flags);
+    assert_eq!(asked, granted);
+}
+
+/// What two daemons that announce a control plane and Services have asked for, and what was permitted, of that which is
+/// asked for within a minute and without MetalLB: repetitions of Events, and changes of what is not there, are not. Nothing
+/// was refused.
+fn served(
+    distribution: &str,
+    settings: &[(&str, &str)],
+    flags: &str,
+) -> (BTreeSet<Permission>, BTreeSet<Permission>) {
+    let mut cluster = Cluster::start();
+    let objects = objects(&format!("{SERVICES} --services-distribution {distribution}{flags}"));
+    cluster.permit(&objects);
+    cluster.offer();
+    for node in 0..2 {
+        cluster.serve(node, distribution, settings);
+    }
+    let unasked = [permission("events", "patch"), permission("ipaddresspools", "watch")];
+    let mut granted = granted(&objects);
+    granted.retain(|it| !unasked.contains(it) && *it != permission("/readyz", "get"));
+    let late = permission("leases", "delete");
+    let unasked_for = || {
+        let asked = cluster.asked();
+        granted.iter().filter(|it| **it != late && !asked.contains(*it)).cloned().collect::<BTreeSet<_>>()
+    };
+    let until = clock::now() + A_REPETITION;
+    while !unasked_for().is_empty() && clock::now() < until {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(unasked_for(), BTreeSet::new(), "permitted, and never asked for");
+    cluster.bed.terminate(0);
+    cluster.bed.wait_held(1);
+    let mut asked = cluster.asked();
+    asked.retain(|it| !unasked.contains(it));
+    assert_eq!(cluster.refused(), BTreeSet::new());
+    (asked, granted)
+}
+
+/// Each by itself; the log names what is refused, once, and what to do.
+pub(crate) fn lacking() {
+    for (resource, verb, message) in [
+        ("services/status", "patch", "services cannot be written, asking again until it is granted"),
+        ("endpointslices", "list", "watch refused, asking again until it is granted"),
+    ] {
+        let mut cluster = Cluster::start();
+        let mut objects = objects(&format!("{SERVICES} --services-distribution spread"));
+        for rules in objects.iter_mut().filter_map(|object| object.get_mut("rules")?.as_array_mut()) {
+            for rule in rules.iter_mut().filter(|rule| rule["resources"] == json!([resource])) {
+                rule["verbs"].as_array_mut().unwrap().retain(|it| it != verb);
+            }
+            // The server accepts none without a verb.
+            rules.retain(|rule| rule["verbs"] != json!([]));
+        }
+        cluster.permit(&objects);
+        cluster.offer();
+        cluster.serve(0, "spread", &[]);
+        let missing = permission(resource, verb);
+        wait("it is asked for again", A_REPETITION, || {
+            let refused =
+                cluster.entries().iter().filter(|entry| is_refused(entry)).map(asked_for).collect::<Vec<_>>();
+            (refused.len() > 1).then_some(())
+        });
+        assert_eq!(cluster.refused(), BTreeSet::from([missing]));
+        let said = cluster.bed.logged(0, message);
+        assert_eq!(said.len(), 1, "{said:?}");
+        let names = resource.split('/').next().unwrap();
+        assert!(said[0]["error"].as_str().unwrap().contains(names), "{said:?}");
+        assert!(said[0]["advice"].as_str().unwrap().contains("vipcast manifest rbac"), "{said:?}");
+        cluster.bed.wait_held(0);
+    }
 }
 
 /// Two nodes; the API server is on the first, as on a node of the control plane.
@@ -78,6 +169,34 @@ impl Cluster {
         };
         bed.real = Some(RealApi::start(launch).unwrap());
         Self { bed, audit }
+    }
+
+    /// A Service with an endpoint, and a pool for it.
+    fn offer(&self) {
+        let metadata = |name: &str, namespace: &str| json!({ "name": name, "namespace": namespace });
+        let pool = json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata("kubevip", "kube-system"),
+            "data": { "range-global": "10.77.1.1-10.77.1.250" },
+        });
+        let service = json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": metadata("web", "default"),
+            "spec": { "type": "LoadBalancer", "ports": [{ "port": 80, "protocol": "TCP" }] },
+        });
+        for object in [pool, service] {
+            self.create(&collection(&object), &object);
+        }
+    }
+
+    fn serve(&mut self, node: usize, distribution: &str, settings: &[(&str, &str)]) {
+        let credentials = self.credentials(node);
+        let services = [
+            ("k8s_config_file", credentials.as_str()),
+            ("svc_enable", "true"),
+            ("vip_servicesinterface", "eth0"),
+            ("vipcast_services_distribution", distribution),
+            ("vipcast_services_pools", POOLS),
+        ];
+        self.bed.start(node, &[&services, settings].concat());
     }
 
     /// Requests of the administrator, on the first node.
@@ -116,11 +235,17 @@ impl Cluster {
             let (group, namespace, name) = match resource {
                 "leases" => ("coordination.k8s.io", "kube-system", "plndr-cp-lock"),
                 "events" => ("events.k8s.io", "default", ""),
+                "configmaps" => ("", "kube-system", "kubevip"),
+                "endpointslices" => ("discovery.k8s.io", "", ""),
+                "servicecidrs" => ("networking.k8s.io", "", ""),
+                "ipaddresspools" => ("metallb.io", "", ""),
                 _ => ("", "", ""),
             };
             let name = if verb == "create" { "" } else { name };
+            let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
             spec["resourceAttributes"] = json!({
-                "group": group, "resource": resource, "verb": verb, "namespace": namespace, "name": name,
+                "group": group, "resource": resource, "subresource": subresource, "verb": verb,
+                "namespace": namespace, "name": name,
             });
         }
         let review = json!({
@@ -172,8 +297,7 @@ impl Cluster {
     /// What of it was refused.
     fn refused(&self) -> BTreeSet<Permission> {
         let entries = self.entries();
-        let refused = |entry: &&Value| matches!(entry["responseStatus"]["code"].as_u64(), Some(401 | 403));
-        entries.iter().filter(refused).map(asked_for).collect()
+        entries.iter().filter(|entry| is_refused(entry)).map(asked_for).collect()
     }
 
     /// The lines of the audit log about the ServiceAccount; the last one may be half-written.
@@ -185,8 +309,8 @@ impl Cluster {
 }
 
 /// What `vipcast manifest rbac` prints.
-fn objects() -> Vec<Value> {
-    documents("rbac").iter().map(|document| serde_saphyr::from_str(document).unwrap()).collect()
+fn objects(line: &str) -> Vec<Value> {
+    documents(line).iter().map(|document| serde_saphyr::from_str(document).unwrap()).collect()
 }
 
 /// All that the rules in these objects permit.
@@ -205,11 +329,19 @@ fn granted(objects: &[Value]) -> BTreeSet<Permission> {
     rules.flat_map(permissions).collect()
 }
 
+fn is_refused(entry: &Value) -> bool {
+    matches!(entry["responseStatus"]["code"].as_u64(), Some(401 | 403))
+}
+
 fn asked_for(entry: &Value) -> Permission {
     let word = |value: &Value| value.as_str().map(str::to_owned);
     let path =
         || entry["requestURI"].as_str().unwrap_or_default().split('?').next().unwrap_or_default().to_owned();
     let subject = word(&entry["objectRef"]["resource"]).unwrap_or_else(path);
+    let subject = match word(&entry["objectRef"]["subresource"]) {
+        Some(part) => format!("{subject}/{part}"),
+        None => subject,
+    };
     (subject, word(&entry["verb"]).unwrap_or_default())
 }
 
@@ -219,6 +351,9 @@ fn permission(subject: &str, verb: &str) -> Permission {
 
 /// Repeated Events are told every half minute.
 const A_REPETITION: Duration = Duration::from_secs(60);
+/// A control plane and Services, with a pool that is for namespaces with a label.
+const SERVICES: &str = r#"rbac --controlplane --address 10.77.0.100 --arp --services --services-pools [{"name":"lan","addresses":"10.77.2.0/24","namespaceSelector":"team=shop"}]"#;
+const POOLS: &str = r#"[{"name":"lan","addresses":"10.77.2.0/24","namespaceSelector":"team=shop"}]"#;
 const USER: &str = "system:serviceaccount:kube-system:vipcast";
 const POLICY: &str = "\
 apiVersion: audit.k8s.io/v1

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use tokio::time::timeout;
 use vipcast::net::NetError;
 use vipcast::net::namespace::Namespace;
-use vipcast::net::netlink::{Change, Interface};
+use vipcast::net::netlink::{Change, DefaultRoute, Interface};
 use vipcast::net::wiring::LinkState;
 
 use crate::lan::{Lan, Node, SOON, V4, net, shell};
@@ -99,22 +99,33 @@ async fn interfaces_are_listed_with_what_a_choice_needs() {
 
 #[tokio::test]
 #[ignore = "needs root, for network namespaces: tools/test runs it"]
-async fn the_default_route_of_ipv4_goes_before_that_of_ipv6() {
+async fn the_default_route_of_ipv4_goes_before_that_of_ipv6_and_all_have_gateways() {
     let lan = Lan::new();
     let node = Node::connect(&lan.a);
-    assert_eq!(node.netlink.default_route_interface().await.unwrap(), None);
+    let default = async || node.netlink.default_route().await.unwrap();
+    let route = |interface, gateways: &[&str]| DefaultRoute {
+        interface: Some(interface),
+        gateways: gateways.iter().map(|gateway| gateway.parse().unwrap()).collect(),
+    };
+    assert_eq!(default().await, DefaultRoute::default());
     lan.a.set_link("lo", LinkState::Up).unwrap();
     lan.a.add_address("eth0", "198.51.100.1/24".parse().unwrap()).unwrap();
     lan.a.add_address("eth0", "2001:db8::1/64".parse().unwrap()).unwrap();
     lan.a.run(|| shell("ip -6 route add default via 2001:db8::2 dev eth0")).unwrap();
-    assert_eq!(node.netlink.default_route_interface().await.unwrap(), Some(lan.index));
+    assert_eq!(default().await, route(lan.index, &["2001:db8::2"]));
     lan.a.add_bridge("br0").unwrap();
     lan.a.set_link("br0", LinkState::Up).unwrap();
     let bridge = lan.a.link_index("br0").unwrap();
     lan.a.run(|| shell("ip route add default dev br0 metric 200")).unwrap();
-    assert_eq!(node.netlink.default_route_interface().await.unwrap(), Some(bridge));
+    assert_eq!(default().await, route(bridge, &["2001:db8::2"]));
     lan.a.run(|| shell("ip route add default via 198.51.100.2 metric 100")).unwrap();
-    assert_eq!(node.netlink.default_route_interface().await.unwrap(), Some(lan.index));
+    assert_eq!(default().await, route(lan.index, &["198.51.100.2", "2001:db8::2"]));
+    // Others' routes lead past routers, too, but to single networks; and one route may have several next hops.
+    lan.a.run(|| shell("ip route add 203.0.113.0/24 via 198.51.100.9")).unwrap();
+    let hops = "nexthop via 198.51.100.3 nexthop via inet6 2001:db8::4 dev eth0";
+    lan.a.run(|| shell(&format!("ip route add default metric 50 {hops}"))).unwrap();
+    let all = ["198.51.100.2", "198.51.100.3", "2001:db8::2", "2001:db8::4"];
+    assert_eq!(default().await, route(lan.index, &all));
 }
 
 #[tokio::test]

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
-use kube::api::{DeleteParams, ListParams};
+use kube::api::{DeleteParams, ListParams, PostParams};
 use tokio::sync::watch;
 use vipcast::clock;
 use vipcast::kube::access::Connection;
 use vipcast::kube::lease::LeaseName;
-use vipcast::kube::members::lease_name;
+use vipcast::kube::members::{MemberLeases, Version, lease_name};
 use vipcast::placement::{Mode, Parts, Role, start};
 use vipcast::task::Tasks;
 use vipcast_proto::election::Timing;
@@ -133,6 +133,30 @@ pub(crate) fn one_lease() {
         eventually(&begun, || bench.ledger.held("b").len() == COUNT as usize, || bench.ledger.count()).await;
         println!("one lease handed over: {:?}, {}", begun.elapsed(), gaps(&bench.ledger));
         bench.ledger.assert_no_overlap();
+    });
+}
+
+pub(crate) fn removed() {
+    let api = RealApi::start(Launch::default()).expect("starts");
+    runtime().block_on(async {
+        let bench = Bench::new(&api).await;
+        let (_connected, connections) = watch::channel(Some(bench.connection.clone()));
+        let leases = MemberLeases::new(NAMESPACE.into(), connections);
+        assert_eq!(leases.version("gone").await, Ok(None));
+        let mut lease = Lease::default();
+        lease.metadata.name = Some(lease_name("gone"));
+        let mut lease = bench.leases.create(&PostParams::default(), &lease).await.unwrap();
+        let seen = leases.version("gone").await.unwrap().unwrap();
+        // Its member moves after all.
+        lease.metadata.labels = Some([("vipcast.io/member".to_owned(), "true".to_owned())].into());
+        bench.leases.replace(&lease_name("gone"), &PostParams::default(), &lease).await.unwrap();
+        let code = async |version| leases.remove("gone", version).await.map_err(|failure| failure.code());
+        assert_eq!(code(&seen).await, Err(Some(409)));
+        let newest = leases.version("gone").await.unwrap().unwrap();
+        let another = Version { uid: "another".into(), ..newest.clone() };
+        assert_eq!(code(&another).await, Err(Some(409)));
+        assert_eq!(code(&newest).await, Ok(()));
+        assert_eq!((leases.version("gone").await, code(&newest).await), (Ok(None), Err(Some(404))));
     });
 }
 

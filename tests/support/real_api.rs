@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 use std::{env, fmt};
 
+use k8s_openapi::ByteString;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tempfile::TempDir;
 
@@ -183,6 +184,23 @@ impl RealApi {
         self.wait_until_ready()
     }
 
+    /// Removes an object from etcd, such as `services/specs/default/web`, and every trace of it: whoever follows a watch of
+    /// before can only list again. To be called while kube-apiserver is stopped.
+    pub fn vanish(&self, object: &str) -> io::Result<()> {
+        let key = ByteString(format!("/registry/{object}").into_bytes());
+        let body = serde_json::json!({ "key": key }).to_string();
+        let compact = || {
+            let answer = post(self.ports.etcd, "/v3/kv/deleterange", &body)?;
+            let answer: serde_json::Value = serde_json::from_str(&answer)?;
+            let revision = serde_json::json!({ "revision": answer.pointer("/header/revision") });
+            match answer.pointer("/deleted").and_then(serde_json::Value::as_str) {
+                Some("1") => post(self.ports.etcd, "/v3/kv/compaction", &revision.to_string()).map(|_| ()),
+                _ => Err(io::Error::new(io::ErrorKind::NotFound, object.to_owned())),
+            }
+        };
+        inside(&self.launch, self.etcd.id(), compact)
+    }
+
     /// SIGSTOP to both: connections are accepted and nothing is answered.
     pub fn freeze(&self) {
         self.kube_apiserver.freeze();
@@ -346,11 +364,11 @@ fn age(port: u16) -> io::Result<()> {
     for _ in 0..PAST {
         post(port, "/v3/kv/put", put)?;
     }
-    post(port, "/v3/kv/compaction", &format!(r#"{{"revision": "{PAST}"}}"#))
+    post(port, "/v3/kv/compaction", &format!(r#"{{"revision": "{PAST}"}}"#)).map(|_| ())
 }
 
-/// One request to etcd's HTTP gateway.
-fn post(port: u16, path: &str, body: &str) -> io::Result<()> {
+/// One request to etcd's HTTP gateway; returns the body of its answer.
+fn post(port: u16, path: &str, body: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     let length = body.len();
@@ -360,9 +378,9 @@ fn post(port: u16, path: &str, body: &str) -> io::Result<()> {
     )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    match answer.starts_with("HTTP/1.1 200") {
-        true => Ok(()),
-        false => Err(io::Error::other(answer)),
+    match answer.split_once("\r\n\r\n") {
+        Some((head, body)) if head.starts_with("HTTP/1.1 200") => Ok(body.to_owned()),
+        _ => Err(io::Error::other(answer)),
     }
 }
 

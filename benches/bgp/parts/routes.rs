@@ -73,7 +73,7 @@ impl Announcer {
 fn count() -> Heard {
     let (near, far) = wired();
     let listener = far.run(|| TcpListener::bind((router(1), 179)).unwrap()).unwrap();
-    let counting = thread::spawn(move || counter::hear(&listener));
+    let counting = thread::spawn(move || counter::hear(&listener, ROUTER_AS));
     let _announcer = vipcast(&near, 1);
     counting.join().unwrap()
 }

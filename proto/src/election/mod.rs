@@ -10,7 +10,7 @@ mod sight;
 mod tests;
 
 use std::mem;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use lease::{Action, Answer, Grant, Intent, Predecessor, Record, Stamp, Timing, Write};
 use sight::{Ours, Sight};
@@ -30,6 +30,8 @@ pub enum Event {
     Answered(Answer),
     /// Every announcer has let go of every address of this scope, after the grant was withdrawn.
     Vacated,
+    /// What a holder says in the Lease beside its name is not what it was: it is written at once.
+    Restated,
 }
 
 /// One Lease, seen from one candidate. At most one request is under way at any time.
@@ -43,6 +45,12 @@ pub struct Elector {
     sight_is: Currency,
     request: Option<Request>,
     next_at: Option<Instant>,
+    /// How long a free Lease is left to others, who come first.
+    courtesy: Duration,
+    /// From a claim to the first renewal.
+    first_renewal: Duration,
+    /// The request that is under way may not say what is to be said by now.
+    restated: bool,
 }
 
 /// Whether `sight` is what the Lease is; in anything but the first case it is read before a write.
@@ -104,6 +112,23 @@ impl Elector {
             sight_is: Currency::Outdated,
             request: None,
             next_at: None,
+            courtesy: Duration::ZERO,
+            first_renewal: timing.retry_period,
+            restated: false,
+        }
+    }
+
+    /// Renews for the first time after `span`, no longer than the retry period. Elections that begin together and differ in it
+    /// do not renew together for ever.
+    #[must_use]
+    pub fn renewing_first_after(self, span: Duration) -> Self {
+        Self { first_renewal: span.min(self.timing.retry_period), ..self }
+    }
+
+    /// From now on a free Lease that does not name this candidate is left to others for so long.
+    pub fn wait_for_others(&mut self, now: Instant, courtesy: Duration) {
+        if mem::replace(&mut self.courtesy, courtesy) > courtesy && self.is_waiting() {
+            self.next_at = Some(now);
         }
     }
 
@@ -116,6 +141,7 @@ impl Elector {
             Event::Observed(record) => self.observe(now, record),
             Event::Answered(answer) => self.answered(now, answer),
             Event::Vacated => self.vacated(now),
+            Event::Restated => self.restate(now),
         }
         self.expire(now);
         self.next(now)
@@ -183,6 +209,20 @@ impl Elector {
                 self.next_at = Some(now);
             }
             (Standing::Barred | Standing::Withdrawn | Standing::Candidate { .. }, _) => {}
+        }
+    }
+
+    /// Whether it is a candidate that has nothing to do before the Lease is its to claim.
+    fn is_waiting(&self) -> bool {
+        let candidate = matches!(self.standing, Standing::Candidate { .. });
+        let ahead = self.sight.as_ref().is_some_and(|sight| self.next_at > Some(sight.free_at));
+        candidate && ahead && matches!(self.state, State::Standby) && self.sight_is == Currency::Current
+    }
+
+    fn restate(&mut self, now: Instant) {
+        self.restated = self.request.is_some();
+        if matches!(self.state, State::Holding(_)) {
+            self.next_at = Some(now);
         }
     }
 
@@ -268,7 +308,12 @@ impl Elector {
             self.next_at = Some(now);
             return;
         }
-        self.next_at = Some(request.departed + self.timing.retry_period);
+        let pause = match intent {
+            _ if mem::take(&mut self.restated) => Duration::ZERO,
+            Intent::Claim { .. } => self.first_renewal,
+            Intent::Renew | Intent::Release => self.timing.retry_period,
+        };
+        self.next_at = Some(request.departed + pause);
         self.granted(now, request.departed, predecessor);
     }
 
@@ -360,8 +405,10 @@ impl Elector {
         let Some(sight) = self.sight.as_ref().filter(|_| self.sight_is == Currency::Current) else {
             return self.ask(now);
         };
-        if now < sight.free_at {
-            self.next_at = Some(sight.free_at);
+        let others_first = !sight.record.as_ref().is_some_and(|record| self.ours.names(record));
+        let free_at = sight.free_at + if others_first { self.courtesy } else { Duration::ZERO };
+        if now < free_at {
+            self.next_at = Some(free_at);
             return None;
         }
         let (intent, predecessor) = (sight.claim(&self.ours), sight.predecessor);
@@ -374,6 +421,7 @@ impl Elector {
     }
 
     fn put(&mut self, now: Instant, intent: Intent, predecessor: Predecessor) -> Option<Action> {
+        self.restated = false;
         let based_on = self.record().map(|record| record.version.clone());
         if intent == Intent::Release && based_on.is_none() {
             // The Lease was deleted: there is nothing to give back.

@@ -1,10 +1,10 @@
 //! A Service as the allocator keeps it: what it wants, what it holds, and with whom it would share.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::family::Family;
+use super::labels::Labels;
 use super::request::RequestSource;
 use super::service::{Assignment, FamilyPolicy, Port, ServiceKey, ServiceView, Standing, TrafficPolicy};
 
@@ -70,7 +70,7 @@ pub(super) enum Backends {
     /// By all.
     Cluster,
     /// By those with an endpoint of this selector in this namespace.
-    Local { namespace: String, selector: BTreeMap<String, String> },
+    Local { namespace: String, selector: Labels },
     /// By nodes that only this Service knows: it has no selector.
     Own(ServiceKey),
 }

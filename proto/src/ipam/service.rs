@@ -1,6 +1,5 @@
 //! What is to be known of a Service to give it addresses.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -122,7 +121,7 @@ pub enum TrafficPolicy {
     /// Only a node with an endpoint of its own serves it.
     Local {
         /// The Service's pod selector: Services with the same endpoints can share an address.
-        selector: BTreeMap<String, String>,
+        selector: Labels,
     },
 }
 

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::hash::{Key, MemberId};
 use super::statement::{Life, Statement};
-use super::view::Weight;
+use super::view::{View, Weight};
 use crate::election::{Stamp, Timing};
 
 /// What one member is told at its start.
@@ -36,13 +37,33 @@ pub struct Facts {
     pub preferred: BTreeSet<MemberId>,
     /// This node cannot serve it, for a reason that others cannot see: its link, a refusal of its kernel.
     pub unable: bool,
+    /// The Lease whose holder announces it, as `NAMESPACE/NAME`; `None` where members spread or one Lease is for all.
+    pub lease: Option<Arc<str>>,
 }
 
 impl Facts {
     /// An address that any member can serve as well as any other.
     #[must_use]
     pub fn plain(address: IpAddr) -> Self {
-        Self { key: Key::of_address(address), eligible: None, preferred: BTreeSet::new(), unable: false }
+        Self {
+            key: Key::of_address(address),
+            eligible: None,
+            preferred: BTreeSet::new(),
+            unable: false,
+            lease: None,
+        }
+    }
+
+    /// How many of `others` come before `me` for what goes by the name `key`, where the first to ask gets it.
+    #[must_use]
+    pub fn turn(&self, key: Key, me: MemberId, others: impl IntoIterator<Item = MemberId>) -> usize {
+        let ours = self.tier(me);
+        let first = |other: &MemberId| match self.tier(*other) {
+            None => false,
+            theirs if theirs == ours => View::outranks(*other, me, key),
+            theirs => theirs > ours,
+        };
+        others.into_iter().filter(first).count()
     }
 
     /// Its tier among the eligible; `None`: not eligible.

@@ -35,7 +35,7 @@ pub enum Exclusion {
 /// Whether labels of namespaces are needed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum NamespaceLabels {
-    /// They are: a pool selects by them. Nothing is complete without a list of Namespaces.
+    /// They are: a pool selects by them.
     Needed,
     /// They are not.
     Unused,
@@ -129,6 +129,24 @@ impl Catalog {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.complete
+    }
+
+    /// Whether the labels of namespaces are known, as far as they are needed: a pool may select by them.
+    #[must_use]
+    pub fn is_labelled(&self) -> bool {
+        self.options.namespace_labels == NamespaceLabels::Unused || self.listed.namespaces
+    }
+
+    /// The kinds of which there was no complete list yet.
+    pub fn missing(&self) -> impl Iterator<Item = &'static str> {
+        let Listed { services, slices, nodes, namespaces: _ } = self.listed;
+        let kinds = [
+            (services, "Services"),
+            (slices, "EndpointSlices"),
+            (nodes, "Nodes"),
+            (self.is_labelled(), "Namespaces"),
+        ];
+        kinds.into_iter().filter(|(listed, _)| !listed).map(|(_, kind)| kind)
     }
 
     /// What is to become of an address; `None`: no Service of ours has it.
@@ -418,9 +436,7 @@ impl Catalog {
             self.survey(&mut turn);
         }
         if !self.complete {
-            let namespaces =
-                self.options.namespace_labels == NamespaceLabels::Unused || self.listed.namespaces;
-            self.complete = self.listed.services && self.listed.slices && self.listed.nodes && namespaces;
+            self.complete = self.listed.services && self.listed.slices && self.listed.nodes;
             return if self.complete { self.first_plans() } else { Changes::default() };
         }
         self.replan(&mut turn);

@@ -43,9 +43,12 @@ mod written;
 pub use catalog::{Catalog, Exclusion, NamespaceLabels, Options};
 pub use endpoints::{Endpoint, EndpointSlice, SliceKey};
 pub use nodes::Node;
-pub use object::{Endpointless, Note, Service};
+pub use object::{Endpointless, Note, Security, Service};
 pub use plan::{Owner, Part, Plan, Reason, Withheld};
 pub use selector::{SelectorError, parse_selector};
 pub use terms::{Because, Classless, NotOurs, Ownership, Terms};
 pub use words::{Change, Changes, Event, Namespace};
-pub use written::{ASSIGNED, ENDPOINTLESS, IGNORE, INTERFACE, LEASE_NAME, PREFERRED_NODES, Written, is_read};
+pub use written::{
+    ASSIGNED, ENDPOINTLESS, IGNORE, INSECURE, INTERFACE, LEASE_NAME, OWN_LEASE, PREFERRED_NODES, VIP_HOST,
+    Written, is_read,
+};

@@ -22,12 +22,18 @@ pub struct Service {
     pub interface: Option<Arc<str>>,
     /// `kube-vip.io/leaseName` with its namespace: whose addresses go where ours go.
     pub group: Option<Arc<str>>,
+    /// `kube-vip.io/forcePerServiceElection`: it has a Lease of its own where others share one.
+    pub own_lease: bool,
+    /// `kube-vip.io/vipHost`: the node that last said that it announces it.
+    pub vip_host: Option<Arc<str>>,
     /// Whether it is announced without endpoints.
     pub endpointless: Endpointless,
     /// `vipcast.io/preferred-nodes`.
     pub preferred: Option<Arc<LabelSelector>>,
     /// `loadBalancerSourceRanges`; empty: everybody.
     pub source_ranges: Vec<IpNet>,
+    /// Whether packets to other ports than its own are kept away from its addresses, where that is switched on.
+    pub security: Security,
     /// What is written there and does not count.
     pub notes: Vec<Note>,
 }
@@ -39,6 +45,15 @@ pub enum Endpointless {
     Announced,
     /// The usual.
     Withheld,
+}
+
+/// Whether a Service takes part in what keeps packets to other ports away.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Security {
+    /// The usual.
+    Respected,
+    /// `kube-vip.io/ignore-service-security`.
+    Ignored,
 }
 
 /// Something written on a Service that does not count.
@@ -64,8 +79,9 @@ impl Service {
     }
 
     /// What decides about who may reach its addresses.
-    pub(super) fn guarded(&self) -> (bool, &[IpAddr], &[Port], &[IpNet]) {
-        (self.ownership.is_ours(), &self.view.ingress, &self.view.ports, &self.source_ranges)
+    pub(super) fn guarded(&self) -> (bool, &[IpAddr], &[Port], &[IpNet], Security) {
+        let Self { view, source_ranges, security, .. } = self;
+        (self.ownership.is_ours(), &view.ingress, &view.ports, source_ranges, *security)
     }
 
     /// Who comes first among those that have one address.

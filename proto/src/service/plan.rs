@@ -182,6 +182,7 @@ impl Planner<'_> {
             preferred: self.preferred(selector.as_deref(), eligible.as_ref()),
             eligible,
             unable: false,
+            lease: None,
         }
     }
 

@@ -63,4 +63,39 @@ impl Changes {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+
+    /// Takes in what has changed since.
+    pub fn extend(&mut self, later: Self) {
+        let Self { services, addresses, nodes, forbidden } = later;
+        self.services.extend(services);
+        self.addresses.extend(addresses);
+        self.nodes.extend(nodes);
+        self.forbidden |= forbidden;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_of_several_events_are_those_of_each() {
+        let of = |name: &str, last: u8, forbidden| Changes {
+            services: [ServiceKey { namespace: "shop".into(), name: name.into() }].into(),
+            addresses: [IpAddr::from([192, 0, 2, last])].into(),
+            nodes: [Arc::from(name)].into(),
+            forbidden,
+        };
+        let mut changes = of("a", 1, true);
+        changes.extend(of("b", 2, false));
+        let names = ["a", "b"].map(|name| ServiceKey { namespace: "shop".into(), name: name.into() });
+        let expected = Changes {
+            services: names.into(),
+            addresses: [1, 2].map(|last| IpAddr::from([192, 0, 2, last])).into(),
+            nodes: ["a", "b"].map(Arc::from).into(),
+            forbidden: true,
+        };
+        assert_eq!(changes, expected);
+        assert!(!changes.is_empty() && Changes::default().is_empty());
+    }
 }

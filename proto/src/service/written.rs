@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::object::{CLUSTER_ONLY, Endpointless, Note, Service};
+use super::object::{CLUSTER_ONLY, Endpointless, Note, Security, Service};
 use super::selector::parse_selector;
 use super::terms::Terms;
 use crate::ipam::{
@@ -62,15 +62,31 @@ pub const PREFERRED_NODES: &str = "vipcast.io/preferred-nodes";
 pub const INTERFACE: &str = "kube-vip.io/serviceInterface";
 /// Services with one name here go together.
 pub const LEASE_NAME: &str = "kube-vip.io/leaseName";
+/// A Service that says so has a Lease of its own, where that is done on demand.
+pub const OWN_LEASE: &str = "kube-vip.io/forcePerServiceElection";
+/// The node that announces the Service says so here.
+pub const VIP_HOST: &str = "kube-vip.io/vipHost";
 /// Not ours, whatever else is written.
 pub const IGNORE: &str = "kube-vip.io/ignore";
 /// Announced even where there is no endpoint.
 pub const ENDPOINTLESS: &str = "kube-vip.io/allow-reconcile-without-endpoints";
+/// Takes packets to all ports, also where other Services do not.
+pub const INSECURE: &str = "kube-vip.io/ignore-service-security";
 
 /// Whether anything here reads this annotation of a Service; the others need not be kept.
 #[must_use]
 pub fn is_read(annotation: &str) -> bool {
-    let ours = [ASSIGNED, PREFERRED_NODES, INTERFACE, LEASE_NAME, IGNORE, ENDPOINTLESS];
+    let ours = [
+        ASSIGNED,
+        PREFERRED_NODES,
+        INTERFACE,
+        LEASE_NAME,
+        OWN_LEASE,
+        VIP_HOST,
+        IGNORE,
+        ENDPOINTLESS,
+        INSECURE,
+    ];
     let others = [LOADBALANCER_IPS, METALLB_IPS[0], METALLB_IPS[1]];
     let pools = [METALLB_POOL[0], METALLB_POOL[1], METALLB_SHARING[0], METALLB_SHARING[1]];
     ours.contains(&annotation) || others.contains(&annotation) || pools.contains(&annotation)
@@ -106,7 +122,7 @@ impl Written {
     #[must_use]
     pub fn read(self, terms: &Terms) -> Option<Service> {
         let other = self.service_type != "LoadBalancer";
-        if other && self.ingress.is_empty() && !self.annotations.contains_key(ASSIGNED) {
+        if other && self.ingress.is_empty() && self.annotations.get(ASSIGNED).is_none() {
             return None;
         }
         let mut notes = self.misplaced();
@@ -125,12 +141,15 @@ impl Written {
             ownership: terms.ownership(&self),
             interface: self.text(INTERFACE).map(Arc::from),
             group: self.text(LEASE_NAME).filter(|_| cluster).map(|name| self.qualified(name)),
+            own_lease: self.says(OWN_LEASE),
+            vip_host: self.text(VIP_HOST).map(Arc::from),
             endpointless: match cluster && self.says(ENDPOINTLESS) {
                 true => Endpointless::Announced,
                 false => Endpointless::Withheld,
             },
             preferred: preferred.map(Arc::new),
             source_ranges,
+            security: if self.says(INSECURE) { Security::Ignored } else { Security::Respected },
             notes,
             view: Arc::new(self.view(terms, ingress)),
         })
@@ -143,7 +162,7 @@ impl Written {
 
     /// What an annotation says, if anything.
     fn text(&self, annotation: &str) -> Option<&str> {
-        self.annotations.get(annotation).map(|text| text.trim()).filter(|text| !text.is_empty())
+        self.annotations.get(annotation).map(str::trim).filter(|text| !text.is_empty())
     }
 
     fn first(&self, annotations: [&str; 2]) -> Option<String> {
@@ -293,9 +312,12 @@ mod tests {
             ownership: Ownership::Ours(Because::NoClass),
             interface: None,
             group: None,
+            own_lease: false,
+            vip_host: None,
             endpointless: Endpointless::Withheld,
             preferred: None,
             source_ranges: vec![],
+            security: Security::Respected,
             notes: vec![],
         }
     }
@@ -310,7 +332,10 @@ mod tests {
                 ("metallb.io/allow-shared-ip", "k"),
                 (INTERFACE, "auto"),
                 (LEASE_NAME, "front"),
+                (OWN_LEASE, "true"),
+                (VIP_HOST, "n1"),
                 (ENDPOINTLESS, "true"),
+                (INSECURE, "true"),
                 (PREFERRED_NODES, "disk=ssd"),
             ]),
             record: Some(vec![record.clone()]),
@@ -320,7 +345,7 @@ mod tests {
             ingress: vec!["192.0.2.7".into(), "192.0.2.7".into()],
             ..written()
         };
-        let match_labels = annotations(&[("disk", "ssd")]);
+        let match_labels = [("disk".to_owned(), "ssd".to_owned())].into();
         let view = ServiceView {
             request: Some(Request {
                 source: RequestSource::KubeVip,
@@ -338,12 +363,15 @@ mod tests {
         let expected = Service {
             interface: Some("auto".into()),
             group: Some("shop/front".into()),
+            own_lease: true,
+            vip_host: Some("n1".into()),
             endpointless: Endpointless::Announced,
             preferred: Some(Arc::new(LabelSelector { match_labels, ..LabelSelector::default() })),
             source_ranges: vec!["10.0.0.0/8".parse().unwrap()],
+            security: Security::Ignored,
             ..service(view)
         };
-        assert!(full.annotations.keys().all(|annotation| is_read(annotation)));
+        assert!(full.annotations.iter().all(|(annotation, _)| is_read(annotation)));
         assert_eq!(full.read(&Terms::default()), Some(expected));
     }
 

@@ -3,7 +3,7 @@
 use vipcast_proto::ipam::metallb::{self, IpAddressPool, ServiceAllocation};
 use vipcast_proto::ipam::{Forbidden, Ipam, LabelSelector, RequestFields, Requests, Settings};
 
-use crate::support::{Service, create, labels, outcome};
+use crate::support::{Service, create, outcome};
 
 struct Case {
     name: &'static str,
@@ -46,7 +46,8 @@ fn namespaces(priority: u32, names: &[&str]) -> ServiceAllocation {
 }
 
 fn selector(pairs: &[(&str, &str)]) -> Vec<LabelSelector> {
-    vec![LabelSelector { match_labels: labels(pairs), match_expressions: vec![] }]
+    let match_labels = pairs.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
+    vec![LabelSelector { match_labels, match_expressions: vec![] }]
 }
 
 fn asks_for(name: &str, addresses: &str) -> Service {

@@ -24,10 +24,10 @@ fn nothing_is_planned_before_every_kind_is_listed_and_then_everything_at_once() 
     let namespace = Namespace { name: "default".into(), labels: labels.clone() };
     let events = [
         Event::Nodes(Change::Listed(vec![node("a")])),
-        Event::Slices(Change::Listed(vec![slice("default/web", Family::V4, &["a"])])),
         Event::Services(Change::Applied(read(written("default/early", &[OTHER])))),
         Event::Services(Change::Listed(vec![read(written("default/web", &[VIP]))])),
     ];
+    let slices = Event::Slices(Change::Listed(vec![slice("default/web", Family::V4, &["a"])]));
     for event in events {
         assert_eq!(catalog.handle(event), Changes::default());
         assert!(!catalog.is_complete());
@@ -35,8 +35,12 @@ fn nothing_is_planned_before_every_kind_is_listed_and_then_everything_at_once() 
     }
     let everything =
         Changes { nodes: ["a".into()].into(), forbidden: true, ..changed(&["default/web"], &[VIP]) };
-    assert_eq!(catalog.handle(Event::Namespaces(Change::Listed(vec![namespace]))), everything);
-    assert!(catalog.is_complete());
+    assert_eq!(catalog.missing().collect::<Vec<_>>(), ["EndpointSlices", "Namespaces"]);
+    assert_eq!(catalog.handle(slices), everything);
+    // Only pools may need the labels of namespaces: who has an address need not wait for them.
+    assert_eq!((catalog.is_complete(), catalog.is_labelled()), (true, false));
+    let relabelled = catalog.handle(Event::Namespaces(Change::Listed(vec![namespace])));
+    assert_eq!((relabelled, catalog.is_labelled()), (changed(&["default/web"], &[]), true));
     assert_eq!((catalog.addresses().collect::<Vec<_>>(), catalog.weight("a")), (vec![ip(VIP)], 1));
     let seen = catalog.view(&key("default/web")).map(|view| view.namespace_labels.clone());
     assert_eq!(seen.as_deref(), Some(&labels));

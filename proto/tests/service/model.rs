@@ -129,7 +129,7 @@ impl Model {
             preferred.extend(eligible.iter().filter(|id| !known(id)));
         }
         let key = group.map_or_else(|| Key::of_address(address), |group| Key::of_group(&group));
-        Facts { key, eligible, preferred, unable: false }
+        Facts { key, eligible, preferred, unable: false, lease: None }
     }
 
     fn endpoints(&self, service: &ServiceKey, family: Family) -> (BTreeSet<MemberId>, bool) {

@@ -104,6 +104,7 @@ pub(crate) fn facts(address: &str, eligible: Option<&[&str]>, preferred: &[&str]
         eligible: eligible.map(members),
         preferred: members(preferred),
         unable: false,
+        lease: None,
     }
 }
 

@@ -81,6 +81,7 @@ impl World {
             eligible: input.eligible.as_ref().map(|nodes| nodes.iter().map(id).collect()),
             preferred: input.preferred.iter().map(id).collect(),
             unable: false,
+            lease: None,
         }
     }
 }

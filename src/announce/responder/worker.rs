@@ -236,13 +236,15 @@ impl Worker {
                 return;
             }
         };
-        let wall = clock::wall();
+        let (read, wall) = (clock::now(), clock::wall());
         let mut actions = vec![];
         for frame in port.socket.frames() {
-            if frame.age(wall) > STALE {
+            let age = frame.age(wall);
+            if age > STALE {
                 self.teller.counts.stale.inc();
             } else if let Some(heard) = port.nic.hear(&frame, || self.teller.rejected()) {
-                actions.extend(self.responder.handle(clock::now(), Event::Heard(heard)));
+                let at = read.checked_sub(age).unwrap_or(read);
+                actions.extend(self.responder.handle(clock::now(), Event::Heard { heard, at }));
             }
         }
         self.perform(&actions);

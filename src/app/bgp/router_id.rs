@@ -52,7 +52,7 @@ async fn interfaces() -> Result<(Vec<Interface>, Option<u32>), crate::net::NetEr
     let (netlink, _changes, driving) = Netlink::connect()?;
     let mut driver = JoinSet::new();
     driver.spawn(driving);
-    Ok((netlink.interfaces().await?, netlink.default_route_interface().await?))
+    Ok((netlink.interfaces().await?, netlink.default_route().await?.interface))
 }
 
 fn first_address(interface: &Interface, vips: &BTreeSet<IpAddr>) -> Option<Ipv4Addr> {

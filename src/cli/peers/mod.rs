@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::answer::{AnswerArgs, Output, Verdict, block_on, escaped, show};
 use crate::admin::DEFAULT_SOCKET;
@@ -107,7 +107,7 @@ async fn reset(socket: &Path, peer: &str) -> Result<(), ClientError> {
 }
 
 /// What was done.
-#[derive(Serialize)]
+#[derive(Deserialize, Serialize)]
 struct Done {
     peer: String,
     reset: bool,

@@ -91,7 +91,9 @@ pub fn services(args: &ServicesArgs) -> ExitCode {
     };
     block_on(async {
         let answer = client::fetch::<Services>(&args.answer.socket, &path).await;
-        let verdict = |answer: &Services| judged(answer.services.iter().all(ServiceStatus::is_served));
+        let verdict = |answer: &Services| {
+            judged(answer.notes.is_empty() && answer.services.iter().all(ServiceStatus::is_served))
+        };
         show("services", args.answer.output, answer, table::services, verdict)
     })
 }
@@ -113,7 +115,8 @@ pub fn explain(args: &ExplainArgs) -> ExitCode {
 pub fn pools(args: &PoolsArgs) -> ExitCode {
     block_on(async {
         let answer = client::fetch::<Pools>(&args.answer.socket, "/v1/pools").await;
-        let verdict = |answer: &Pools| judged(answer.pools.iter().all(PoolStatus::is_fine));
+        let verdict =
+            |answer: &Pools| judged(answer.notes.is_empty() && answer.pools.iter().all(PoolStatus::is_fine));
         show("pools", args.answer.output, answer, table::pools, verdict)
     })
 }
@@ -130,7 +133,7 @@ Exit codes:
   0  every Service has its addresses, and all of them are announced
   1  the daemon does not answer, or Services are switched off on this node
   2  wrong usage
-  3  a Service lacks an address, or nobody announces one";
+  3  a Service lacks an address, nobody announces one, or not everything is known";
 
 const EXPLAIN_EXIT_CODES: &str = "\
 Exit codes:
@@ -143,4 +146,4 @@ Exit codes:
   0  every pool has addresses left, and nothing is wrong with it
   1  the daemon does not answer, or Services are switched off on this node
   2  wrong usage
-  3  a pool has no address left, or a conflict";
+  3  a pool has no address left, or a conflict, or not everything is known";

@@ -37,6 +37,7 @@ fn address(text: &mut String, it: &AddressExplanation) {
     }
     all(text, "shared with", &it.shared_with);
     line(text, "announced by", &announced(it));
+    line(text, "lease", it.lease.as_deref().unwrap_or_default());
     line(text, "because", &it.why_owners);
     all(text, "note", &it.notes);
     it.successors.iter().for_each(|one| successor(text, one));

@@ -5,8 +5,9 @@ use crate::cli::answer::{bare, none};
 
 /// One line per address, and one for what a Service lacks.
 pub(super) fn services(services: &Services, wide: bool) -> String {
+    let notes = noted(&services.notes);
     if services.services.is_empty() {
-        return "no Services of type LoadBalancer that are ours\n".into();
+        return notes + "no Services of type LoadBalancer that are ours\n";
     }
     let mut table = bare(if wide { &WIDE_SERVICES } else { &SERVICES });
     for service in &services.services {
@@ -19,13 +20,14 @@ pub(super) fn services(services: &Services, wide: bool) -> String {
             table.add_row(row(service, None, "has no address yet".into(), wide));
         }
     }
-    table.trim_fmt() + "\n"
+    notes + &table.trim_fmt() + "\n"
 }
 
 /// One line per pool and address family.
 pub(super) fn pools(pools: &Pools, wide: bool) -> String {
+    let notes = noted(&pools.notes);
     if pools.pools.is_empty() {
-        return "no pools: write services.pools, or a ConfigMap as for kube-vip's cloud provider\n".into();
+        return notes + "no pools: write services.pools, or a ConfigMap as for kube-vip's cloud provider\n";
     }
     let mut table = bare(&POOLS);
     for pool in &pools.pools {
@@ -36,7 +38,11 @@ pub(super) fn pools(pools: &Pools, wide: bool) -> String {
             table.add_row(row);
         }
     }
-    table.trim_fmt() + "\n"
+    notes + &table.trim_fmt() + "\n"
+}
+
+fn noted(notes: &[String]) -> String {
+    notes.iter().map(|note| format!("note: {note}\n")).collect()
 }
 
 fn row(service: &ServiceStatus, address: Option<&AddressStatus>, why: String, wide: bool) -> Vec<String> {
@@ -52,6 +58,7 @@ fn row(service: &ServiceStatus, address: Option<&AddressStatus>, why: String, wi
     ];
     if wide {
         row.push(address.and_then(|it| it.interface.clone()).unwrap_or_else(none));
+        row.push(address.and_then(|it| it.lease.clone()).unwrap_or_else(none));
     }
     row.push(why);
     row
@@ -84,8 +91,8 @@ fn listed(texts: &[String], most: usize, between: &str) -> String {
 }
 
 const SERVICES: [&str; 8] = ["NAMESPACE", "NAME", "ADDRESS", "CLASS", "POOL", "OWNER", "MODE", "WHY"];
-const WIDE_SERVICES: [&str; 9] =
-    ["NAMESPACE", "NAME", "ADDRESS", "CLASS", "POOL", "OWNER", "MODE", "INTERFACE", "WHY"];
+const WIDE_SERVICES: [&str; 10] =
+    ["NAMESPACE", "NAME", "ADDRESS", "CLASS", "POOL", "OWNER", "MODE", "INTERFACE", "LEASE", "WHY"];
 const POOLS: [&str; 7] = ["POOL", "SOURCE", "RANGES", "FAMILY", "USED", "FREE", "CONFLICTS"];
 const MOST_OWNERS: usize = 3;
 const MOST_RANGES: usize = 2;

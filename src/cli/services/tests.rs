@@ -9,7 +9,7 @@ use crate::admin::client::ClientError;
 use crate::admin::fixture;
 use crate::admin::listen::serve_unix;
 use crate::admin::services::{
-    AddressExplanation, AddressStatus, Ask, Candidate, PoolUsage, PoolVerdict, Successor,
+    AddressExplanation, AddressStatus, Ask, Candidate, NO_SERVICE, PoolUsage, PoolVerdict, Successor, Told,
 };
 use crate::admin::timestamp::Timestamp;
 use crate::task::Tasks;
@@ -26,6 +26,7 @@ fn address(text: &str, owners: &[&str], why: &str) -> AddressStatus {
         pool: Some("lan".into()),
         modes: if owners.is_empty() { vec![] } else { vec!["arp".into()] },
         interface: None,
+        lease: None,
         owners,
         why: why.into(),
     }
@@ -42,7 +43,7 @@ fn service(name: &str, addresses: Vec<AddressStatus>, lacks: &[&str]) -> Service
 }
 
 fn answer(services: Vec<ServiceStatus>) -> Services {
-    Services { node: "cp1".into(), now: now(), services }
+    Services { node: "cp1".into(), now: now(), services, notes: vec![] }
 }
 
 fn pool(free: u64, conflicts: &[&str]) -> PoolStatus {
@@ -67,6 +68,7 @@ fn explanation() -> ServiceExplanation {
         owners: vec!["n1".into()],
         modes: vec!["arp".into()],
         interface: Some("eth0".into()),
+        lease: Some("default/kubevip-web".into()),
         why_owners: "its share by hashing".into(),
         nodes: vec![candidate("n1", true, "has a ready endpoint"), candidate("n2", false, "cordoned")],
         successors: vec![Successor { without: "n1".into(), then: None, why: None }],
@@ -127,7 +129,7 @@ fn pools_say_what_is_left_and_what_is_wrong() {
         usage: vec![PoolUsage { family: "IPv6".into(), used: 0, free: u64::MAX }],
         ..pool(0, &[])
     };
-    let pools = Pools { node: "cp1".into(), now: now(), pools: vec![wide, huge] };
+    let pools = Pools { node: "cp1".into(), now: now(), pools: vec![wide, huge], notes: vec![] };
     let expected = "\
 POOL  SOURCE   RANGES               FAMILY  USED  FREE  CONFLICTS
 lan   vipcast  192.0.2.0-192.0.2.3  IPv4    3     1     192.0.2.1 is a gateway +1
@@ -151,6 +153,7 @@ Service default/web
   pool: lan
   shared with: default/dns
   announced by: n1 (arp), on eth0
+  lease: default/kubevip-web
   because: its share by hashing
   without n1: nobody announces it
   NODE  ELIGIBLE  WHY
@@ -190,10 +193,13 @@ async fn whoever_knows_about_services_is_asked_and_without_them_that_is_said() {
             match ask {
                 Ask::Services(namespace, to) => {
                     let named = namespace.unwrap_or_else(|| "all".to_owned());
-                    drop(to.send(vec![service(&named, vec![], &[])]));
+                    drop(to.send(Told { all: vec![service(&named, vec![], &[])], notes: vec![] }));
                 }
-                Ask::Explain(key, to) => drop(to.send((key.name == "web").then(explanation))),
-                Ask::Pools(to) => drop(to.send(vec![pool(1, &[])])),
+                Ask::Explain(key, to) => {
+                    let missing = format!("{NO_SERVICE} {key} of type LoadBalancer");
+                    drop(to.send((key.name == "web").then(explanation).ok_or(missing)));
+                }
+                Ask::Pools(to) => drop(to.send(Told { all: vec![pool(1, &[])], notes: vec![] })),
             }
         }
     });

@@ -39,7 +39,7 @@ pub(super) fn services(
     if !r.is_explicit(&t::DISTRIBUTION.spec) {
         r.derived(&t::DISTRIBUTION.spec, services.distribution.to_string(), "as kube-vip would");
     }
-    unbuilt(r, &services);
+    apart(r, &services, election);
     whole(r, &services, ways, vips);
     Some(Some(services))
 }
@@ -53,6 +53,8 @@ fn read(
     let namespace = r.optional(&t::NAMESPACE);
     let class = class(r);
     let distribution = distribution(r, ways);
+    let lease_on_demand = r.value(&t::LEASE_ON_DEMAND);
+    let host_annotation = host_annotation(r, distribution);
     let timing = timing(r, election);
     let weight = r.value(&t::WEIGHT);
     let interface = r.optional(&t::INTERFACE);
@@ -71,6 +73,8 @@ fn read(
         namespace: namespace?,
         class: class?,
         distribution: distribution?,
+        lease_on_demand: lease_on_demand?,
+        host_annotation: host_annotation?,
         lease: lease?,
         timing: timing?,
         interface: interface?,
@@ -132,6 +136,17 @@ fn distribution(r: &mut Reader<'_>, ways: Ways) -> Option<Distribution> {
             (false, false) => Distribution::EveryNode,
         }),
     }
+}
+
+/// As with kube-vip, unless it would be a write for each of thousands of Services that move; of several that announce, none is the
+/// one.
+fn host_annotation(r: &mut Reader<'_>, distribution: Option<Distribution>) -> Option<bool> {
+    let given = r.optional(&t::HOST_ANNOTATION)?;
+    Some(match distribution? {
+        Distribution::Lease | Distribution::LeasePerService => given.unwrap_or(true),
+        Distribution::Spread => given.unwrap_or(false),
+        Distribution::EveryNode => false,
+    })
 }
 
 /// Where kube-vip has it. The name of the control plane's Lease may say another namespace, which counts for that one only; so
@@ -244,17 +259,14 @@ fn can_be_used(record: &mut Record, spec: &PoolSpec) -> bool {
     record.problems.len() == before
 }
 
-/// What is understood, and not there yet.
-fn unbuilt(r: &mut Reader<'_>, services: &Services) {
-    let reason = "is not built into this version";
-    if services.distribution == Distribution::LeasePerService {
-        let spec = if r.is_explicit(&t::DISTRIBUTION.spec) {
-            &t::DISTRIBUTION.spec
-        } else {
-            &t::LEASE_PER_SERVICE.spec
-        };
-        let fix = "leave it out, or set vipcast_services_distribution=spread: each node announces a share of the addresses";
-        r.blame(spec, format!("a Lease for each Service {reason}"), fix);
+/// One Lease has one elector on each node.
+fn apart(r: &mut Reader<'_>, services: &Services, election: Option<&Election>) {
+    let Some(election) = election.filter(|_| services.distribution == Distribution::Lease) else { return };
+    if (&election.lease_namespace, &election.lease_name) == (&services.lease.namespace, &services.lease.name)
+    {
+        let name = r.name(&table::LEASE_NAME.spec);
+        let reason = format!("names the same Lease as {name}: two elections cannot share one");
+        r.blame(&t::LEASE_NAME.spec, reason, "leave it out, or write another name");
     }
 }
 
@@ -268,6 +280,10 @@ fn whole(r: &mut Reader<'_>, services: &Services, ways: Ways, vips: &[IpAddr]) {
     }
     if services.distribution == Distribution::EveryNode {
         without_use(r, &t::LEASE_NAME.spec, "where every node announces");
+        without_use(r, &t::HOST_ANNOTATION.spec, "where every node announces");
+    }
+    if services.distribution != Distribution::Lease {
+        without_use(r, &t::LEASE_ON_DEMAND.spec, "unless services.distribution is lease");
     }
     if !services.allocate {
         for spec in [&t::POOLS.spec, &t::POOL_CONFIG_MAPS.spec, &t::METALLB_POOLS.spec, &t::REQUESTS.spec] {

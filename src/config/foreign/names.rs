@@ -18,12 +18,6 @@ pub(in crate::config) static ALL: &[Foreign] = &[
         "announcing Services without the addresses in their status",
         "leave it out, or where somebody else writes the status set vipcast_services_allocate=false",
     ),
-    unbuilt(
-        &["per_service_election_on_demand"],
-        &["perServiceElectionOnDemand"],
-        "a Lease for single Services",
-        "leave it out",
-    ),
     unbuilt(&["enable_upnp"], &[], "UPnP", "leave it out"),
     Foreign {
         env: &[],

@@ -18,7 +18,7 @@ use crate::admin::DEFAULT_SOCKET;
 
 /// Every setting, in the order of the documentation.
 pub(super) static ALL: &[&Spec] =
-    &joined::<110>(&[&FIRST, &services::ALL, &bgp::SPEAKER, &bgp::OF_ALL_ALL, &bgp::REST, &REST]);
+    &joined::<112>(&[&FIRST, &services::ALL, &bgp::SPEAKER, &bgp::OF_ALL_ALL, &bgp::REST, &REST]);
 
 static FIRST: [&Spec; 13] = [
     &CONTROL_PLANE.spec,

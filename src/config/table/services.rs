@@ -14,7 +14,7 @@ use crate::config::value::services as s;
 use crate::config::value::{self, LeaseName, bgp as b};
 
 /// In the order of the documentation.
-pub(super) static ALL: [&Spec; 24] = [
+pub(super) static ALL: [&Spec; 26] = [
     &SERVICES.spec,
     &NAMESPACE.spec,
     &CLASS_NAME.spec,
@@ -22,6 +22,8 @@ pub(super) static ALL: [&Spec; 24] = [
     &CLASS_LEGACY.spec,
     &DISTRIBUTION.spec,
     &LEASE_PER_SERVICE.spec,
+    &LEASE_ON_DEMAND.spec,
+    &HOST_ANNOTATION.spec,
     &LEASE_NAME.spec,
     &LEASE_DURATION.spec,
     &RENEW_DEADLINE.spec,
@@ -78,13 +80,23 @@ pub(in crate::config) static DISTRIBUTION: Setting<Distribution> = Setting::new(
 .flags(&[name("services-distribution")])
 .otherwise("lease, as in kube-vip; everyNode where only BGP announces")
 .help(
-    "who announces which address: the holder of one Lease all of them, each node a share, or every node each",
+    "who announces which address: the holder of one Lease all of them, each node a share, the holder of its Lease each, or every node each",
 );
 pub(in crate::config) static LEASE_PER_SERVICE: Setting<bool> = switch("services.leasePerService")
     .env(&[name("svc_election")])
     .flags(&[name("servicesElection")])
     .default("false")
     .help("the same as `services.distribution: leasePerService`");
+pub(in crate::config) static LEASE_ON_DEMAND: Setting<bool> = switch("services.leaseOnDemand")
+    .env(&[name("per_service_election_on_demand")])
+    .flags(&[name("perServiceElectionOnDemand")])
+    .default("false")
+    .help("with lease: Services with the annotation `kube-vip.io/forcePerServiceElection` have a Lease of their own");
+pub(in crate::config) static HOST_ANNOTATION: Setting<bool> = switch("services.hostAnnotation")
+    .env(&[name("vipcast_services_host_annotation")])
+    .flags(&[name("services-host-annotation")])
+    .otherwise("true with lease and leasePerService, false with spread")
+    .help("write on each Service which node announces it, in the annotation `kube-vip.io/vipHost`");
 pub(in crate::config) static LEASE_NAME: Setting<LeaseName> =
     Setting::new("services.leaseName", Kind::LeaseName, value::lease_name, show)
         .env(&[name("svc_leasename")])

@@ -391,7 +391,7 @@ fn a_configuration_that_was_printed_says_the_same_but_for_its_passwords() {
     let masked = with_file("  peers: [{address: 198.51.100.1, as: 1, password: hunter2}]\n").unwrap();
     assert_eq!(
         file(&print::yaml(&masked.sources)).unwrap_err().to_string(),
-        "bgp.peers[0].password=*** (vipcast.yaml line 48): the asterisks that stand for a password, and not the password; \
+        "bgp.peers[0].password=*** (vipcast.yaml line 50): the asterisks that stand for a password, and not the password; \
          write the password that the router has, of at most 80 octets"
     );
 }

@@ -92,11 +92,6 @@ fn a_wrong_value_is_refused_by_the_name_of_the_variable() {
 fn a_feature_that_is_not_built_is_refused_by_the_name_of_its_variable() {
     let table = [
         (
-            "kube_vip_services_enabled: true\nkube_vip_enableServicesElection: true",
-            "kube_vip_enableServicesElection=true (more.yml line 2): a Lease for each Service is not built into this \
-             version; leave it out, or set vipcast_services_distribution=spread: each node announces a share of the addresses",
-        ),
-        (
             "kube_vip_lb_enable: true",
             "kube_vip_lb_enable (more.yml line 1): the IPVS load balancer is not built into this version; \
              leave it out",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vipcast_proto::election::Timing;
 use vipcast_proto::ipam::own::PoolSpec;
-use vipcast_proto::ipam::{LabelSelector, Labels, Operator, Requests, Requirement, SearchOrder, Selection};
+use vipcast_proto::ipam::{LabelSelector, Operator, Requests, Requirement, SearchOrder, Selection};
 
 use super::super::services::{Class, Distribution, ObjectName, ServiceInterface, Services};
 use super::super::{Config, Flags, HostFacts, Severity, resolve};
@@ -34,6 +34,8 @@ fn kube_vips_switch_is_enough_and_means_what_it_means_there() {
         namespace: None,
         class: Class { name: "kube-vip.io/kube-vip-class".into(), only: false, legacy: true },
         distribution: Distribution::Lease,
+        lease_on_demand: false,
+        host_annotation: true,
         lease: object("kube-system", "plndr-svcs-lock"),
         timing: Timing { lease_duration: seconds(15), renew_deadline: seconds(10), retry_period: seconds(2) },
         interface: None,
@@ -104,7 +106,7 @@ services:
     let seconds = Duration::from_secs;
     let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
     let selector = |key: &str, operator| LabelSelector {
-        match_labels: Labels::new(),
+        match_labels: [].into(),
         match_expressions: vec![Requirement { key: key.into(), operator }],
     };
     let pool = PoolSpec {
@@ -133,6 +135,8 @@ services:
         namespace: Some("web".into()),
         class: Class { name: "example.com/lan".into(), only: true, legacy: false },
         distribution: Distribution::Spread,
+        lease_on_demand: false,
+        host_annotation: false,
         lease: object("vips", "members"),
         timing: Timing { lease_duration: seconds(5), renew_deadline: seconds(3), retry_period: seconds(1) },
         interface: Some(ServiceInterface::Auto),
@@ -165,6 +169,7 @@ fn who_announces_by_default_depends_on_how_and_not_on_where_it_was_said() {
     assert_eq!(of(&bgp[1..]), Distribution::Lease);
     let chosen = [bgp.as_slice(), &[("vipcast_services_distribution", "spread")]].concat();
     assert_eq!(of(&chosen), Distribution::Spread);
+    assert_eq!(of(&[("svc_election", "true")]), Distribution::LeasePerService);
 }
 
 #[test]

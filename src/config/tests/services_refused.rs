@@ -53,14 +53,6 @@ fn every_bad_value_is_refused_with_its_name_value_source_reason_and_fix() {
 
 #[test]
 fn what_is_not_there_yet_is_refused_by_the_name_it_was_given() {
-    let lease = "a Lease for each Service is not built into this version; leave it out, or set \
-                 vipcast_services_distribution=spread: each node announces a share of the addresses";
-    assert_eq!(refused(&[("svc_election", "true")]), [format!("svc_election=true (environment): {lease}")]);
-    let name = "vipcast_services_distribution";
-    assert_eq!(
-        refused(&[(name, "leasePerService")]),
-        [format!("{name}=leasePerService (environment): {lease}")]
-    );
     assert_eq!(
         refused(&[("disable_service_updates", "true")]),
         [

@@ -37,8 +37,6 @@ fn every_setting_changes_the_configuration() {
         let name = spec.env.first().unwrap().text;
         if matches!(spec.key, "controlPlane.enabled" | "layer2.enabled") {
             assert!(with(&[(name, "false")]).is_err(), "{}", spec.key);
-        } else if UNBUILT.contains(&spec.key) {
-            assert!(with(&[("svc_enable", "true"), (name, "true")]).is_err(), "{}", spec.key);
         } else {
             let other = if matches!(spec.kind, Kind::Switch) && spec.default == Some("true") {
                 "false"
@@ -281,9 +279,6 @@ fn an_unreadable_file_is_a_problem_of_its_own() {
     );
 }
 
-/// What is understood, and refused where it counts.
-const UNBUILT: [&str; 1] = ["services.leasePerService"];
-
 const FILE: u8 = 1;
 const ENV: u8 = 2;
 const FLAG: u8 = 4;
@@ -400,11 +395,12 @@ fn companions(spec: &Spec) -> Vec<(&'static str, &'static str)> {
     if spec.key == "election.enabled" || spec.section() == "bgp" {
         all.extend([("bgp_enable", "true"), ("bgp_peeraddress", "198.51.100.1")]);
     }
-    if spec.section() == "services" && !UNBUILT.contains(&spec.key) {
+    if spec.section() == "services" {
         all.push(("svc_enable", "true"));
     }
     all.extend(match spec.key {
         "election.enabled" => vec![("vip_arp", "false")],
+        "services.hostAnnotation" => vec![("vipcast_services_distribution", "spread")],
         _ if spec.key.starts_with("bgp.bfd.") => vec![("vipcast_bgp_bfd_enabled", "true")],
         "bgp.gracefulRestart.restartTime" => vec![("vipcast_bgp_graceful_restart_enabled", "true")],
         "bgp.nextHop.ipv4" => vec![("mpbgp_nexthop", "fixed"), ("mpbgp_ipv6", "2001:db8::9")],

@@ -388,7 +388,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     (
         "vip_leasename",
         "a/b/c",
-        "not a Kubernetes name (lower-case letters, digits, - and .); write name or namespace/name, such as plndr-cp-lock",
+        "not a Kubernetes name (lower-case letters, digits, - and .); write name or namespace/name, such as kube-system/vipcast",
     ),
     ("vip_subnet", "33,128", "the first prefix length is IPv4's, at most 32; write 32,128"),
     ("vip_subnet", "64", "too long for the IPv4 VIP 192.0.2.10; write at most 32"),

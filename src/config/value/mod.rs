@@ -163,7 +163,7 @@ pub(super) fn lease_name(_: &Spec, text: &str) -> Result<LeaseName, Wrong> {
         None => (None, text),
     };
     if !is_subdomain(name) || !namespace.is_none_or(is_label) {
-        return Err(not_a_name("name or namespace/name, such as plndr-cp-lock"));
+        return Err(not_a_name("name or namespace/name, such as kube-system/vipcast"));
     }
     Ok(LeaseName { namespace: namespace.map(str::to_owned), name: name.to_owned() })
 }
@@ -223,7 +223,7 @@ pub(crate) fn is_label(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
-fn is_subdomain(text: &str) -> bool {
+pub(crate) fn is_subdomain(text: &str) -> bool {
     // A part of a subdomain may be longer than 63 characters, only the whole is bounded.
     let part = |part: &str| {
         !part.is_empty()

@@ -270,7 +270,6 @@ mod tests {
             "/",
             "/api/v1",
             "/api/v2/nodes",
-            "/api/v1/namespaces/default",
             "/api/v1/namespaces/default/nodes",
             "/api/v1/services/a",
             "/api/v1/namespaces/default/configmaps/a/status",

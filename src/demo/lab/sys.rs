@@ -3,6 +3,7 @@
 
 use std::ffi::CStr;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -124,6 +125,20 @@ pub fn packet_address(index: u32, ethertype: u16) -> io::Result<SockAddr> {
         })?
     };
     Ok(address)
+}
+
+/// Lets a socket keep so many octets of what nobody has read yet, whatever the machine's limit is. Needs `CAP_NET_ADMIN`.
+pub fn keep_unread(socket: &impl AsRawFd, octets: u32) -> io::Result<()> {
+    // SAFETY: the kernel reads an integer of the length that is given.
+    check(unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVBUFFORCE,
+            (&raw const octets).cast(),
+            size_of::<u32>() as libc::socklen_t,
+        )
+    })
 }
 
 /// "The parent-death signal is sent when the *thread* that created the child ends" (prctl(2)): long-lived

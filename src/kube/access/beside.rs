@@ -1,4 +1,4 @@
-//! The API servers of other nodes, for when this node's own does not answer.
+//! The API servers of other nodes, for when the usual one does not answer.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,8 +18,10 @@ pub(super) struct Beside {
 }
 
 impl Beside {
-    pub(super) fn new(config: Config, connect_timeout: Duration, vips: BTreeSet<IpAddr>) -> Self {
-        Self { config, connect_timeout, vips }
+    /// `limit` is how long a request may take.
+    pub(super) fn new(config: Config, limit: Duration, vips: BTreeSet<IpAddr>) -> Self {
+        // One that is dead leaves time for the next one.
+        Self { config, connect_timeout: limit / 4, vips }
     }
 
     pub(super) fn client(&self, server: SocketAddr) -> Option<Client> {

@@ -43,6 +43,8 @@ pub struct EndpointSettings {
     pub control_plane: bool,
     /// The addresses that this daemon provides.
     pub vips: BTreeSet<IpAddr>,
+    /// Whether a ServiceAccount may read where the API servers are.
+    pub account_finds_servers: bool,
 }
 
 /// The address for credentials from `source` that name `server`.
@@ -75,16 +77,17 @@ pub(super) fn local(server: &Uri, settings: &EndpointSettings) -> Option<(String
 }
 
 /// Whether the same credentials are good for the API servers of other nodes: they are an administrator's, of whom the
-/// distribution says that they lead to this node's own.
+/// distribution says that they lead to this node's own; or a ServiceAccount's, which lead to any.
 #[must_use]
-pub(super) fn is_one_of_many(source: &Source, dialled: &Endpoint) -> bool {
+pub(super) fn is_one_of_many(source: &Source, dialled: &Endpoint, settings: &EndpointSettings) -> bool {
     let host = dialled.url.parse::<Uri>().ok().and_then(|uri| host_ip(uri.host()?));
     let distribution = match source {
         Source::Admin(_) | Source::SuperAdmin(_) | Source::K3s(_) | Source::Rke2(_) => true,
         Source::Configured(_) | Source::Environment(_) => {
             matches!(dialled.why, Why::ControlPlaneNode | Why::VipInCredentials)
         }
-        Source::InCluster(_) | Source::Home(_) => false,
+        Source::InCluster(_) => return settings.account_finds_servers && dialled.why == Why::AsGiven,
+        Source::Home(_) => false,
     };
     distribution && host.is_some_and(|ip| ip.is_loopback())
 }
@@ -237,7 +240,7 @@ mod tests {
     fn an_administrators_file_on_a_control_plane_node_is_good_for_the_other_nodes_servers_too() {
         let many = |source: Source, server: &str, settings: &EndpointSettings| {
             let dialled = endpoint(&source, &server.parse().unwrap(), None, settings);
-            is_one_of_many(&source, &dialled)
+            is_one_of_many(&source, &dialled, settings)
         };
         let (settings, worker) = (settings(), EndpointSettings { control_plane: false, ..settings() });
         let k3s = || Source::K3s("/etc/rancher/k3s/k3s.yaml".into());
@@ -248,6 +251,20 @@ mod tests {
         assert!(!many(own(), "https://127.0.0.1:6443", &settings));
         assert!(!many(home(), "https://10.0.0.100:6443", &settings));
         assert!(!many(admin(), "https://10.0.0.7:6443", &worker));
+    }
+
+    #[test]
+    fn a_service_account_is_good_for_every_server_if_it_can_find_them_and_nobody_has_named_one() {
+        let many = |account_finds_servers, kubernetes_addr: Option<&str>| {
+            let kubernetes_addr = kubernetes_addr.map(str::to_owned);
+            let settings = EndpointSettings { account_finds_servers, kubernetes_addr, ..settings() };
+            let source = Source::InCluster("/var/run/secrets/kubernetes.io/serviceaccount/token".into());
+            let dialled = endpoint(&source, &"https://10.96.0.1:443".parse().unwrap(), None, &settings);
+            is_one_of_many(&source, &dialled, &settings)
+        };
+        assert!(many(true, None));
+        assert!(!many(false, None));
+        assert!(!many(true, Some("10.0.0.7")));
     }
 
     #[test]

@@ -115,7 +115,7 @@ impl Connection {
         self.trouble.lasting.load(Ordering::Relaxed)
     }
 
-    /// Whether its server is this node's own, and the API servers of other nodes can be asked as well.
+    /// Whether the API servers of other nodes can be asked as well.
     #[must_use]
     pub fn is_one_of_many(&self) -> bool {
         self.beside.is_some()

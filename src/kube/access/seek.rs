@@ -86,7 +86,8 @@ async fn attempt(settings: &AccessSettings, source: &Source, reason: Reason) -> 
     match test(settings, &lease).await {
         Ok(()) => {
             let condition = Condition::connected(source, &endpoint.url, reason, endpoint.why);
-            let beside = is_one_of_many(source, &endpoint).then(|| beside(settings, config));
+            let beside =
+                is_one_of_many(source, &endpoint, &settings.endpoint).then(|| beside(settings, config));
             let source = source.clone();
             Ok(Found { source, endpoint, fingerprint, lease, watch, local, beside, condition })
         }

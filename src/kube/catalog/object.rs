@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use vipcast_proto::ipam::Labels;
 use vipcast_proto::service::is_read;
 
 /// Of `metadata`.
@@ -17,10 +18,10 @@ pub(super) struct Metadata {
     pub(super) version: Option<String>,
     pub(super) creation_timestamp: Option<String>,
     pub(super) deletion_timestamp: Option<String>,
-    #[serde(deserialize_with = "nullable")]
-    pub(super) labels: BTreeMap<String, String>,
+    #[serde(deserialize_with = "labels")]
+    pub(super) labels: Labels,
     #[serde(deserialize_with = "annotations")]
-    pub(super) annotations: BTreeMap<String, String>,
+    pub(super) annotations: Labels,
 }
 
 /// Of a Service.
@@ -45,8 +46,8 @@ pub(super) struct ServiceSpec {
     #[serde(deserialize_with = "nullable")]
     pub(super) load_balancer_source_ranges: Vec<String>,
     pub(super) external_traffic_policy: Option<String>,
-    #[serde(deserialize_with = "nullable")]
-    pub(super) selector: BTreeMap<String, String>,
+    #[serde(deserialize_with = "labels")]
+    pub(super) selector: Labels,
     #[serde(deserialize_with = "nullable")]
     pub(super) ports: Vec<ServicePort>,
     pub(super) ip_family_policy: Option<String>,
@@ -221,9 +222,12 @@ fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
+fn labels<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Labels, D::Error> {
+    nullable::<_, BTreeMap<String, String>>(deserializer).map(|all| all.into_iter().collect())
+}
+
 /// `kubectl apply` leaves whole objects in an annotation.
-fn annotations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
-    let mut all: BTreeMap<String, String> = nullable(deserializer)?;
-    all.retain(|annotation, _| is_read(annotation));
-    Ok(all)
+fn annotations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Labels, D::Error> {
+    let all: BTreeMap<String, String> = nullable(deserializer)?;
+    Ok(all.into_iter().filter(|(annotation, _)| is_read(annotation)).collect())
 }

@@ -19,7 +19,7 @@ pub(super) fn service(from: object::Service, terms: &Terms) -> Option<service::S
         created: metadata.creation_timestamp.as_deref().map_or(0, seconds),
         deleting: metadata.deletion_timestamp.is_some(),
         labels: metadata.labels,
-        record: record(metadata.annotations.get(ASSIGNED).map(String::as_str)),
+        record: record(metadata.annotations.get(ASSIGNED)),
         annotations: metadata.annotations,
         service_type: spec.service_type,
         load_balancer_class: spec.load_balancer_class,
@@ -43,7 +43,7 @@ pub(super) fn slice(from: object::EndpointSlice) -> Option<service::EndpointSlic
         "IPv6" => Family::V6,
         _ => return None,
     };
-    let service = from.metadata.labels.get(SERVICE_NAME)?.as_str();
+    let service = from.metadata.labels.get(SERVICE_NAME)?;
     let endpoints = from.endpoints.iter().map(|endpoint| service::Endpoint {
         node: endpoint.node_name.as_deref(),
         ready: endpoint.conditions.ready,
@@ -65,7 +65,7 @@ pub(super) fn node(from: object::Node) -> Option<service::Node> {
         out_of_service: tainted(OUT_OF_SERVICE),
         // The taint comes a moment after the field; somebody may set only one of them.
         cordoned: spec.unschedulable == Some(true) || tainted(UNSCHEDULABLE),
-        excluded: metadata.labels.contains_key(EXCLUDED),
+        excluded: metadata.labels.get(EXCLUDED).is_some(),
         addresses: internal.filter_map(|address| address.address.parse::<IpAddr>().ok()).collect(),
         pod_networks: spec.pod_cidrs.iter().filter_map(|cidr| cidr.parse().ok()).collect(),
         name: metadata.name,

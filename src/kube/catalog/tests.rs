@@ -158,6 +158,10 @@ async fn each_kind_is_told_of_as_the_catalog_knows_it() {
         },
     });
     rig.create("/api/v1/nodes", &node).await;
+    let namespace = json!({
+        "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {"team": "a"}},
+    });
+    rig.create("/api/v1/namespaces", &namespace).await;
     rig.tasks.spawn(async move { watch_catalog(connections, filter(), out).await });
 
     let expected_slice = EndpointSlice::new(
@@ -182,8 +186,13 @@ async fn each_kind_is_told_of_as_the_catalog_knows_it() {
         pod_networks: vec!["10.244.0.0/24".parse().unwrap()],
         ..Node::default()
     };
-    for _ in 0..3 {
+    let expected_namespace =
+        Namespace { name: "shop".into(), labels: Labels::from([("team".into(), "a".into())]) };
+    for _ in 0..4 {
         match rig.next().await {
+            Event::Namespaces(change) => {
+                assert_eq!(change, Change::Listed(vec![expected_namespace.clone()]));
+            }
             Event::Services(Change::Listed(services)) => is_the_full_one(&services),
             Event::Slices(change) => assert_eq!(change, Change::Listed(vec![expected_slice.clone()])),
             Event::Nodes(change) => assert_eq!(change, Change::Listed(vec![expected_node.clone()])),

@@ -18,7 +18,7 @@ use tracing::{debug, info, warn};
 
 use self::ledger::{Ledger, Post};
 use super::access::Connection;
-use super::failure::Failure;
+use super::failure::{Failure, PERMIT};
 use crate::clock::{self, until};
 
 /// `reason` of an Event.
@@ -224,7 +224,7 @@ impl Troubles {
             Some(code @ 400..500) if code != 429 => {
                 ledger.told(now, post);
                 if self.told.replace(code) != Some(code) {
-                    warn!(error = %failure, "events are refused");
+                    warn!(error = %failure, advice = PERMIT, "events are refused");
                 }
             }
             _ => debug!(error = %failure, "event not written yet"),
@@ -243,7 +243,7 @@ async fn send(api: &Api<Event>, node: &str, post: &Post) -> kube::Result<()> {
     let event = event(node, post);
     if post.known {
         let name = event.metadata.name.clone().unwrap_or_default();
-        let series = serde_json::json!({ "series": event.series, "note": event.note });
+        let series = serde_json::json!({ "series": event.series });
         return api.patch(&name, &PatchParams::default(), &Patch::Merge(series)).await.map(|_| ());
     }
     api.create(&PostParams::default(), &event).await.map(|_| ())

@@ -1,5 +1,6 @@
 //! The one Lease of an election: conditional writes, each with an outcome that cannot be misread.
 
+mod claim;
 mod record;
 mod request;
 mod route;
@@ -12,6 +13,7 @@ mod watch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
@@ -19,17 +21,19 @@ use tokio::sync::watch as channel;
 use tokio::time::timeout;
 use vipcast_proto::election::{Answer, Stamp, Write};
 
+pub use claim::{ADDRESSES, MARK, addresses, delete_lease, is_marked, render_claim};
 pub use record::{Holder, VACATED, apply, blank, record};
 pub(super) use record::{micro_time, seconds, stamp, whole_seconds};
-pub use watch::{Observed, watch_lease};
+pub use watch::{Observed, Scope, Sighting, watch_lease, watch_leases};
 
 pub(super) use self::request::{Request, Requests};
 use super::access::Connection;
 use super::failure::Failure;
 use crate::clock;
+use crate::config::{is_label, is_subdomain};
 
 /// Where the Lease is.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct LeaseName {
     /// `metadata.namespace`.
     pub namespace: String,
@@ -55,6 +59,12 @@ pub struct LeaseStore {
     holder: Holder,
     /// `metadata.annotations` of a Lease that we create.
     annotations: BTreeMap<String, String>,
+    /// `metadata.labels` of such a one.
+    labels: BTreeMap<String, String>,
+    /// Whether one that was there before gets them as well.
+    adopts: bool,
+    /// Which addresses are ours, where a holder says so in the Lease.
+    claim: Option<channel::Receiver<Arc<str>>>,
     /// What the watch saw: a write may be based on it.
     observed: channel::Receiver<Option<Observed>>,
     /// The object as the last successful request returned it.
@@ -74,7 +84,29 @@ impl LeaseStore {
         observed: channel::Receiver<Option<Observed>>,
     ) -> Self {
         let requests = Requests::new(name, connections);
-        Self { requests, holder, annotations, observed, base: None, last: Stamp(0) }
+        Self {
+            requests,
+            holder,
+            annotations,
+            labels: BTreeMap::new(),
+            adopts: false,
+            claim: None,
+            observed,
+            base: None,
+            last: Stamp(0),
+        }
+    }
+
+    /// Says with every write which addresses are ours, see [`render_claim`]; a Lease that it creates has these labels.
+    #[must_use]
+    pub fn claiming(self, claim: channel::Receiver<Arc<str>>, labels: BTreeMap<String, String>) -> Self {
+        Self { labels, claim: Some(claim), ..self }
+    }
+
+    /// Whatever Lease it takes has the labels of one that it creates.
+    #[must_use]
+    pub fn adopting(self) -> Self {
+        Self { adopts: true, ..self }
     }
 
     /// Asks the API server of another node while this node's own does not answer: without it, a node whose API server has
@@ -110,7 +142,13 @@ impl LeaseStore {
             Err(failure) => return outcome(Answer::Refused, Some(failure), departed),
         };
         let stamp = self.stamp(&base);
-        let lease = apply(base, write.intent, &self.holder, stamp);
+        let mut lease = apply(base, write.intent, &self.holder, stamp);
+        if let Some(claim) = &self.claim {
+            claim::say(&mut lease, write.intent, &claim.borrow());
+            if self.adopts {
+                lease.metadata.labels.get_or_insert_default().extend(self.labels.clone());
+            }
+        }
         let left = limit.saturating_sub(clock::now().saturating_duration_since(departed));
         let result = self.requests.send(left, Request::Write(&lease)).await;
         let exists = write.based_on.is_some();
@@ -130,7 +168,9 @@ impl LeaseStore {
     async fn find_base(&mut self, write: &Write, limit: Duration) -> Result<Option<Lease>, Failure> {
         let Some(version) = &write.based_on else {
             let LeaseName { namespace, name } = &self.requests.name;
-            return Ok(Some(blank(namespace, name, &self.annotations)));
+            let mut lease = blank(namespace, name, &self.annotations);
+            lease.metadata.labels = Some(self.labels.clone()).filter(|labels| !labels.is_empty());
+            return Ok(Some(lease));
         };
         let fits = |lease: &Lease| lease.metadata.resource_version.as_deref() == Some(version);
         if let Some(base) = self.base.clone().filter(fits) {
@@ -150,6 +190,25 @@ impl LeaseStore {
         let free = clock::wall_micros().max(last.saturating_add(1));
         self.last = Stamp(if free == before { free.saturating_add(1) } else { free });
         self.last
+    }
+}
+
+impl LeaseName {
+    /// What `NAMESPACE/NAME` names; `None` where it cannot be the name of a Lease.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (namespace, name) = text.split_once('/')?;
+        let both = is_label(namespace) && is_subdomain(name);
+        both.then(|| Self { namespace: namespace.to_owned(), name: name.to_owned() })
+    }
+
+    /// That of an object.
+    #[must_use]
+    pub fn of(lease: &Lease) -> Self {
+        Self {
+            namespace: lease.metadata.namespace.clone().unwrap_or_default(),
+            name: lease.metadata.name.clone().unwrap_or_default(),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which API server is asked for the Lease: this node's own, and others while that one does not answer.
+//! Which API server is asked for the Lease: that of the credentials, this node's own as a rule, and others while it does not answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -76,7 +76,7 @@ impl Routes {
         self.detour = server;
         match server {
             Some(server) => info!(%server, "asking another node's API server for the lease"),
-            None => info!("asking this node's API server for the lease again"),
+            None => info!("asking the usual API server for the lease again"),
         }
     }
 

@@ -118,12 +118,40 @@ async fn a_server_that_is_silent_is_asked_last_the_next_time() {
 }
 
 #[tokio::test]
+async fn a_server_that_cannot_be_reached_leaves_time_for_the_next_one() {
+    let (other, asked) = server().await;
+    let unreachable = full_listener();
+    let addresses = [unreachable.0.local_addr().unwrap(), other.address];
+    let mut store = store(unused_address().await, &addresses, &[]);
+    store.requests.routes.failed(Some(other.address));
+    let outcome = store.read(Duration::from_millis(400)).await;
+    assert!(matches!(outcome.answer, Answer::Read(Some(_))), "{outcome:?}");
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
 async fn a_vip_of_ours_is_never_dialled() {
     let (other, asked) = server().await;
     let mut store = store(unused_address().await, &[other.address], &[other.address.ip()]);
     let outcome = store.write(&renewal(), LIMIT).await;
     assert_eq!(outcome.answer, Answer::Refused);
     assert_eq!(asked.load(Ordering::SeqCst), 0);
+}
+
+/// Who dials it hears nothing, as of a node that is cut off: its queue has no room.
+fn full_listener() -> (std::net::TcpListener, Vec<socket2::Socket>) {
+    let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let dial = |_| {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        drop(socket.connect(&address));
+        socket
+    };
+    let queue = (0..2).map(dial).collect();
+    (listener.into(), queue)
 }
 
 async fn server_without_answers() -> Server {

@@ -197,7 +197,7 @@ async fn a_write_based_on_what_only_the_watch_saw_needs_no_read() {
     let put = |_: Path<String>, Json(body): Json<Value>| async { Json(body) };
     let server = Server::start(Router::new().route(ONE, axum::routing::put(put))).await;
     let mut store = store_for(&server.url());
-    let observed = Observed::new(serde_json::from_value(lease(7, "")).unwrap());
+    let observed = Observed::new(Some(Arc::new(serde_json::from_value(lease(7, "")).unwrap())));
     store.observed = channel::channel(Some(observed)).1;
     let outcome = store.write(&update("7"), LIMIT).await;
     assert!(matches!(outcome.answer, Answer::Written(record) if record.holder.as_deref() == Some("node-b")));

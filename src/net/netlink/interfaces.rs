@@ -1,10 +1,14 @@
 //! Interfaces as far as a VIP is concerned, and the one that the default route leaves by.
 
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use ipnet::IpNet;
 use rtnetlink::RouteMessageBuilder;
 use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkLayerType, LinkMessage};
-use rtnetlink::packet_route::route::{RouteAttribute, RouteHeader, RouteMessage, RouteType};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use rtnetlink::packet_route::route::{
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteType, RouteVia,
+};
 use vipcast_proto::l2::ethernet::MacAddr;
 
 use super::{NetError, Netlink, addresses};
@@ -28,6 +32,15 @@ pub struct Interface {
     pub master: Option<u32>,
 }
 
+/// Where packets leave that no other route is for.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct DefaultRoute {
+    /// The interface of the best default route: IPv4's, else IPv6's.
+    pub interface: Option<u32>,
+    /// The next hops of all default routes.
+    pub gateways: BTreeSet<IpAddr>,
+}
+
 impl Netlink {
     /// All interfaces with their addresses, by index.
     ///
@@ -46,26 +59,21 @@ impl Netlink {
         Ok(interfaces)
     }
 
-    /// The interface of the best default route of the main table: IPv4's, else IPv6's.
+    /// The default routes of the main table.
     ///
     /// # Errors
     /// The routes cannot be read.
-    pub async fn default_route_interface(&self) -> Result<Option<u32>, NetError> {
-        let v4 = RouteMessageBuilder::<Ipv4Addr>::new().build();
-        let v6 = RouteMessageBuilder::<Ipv6Addr>::new().build();
-        match self.default_route(v4).await? {
-            Some(index) => Ok(Some(index)),
-            None => self.default_route(v6).await,
-        }
+    pub async fn default_route(&self) -> Result<DefaultRoute, NetError> {
+        let v4 = self.default_routes(RouteMessageBuilder::<Ipv4Addr>::new().build()).await?;
+        let v6 = self.default_routes(RouteMessageBuilder::<Ipv6Addr>::new().build()).await?;
+        let gateways = v4.iter().chain(&v6).flat_map(gateways).collect();
+        Ok(DefaultRoute { interface: best(&v4).or_else(|| best(&v6)), gateways })
     }
 
-    async fn default_route(&self, family: RouteMessage) -> Result<Option<u32>, NetError> {
-        let routes = self.dump("routes", self.handle.route().get(family).execute()).await?;
-        let defaults = routes.iter().filter(|route| is_default(route));
-        Ok(defaults
-            .filter_map(|route| Some((priority(route), outgoing(route)?)))
-            .min()
-            .map(|(_, index)| index))
+    async fn default_routes(&self, family: RouteMessage) -> Result<Vec<RouteMessage>, NetError> {
+        let mut routes = self.dump("routes", self.handle.route().get(family).execute()).await?;
+        routes.retain(is_default);
+        Ok(routes)
     }
 }
 
@@ -104,6 +112,11 @@ fn is_default(route: &RouteMessage) -> bool {
         && header.kind == RouteType::Unicast
 }
 
+fn best(defaults: &[RouteMessage]) -> Option<u32> {
+    let ways = defaults.iter().filter_map(|route| Some((priority(route), outgoing(route)?)));
+    ways.min().map(|(_, index)| index)
+}
+
 fn priority(route: &RouteMessage) -> u32 {
     let priority = route.attributes.iter().find_map(|attribute| match attribute {
         RouteAttribute::Priority(priority) => Some(*priority),
@@ -118,4 +131,22 @@ fn outgoing(route: &RouteMessage) -> Option<u32> {
         RouteAttribute::MultiPath(hops) => hops.first().map(|hop| hop.interface_index),
         _ => None,
     })
+}
+
+fn gateways(route: &RouteMessage) -> BTreeSet<IpAddr> {
+    let hops = route.attributes.iter().flat_map(|attribute| match attribute {
+        RouteAttribute::MultiPath(hops) => hops.iter().flat_map(|hop| hop.attributes.iter()).collect(),
+        other => vec![other],
+    });
+    hops.filter_map(gateway).collect()
+}
+
+fn gateway(attribute: &RouteAttribute) -> Option<IpAddr> {
+    match attribute {
+        RouteAttribute::Gateway(RouteAddress::Inet(gateway))
+        | RouteAttribute::Via(RouteVia::Inet(gateway)) => Some((*gateway).into()),
+        RouteAttribute::Gateway(RouteAddress::Inet6(gateway))
+        | RouteAttribute::Via(RouteVia::Inet6(gateway)) => Some((*gateway).into()),
+        _ => None,
+    }
 }

@@ -18,7 +18,7 @@ mod interfaces;
 
 pub use addresses::{Leftover, LeftoverKind, MARK};
 pub use changes::{Change, Changes};
-pub use interfaces::Interface;
+pub use interfaces::{DefaultRoute, Interface};
 
 /// A handle to the kernel's configuration of the network. Clones share one socket.
 #[derive(Clone, Debug)]

@@ -73,6 +73,7 @@ impl Inputs {
     fn demanded(&mut self, demand: Demand) -> Event {
         match demand {
             Demand::Weight(weight) => Event::Weight(weight),
+            Demand::Nodes(_) => Event::Tick,
             Demand::Wanted(mut changes) => {
                 self.collect(&mut changes);
                 Event::Wanted(changes)
@@ -84,6 +85,7 @@ impl Inputs {
         while let Ok(demand) = self.demand.try_recv() {
             match demand {
                 Demand::Wanted(more) => changes.extend(more),
+                Demand::Nodes(_) => {}
                 Demand::Weight(_) => {
                     self.next = Some(demand);
                     return;

@@ -134,13 +134,14 @@ impl Reporter {
         let chosen = spread.chosen(address);
         let held = spread.grants().any(|(held, _)| held == address);
         let claimed_by: Vec<_> = spread.claimed_by(address).into_iter().collect();
+        let holder = self.holder(held, &claimed_by).filter(|_| knows(spread));
         let queued = spread.queued().find(|(queued, _)| *queued == address);
         Whereabouts {
             wanted: spread.is_wanted(address),
             held,
             letting_go: spread.letting_go().any(|leaving| leaving == address),
             chosen: chosen.and_then(|member| self.name(spread, member)),
-            holder: self.holder(held, &claimed_by),
+            holder,
             queued_behind: queued.map(|(_, ahead)| ahead.iter().cloned().collect()).unwrap_or_default(),
             claimed_by,
             next: chosen.and_then(|chosen| self.name(spread, spread.chosen_without(address, chosen)?)),
@@ -155,7 +156,8 @@ impl Reporter {
     pub(super) fn owners(&self, spread: &Spread) -> BTreeMap<IpAddr, Option<String>> {
         let members = spread.members().map(|member| (member.id, member.name));
         let names: BTreeMap<_, _> = members.chain([(MemberId::of(&self.node), self.node.as_str())]).collect();
-        let name = |member: &MemberId| names.get(member).map(|&name| name.to_owned());
+        let name =
+            |member: &MemberId| names.get(member).map(|&name| name.to_owned()).filter(|_| knows(spread));
         spread.choices().map(|(address, chosen)| (address, chosen.as_ref().and_then(name))).collect()
     }
 
@@ -173,6 +175,14 @@ impl Reporter {
             return Some(self.node.clone());
         }
         spread.members().find(|member| member.id == id).map(|member| member.name.to_owned())
+    }
+}
+
+/// Whether what is seen of the others is of now. They may have lost what this one has lost.
+fn knows(spread: &Spread) -> bool {
+    match spread.role() {
+        Standing::Member | Standing::Left => true,
+        Standing::Silent | Standing::Refused => false,
     }
 }
 

@@ -29,7 +29,7 @@ apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration
 kubernetesVersion: v$kubernetes
 controlPlaneEndpoint: '$(endpoint):6443'
-networking: {podSubnet: 10.244.0.0/16, serviceSubnet: 10.96.0.0/16}
+networking: {podSubnet: '$(pod_networks)', serviceSubnet: '$(service_networks)'}
 apiServer: {certSANs: ['$vip']}
 ---
 apiVersion: kubelet.config.k8s.io/v1beta1

@@ -35,6 +35,18 @@ mac_of() { printf '02:88:00:00:00:%02x' "$(host_number "$1")"; }
 
 pod_range() { echo "10.244.${1#n}.0/24"; }
 
+pod_range6() { echo "fd00:244:0:${1#n}::/64"; }
+
+# On a LAN Pods and Services have addresses of both families; routers know the way to those of IPv4.
+is_dual() { [ "$topology" = lan ]; }
+
+pod_networks() { echo "10.244.0.0/16$(! is_dual || echo ,fd00:244::/56)"; }
+
+service_networks() { echo "10.96.0.0/16$(! is_dual || echo ,fd00:96::/112)"; }
+
+# As the kubelet is told them.
+node_addresses() { echo "$(v4_of "$1")$(! is_dual || echo ",$(v6_of "$1")")"; }
+
 # Where a host's cable leads to.
 switch_of() {
   case $topology:$1 in
@@ -103,8 +115,12 @@ connect_node() { # node, all nodes...
   [ "$topology" = lan ] || return 0
   # Locally made packets to a Service's address need some route before kube-proxy sees them.
   ip -n "$ns" route add default via "$(v4_of switch)"
+  ip netns exec "$ns" sysctl -qw net.ipv6.conf.all.forwarding=1
+  ip -n "$ns" route add default via "$(v6_of switch)"
   for other in "$@"; do
-    [ "$other" = "$node" ] || ip -n "$ns" route add "$(pod_range "$other")" via "$(v4_of "$other")"
+    [ "$other" != "$node" ] || continue
+    ip -n "$ns" route add "$(pod_range "$other")" via "$(v4_of "$other")"
+    ip -n "$ns" route add "$(pod_range6 "$other")" via "$(v6_of "$other")"
   done
 }
 

@@ -119,7 +119,7 @@ RUN
 bootstrap=
 [ ! -f /etc/kubernetes/bootstrap-kubelet.conf ] || bootstrap=--bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf
 exec "$binaries/kubelet" --config /var/lib/kubelet/config.yaml --kubeconfig /etc/kubernetes/kubelet.conf \$bootstrap \\
-  \${KUBELET_KUBEADM_ARGS:-} --cgroup-root "/$(namespace "$1")" --hostname-override "$1" --node-ip "$(v4_of "$1")"
+  \${KUBELET_KUBEADM_ARGS:-} --cgroup-root "/$(namespace "$1")" --hostname-override "$1" --node-ip "$(node_addresses "$1")"
 RUN
   cat >"$2/kube-proxy.run" <<RUN
 [ -f /etc/kubernetes/kubelet.conf ] && [ -f /etc/kubernetes/admin.conf ] || exit 1
@@ -130,7 +130,7 @@ apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
 mode: nftables
 hostnameOverride: $1
-clusterCIDR: 10.244.0.0/16
+clusterCIDR: $(pod_networks)
 clientConnection: {kubeconfig: /etc/kubernetes/admin.conf}
 # These are settings of the whole machine, not of a namespace.
 conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}
@@ -151,11 +151,13 @@ version = 2
 TOML
 }
 
-write_cni() {
+write_cni() { # node
+  local ranges='[{"subnet": "'$(pod_range "$1")'"}]' routes='{"dst": "0.0.0.0/0"}'
+  ! is_dual || ranges+=', [{"subnet": "'$(pod_range6 "$1")'"}]' routes+=', {"dst": "::/0"}'
   cat <<JSON
 {"cniVersion": "0.4.0", "name": "pods", "plugins": [
   {"type": "bridge", "bridge": "cni0", "isGateway": true, "hairpinMode": true,
-   "ipam": {"type": "host-local", "ranges": [[{"subnet": "$(pod_range "$1")"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
+   "ipam": {"type": "host-local", "ranges": [$ranges], "routes": [$routes]}},
   {"type": "portmap", "capabilities": {"portMappings": true}}
 ]}
 JSON

@@ -130,3 +130,17 @@ fn no_second_request_leaves_while_one_is_under_way() {
     assert_eq!(elector.deadline(), None);
     assert_eq!(elector.handle(at(9001), read(None)), create());
 }
+
+#[test]
+fn a_free_lease_is_left_to_others_for_as_long_as_they_come_first_and_our_own_is_not() {
+    let mut elector = standby(record("7", "b", 70));
+    elector.wait_for_others(at(0), Duration::from_millis(50));
+    assert_eq!(elector.handle(at(5000), Event::Tick), None);
+    assert_eq!(elector.deadline(), Some(at(5050)));
+    elector.wait_for_others(at(5000), Duration::from_millis(20));
+    assert_eq!(elector.handle(at(5000), Event::Tick), None);
+    assert_eq!(tick(&mut elector, 5020), claim("7", 1));
+    let mut ours = standby(record("7", "b", 70));
+    ours.wait_for_others(at(0), Duration::from_millis(50));
+    assert_eq!(ours.handle(at(1), Event::Observed(Some(record("8", "a", 80)))), write("8", Intent::Renew));
+}

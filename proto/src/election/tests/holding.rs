@@ -152,3 +152,26 @@ fn with_rivals_a_failure_does_not_extend_the_grant() {
     assert_eq!(elector.grant(), granted(0, Predecessor::Unknown));
     assert_eq!(tick(&mut elector, 1510), renew("1"));
 }
+
+#[test]
+fn what_a_holder_says_is_written_at_once_or_right_after_the_write_that_is_under_way() {
+    let mut elector = holder();
+    assert_eq!(elector.handle(at(300), Event::Restated), renew("1"));
+    assert_eq!(elector.handle(at(305), Event::Restated), None);
+    assert_eq!(elector.handle(at(310), written(record("2", "a", 2))), renew("2"));
+    assert_eq!(elector.handle(at(320), written(record("3", "a", 3))), None);
+    assert_eq!((elector.grant(), elector.deadline()), (granted(310, Predecessor::Unknown), Some(at(1310))));
+    let mut standby = standby(record("7", "b", 70));
+    assert_eq!((standby.handle(at(300), Event::Restated), standby.deadline()), (None, Some(at(5000))));
+}
+
+#[test]
+fn the_first_renewal_may_come_sooner_and_the_others_follow_from_departure_to_departure() {
+    let mut elector = Elector::new("a", TIMING).renewing_first_after(Duration::from_millis(400));
+    assert_eq!(elector.handle(at(0), standing(false)), Some(Action::Read));
+    assert_eq!(elector.handle(at(0), read(None)), create());
+    assert_eq!(elector.handle(at(10), written(record("1", "a", 1))), None);
+    assert_eq!(tick(&mut elector, 400), renew("1"));
+    assert_eq!(elector.handle(at(410), written(record("2", "a", 2))), None);
+    assert_eq!(tick(&mut elector, 1400), renew("2"));
+}

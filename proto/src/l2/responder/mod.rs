@@ -45,7 +45,12 @@ pub enum Event {
     /// A deadline has come.
     Tick,
     /// Another station has said or asked something.
-    Heard(Heard),
+    Heard {
+        /// What.
+        heard: Heard,
+        /// When it arrived, which may have been a while ago.
+        at: Instant,
+    },
     /// The interface got or lost its carrier.
     Link(Link),
 }
@@ -154,7 +159,7 @@ impl Responder {
             Event::Tick => {}
             Event::Link(link) => self.link(now, link),
             // What is due besides waits for its own call: those who ask come by the hundred.
-            Event::Heard(heard) => return self.heard(now, heard),
+            Event::Heard { heard, at } => return self.heard(now, heard, at),
         }
         self.act(now)
     }
@@ -268,24 +273,26 @@ impl Responder {
         }
     }
 
-    fn heard(&mut self, now: Instant, heard: Heard) -> Vec<Action> {
-        let mut actions = heard.sighting.map_or_else(Vec::new, |sighting| self.seen(now, sighting));
-        actions.extend(heard.solicitation.and_then(|solicitation| self.answer(now, solicitation)));
+    fn heard(&mut self, now: Instant, heard: Heard, at: Instant) -> Vec<Action> {
+        let mut actions = heard.sighting.map_or_else(Vec::new, |sighting| self.seen(now, sighting, at));
+        actions.extend(heard.solicitation.and_then(|solicitation| self.answer(now, solicitation, at)));
         actions
     }
 
-    /// The question may have waited for long; what counts is whether the grant is in force now.
-    fn answer(&self, now: Instant, solicitation: Solicitation) -> Option<Action> {
-        let Vip { grant: Grant { until, .. }, phase: Phase::Held(_), .. } =
-            *self.vips.get(&solicitation.target)?
+    /// The question may have waited for long; what counts is whether the grant is in force now. Who asked before the address
+    /// was taken was answered by whoever had it then, and has heard since that it is ours.
+    fn answer(&self, now: Instant, solicitation: Solicitation, at: Instant) -> Option<Action> {
+        let Vip { grant: Grant { until, .. }, phase: Phase::Held(held), .. } =
+            self.vips.get(&solicitation.target)?
         else {
             return None;
         };
-        (now < until && self.link == Link::Up).then_some(Action::Answer { solicitation, until })
+        let ours = held.is_held_at(at) && now < *until && self.link == Link::Up;
+        ours.then_some(Action::Answer { solicitation, until: *until })
     }
 
     /// To one who is asking, another who asks is as bad as one who has (RFC 5227 §2.1.1).
-    fn seen(&mut self, now: Instant, sighting: Sighting) -> Vec<Action> {
+    fn seen(&mut self, now: Instant, sighting: Sighting, at: Instant) -> Vec<Action> {
         let Sighting { address: vip, from: by, kind } = sighting;
         let Some(state) = self.vips.get_mut(&vip) else { return vec![] };
         match &mut state.phase {
@@ -296,7 +303,7 @@ impl Responder {
                 self.turn_into(vip, Phase::Blocked { by, waited });
                 news.then_some(Action::Tell(Finding::Taken { vip, by })).into_iter().collect()
             }
-            Phase::Held(held) if kind == SightingKind::Claim => {
+            Phase::Held(held) if kind == SightingKind::Claim && held.is_held_at(at) => {
                 let defended = self.link == Link::Up && held.may_defend(now) && self.defences.permits(now);
                 let told = Action::Tell(Finding::Conflict { vip, by, defended });
                 if !defended {

@@ -49,6 +49,8 @@ pub(super) struct Check {
 
 #[derive(Debug)]
 pub(super) struct Held {
+    taken_at: Instant,
+    /// When it was said anew.
     since: Instant,
     /// Announcements, of which the first are [`BURST`] apart.
     spoken: usize,
@@ -87,12 +89,17 @@ impl Check {
 
 impl Held {
     pub(super) fn new(now: Instant) -> Self {
-        Self { since: now, spoken: 0, defended_at: None }
+        Self { taken_at: now, since: now, spoken: 0, defended_at: None }
+    }
+
+    /// Whether it was ours at that time.
+    pub(super) fn is_held_at(&self, at: Instant) -> bool {
+        self.taken_at <= at
     }
 
     /// Said anew; how often it may be defended does not start anew.
     pub(super) fn begin_again(&mut self, now: Instant) {
-        *self = Self { defended_at: self.defended_at, ..Self::new(now) };
+        *self = Self { taken_at: self.taken_at, defended_at: self.defended_at, ..Self::new(now) };
     }
 
     /// Whether the next announcement is one of the first three.

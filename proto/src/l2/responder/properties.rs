@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::tests::{at, desired, grant, question, vip};
+use super::tests::{at, desired, grant, just_now, question, vip};
 use super::*;
 
 /// An event, and how many milliseconds after the last one.
@@ -45,12 +45,10 @@ fn event(what: &What, now: u64) -> Event {
                 (vip(number), grant(now + lasts, predecessor))
             }),
         ),
-        What::Asks(number) => {
-            Event::Heard(Heard { sighting: None, solicitation: Some(question(vip(*number))) })
-        }
+        What::Asks(number) => just_now(Heard { sighting: None, solicitation: Some(question(vip(*number))) }),
         What::Sees(number, claims) => {
             let kind = if *claims { SightingKind::Claim } else { SightingKind::Probe };
-            Event::Heard(Heard { sighting: Some(sighting(*number, kind)), solicitation: None })
+            just_now(Heard { sighting: Some(sighting(*number, kind)), solicitation: None })
         }
         What::Carrier(up) => Event::Link(if *up { Link::Up } else { Link::Down }),
         What::Waits | What::Works => Event::Tick,
@@ -69,7 +67,7 @@ impl Model {
         match event {
             Event::Desired(desired) => self.grants = (*desired.vips).clone(),
             Event::Link(link) => self.up = *link == Link::Up,
-            Event::Tick | Event::Heard(_) => {}
+            Event::Tick | Event::Heard { .. } => {}
         }
     }
 

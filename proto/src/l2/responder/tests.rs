@@ -39,16 +39,21 @@ fn many(serial: u64, count: u32, grant: Grant) -> Event {
     desired(serial, (0..count).map(|number| (vip(number), grant)))
 }
 
+/// Later than anything else that happens.
+pub(super) fn just_now(heard: Heard) -> Event {
+    Event::Heard { heard, at: at(u64::from(u32::MAX)) }
+}
+
 fn claim(address: IpAddr, by: u8) -> Event {
     let sighting = Sighting { address, from: mac(by), kind: SightingKind::Claim };
-    Event::Heard(Heard { sighting: Some(sighting), solicitation: None })
+    just_now(Heard { sighting: Some(sighting), solicitation: None })
 }
 
 fn probe(address: IpAddr, by: u8) -> Event {
     let sighting = Sighting { address, from: mac(by), kind: SightingKind::Probe };
     let sender = Ipv4Addr::UNSPECIFIED.into();
     let solicitation = Solicitation { target: address, sender, from: mac(by) };
-    Event::Heard(Heard { sighting: Some(sighting), solicitation: Some(solicitation) })
+    just_now(Heard { sighting: Some(sighting), solicitation: Some(solicitation) })
 }
 
 pub(super) fn question(target: IpAddr) -> Solicitation {
@@ -56,7 +61,7 @@ pub(super) fn question(target: IpAddr) -> Solicitation {
 }
 
 fn ask(target: IpAddr) -> Event {
-    Event::Heard(Heard { sighting: None, solicitation: Some(question(target)) })
+    just_now(Heard { sighting: None, solicitation: Some(question(target)) })
 }
 
 fn announce(vip: IpAddr, until: u64) -> Action {
@@ -124,6 +129,26 @@ fn an_address_that_was_handed_over_is_announced_at_once_twice_more_soon_and_then
     let pauses: Vec<u64> = spoken[1..].windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert!((7_500..=67_550).contains(&pauses[0]), "{pauses:?}");
     assert!(pauses[1..].iter().all(|pause| (52_499..=67_550).contains(pause)), "{pauses:?}");
+}
+
+#[test]
+fn what_was_said_and_asked_before_an_address_was_taken_is_about_its_predecessor() {
+    let mut responder = idle();
+    let wanted = desired(1, [(vip(1), grant(10_000, Predecessor::Left))]);
+    assert_eq!(responder.handle(at(500), wanted), [announce(vip(1), 10_000)]);
+    let mut hears = |event: Event, millis| match event {
+        Event::Heard { heard, .. } => responder.handle(at(600), Event::Heard { heard, at: at(millis) }),
+        Event::Desired(_) | Event::Tick | Event::Link(_) => vec![],
+    };
+    assert_eq!(hears(ask(vip(1)), 499), []);
+    assert_eq!(hears(ask(vip(1)), 500), [answer(vip(1), 10_000)]);
+    assert_eq!(hears(claim(vip(1), 1), 499), []);
+    assert_eq!(hears(claim(vip(1), 1), 500), [announce(vip(1), 10_000), conflict(true)]);
+    // What is said anew was not taken anew.
+    assert_eq!(responder.handle(at(700), Event::Link(Link::Down)), []);
+    assert_eq!(responder.handle(at(800), Event::Link(Link::Up)), [announce(vip(1), 10_000)]);
+    let heard = Heard { sighting: None, solicitation: Some(question(vip(1))) };
+    assert_eq!(responder.handle(at(900), Event::Heard { heard, at: at(600) }), [answer(vip(1), 10_000)]);
 }
 
 #[test]

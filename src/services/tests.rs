@@ -1,0 +1,470 @@
+//! The task without a cluster and without a kernel: what they say by hand, and what follows from it.
+
+use futures::FutureExt as _;
+use vipcast_proto::guard::{Demand as Restricted, Others};
+use vipcast_proto::ipam::{Family, Labels, PoolId, Port, Protocol, Source};
+use vipcast_proto::l2::ethernet::MacAddr;
+use vipcast_proto::service::{
+    Change, ENDPOINTLESS, Endpoint, EndpointSlice, Exclusion, INSECURE, INTERFACE, Namespace,
+    NamespaceLabels, Node, Options, Service, SliceKey, Terms, Written, parse_selector,
+};
+
+use super::*;
+use crate::net::netlink::{DefaultRoute, Interface};
+
+/// The task, and the other ends of all its wires.
+struct Bench {
+    services: Services,
+    answering: JoinSet<()>,
+    events: mpsc::Sender<Event>,
+    local: watch::Sender<Local>,
+    waiting: watch::Receiver<Arc<Waiting>>,
+    demand: mpsc::Receiver<Demand>,
+    rules: watch::Receiver<Option<Arc<Rules>>>,
+    guard: watch::Sender<GuardState>,
+    interfaces: watch::Receiver<Interfaces>,
+    feed: mpsc::Receiver<Feed>,
+    nodes: watch::Receiver<Nodes>,
+    pools: watch::Sender<Pools>,
+    _others: (watch::Sender<Vec<IpNet>>, mpsc::Sender<Ask>, mpsc::Receiver<placement::Ask>),
+}
+
+impl Bench {
+    /// On a node with the interface `eth0` in 192.0.2.0/24, and nothing known of the cluster.
+    async fn new(change: impl FnOnce(&mut Settings)) -> Self {
+        let mut bench = Self::without_interfaces(change);
+        bench.is(local(&[])).await;
+        bench
+    }
+
+    fn without_interfaces(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::build(change, NamespaceLabels::Unused)
+    }
+
+    fn build(change: impl FnOnce(&mut Settings), namespace_labels: NamespaceLabels) -> Self {
+        let mut settings = Settings {
+            node: "a".into(),
+            weight: 3,
+            class: None,
+            means: Means { layer2: true, bgp: false },
+            interface: None,
+            security: false,
+            forbidden: Forbidden::default(),
+            leases: OwnLeases::None,
+        };
+        change(&mut settings);
+        let options = Options { exclusion: Exclusion::Ignored, namespace_labels };
+        let (events, heard) = mpsc::channel(16);
+        let (local, seen) = watch::channel(Local::default());
+        let (networks, cidrs) = watch::channel(vec![]);
+        let (waiting_out, waiting) = watch::channel(Arc::default());
+        let (nodes_out, nodes) = watch::channel(None);
+        let (demand_out, demand) = mpsc::channel(64);
+        let (rules_out, rules) = watch::channel(None);
+        let (guard, guarded) = watch::channel(GuardState::default());
+        let (interfaces_out, interfaces) = watch::channel(Interfaces::default());
+        let (feed_out, feed) = mpsc::channel(64);
+        let (asks_out, asks) = mpsc::channel(1);
+        let (placement, placing) = mpsc::channel(1);
+        let (pools_out, pools) = watch::channel(Pools::default());
+        let sources = Sources {
+            placement,
+            placed: watch::channel(PlacementReport::default()).1,
+            allocator: None,
+            allocated: watch::channel(AllocatorReport::default()).1,
+            pools,
+            standings: watch::channel(BTreeMap::new()).1,
+        };
+        let wires = Wires {
+            events: heard,
+            local: seen,
+            networks: cidrs,
+            waiting: waiting_out,
+            demand: demand_out,
+            rules: rules_out,
+            guard: guarded,
+            interfaces: interfaces_out,
+            feed: Some(feed_out),
+            nodes: nodes_out,
+            figures: watch::channel(Arc::default()).0,
+            asks,
+            host: None,
+            sources,
+        };
+        let catalog = Catalog::new(options, settings.forbidden.clone());
+        Self {
+            services: Services::new(settings, catalog, wires),
+            answering: JoinSet::new(),
+            events,
+            local,
+            waiting,
+            demand,
+            rules,
+            guard,
+            interfaces,
+            feed,
+            nodes,
+            pools: pools_out,
+            _others: (networks, asks_out, placing),
+        }
+    }
+
+    /// Everything that is to be done is done.
+    fn turn(&mut self) {
+        while let Some(done) =
+            tokio::task::unconstrained(self.services.step(&mut self.answering)).now_or_never()
+        {
+            done.expect("somebody is gone");
+        }
+    }
+
+    async fn is(&mut self, local: Local) {
+        self.local.send_replace(local);
+        self.turn();
+    }
+
+    async fn hear(&mut self, event: Event) {
+        self.events.send(event).await.unwrap();
+        self.turn();
+    }
+
+    /// All that is in a cluster of two nodes in which each of these Services has an endpoint.
+    async fn list(&mut self, services: Vec<Service>) {
+        let slices = services.iter().map(slice).collect();
+        self.hear(Event::Nodes(Change::Listed(vec![node("a", true), node("b", true)]))).await;
+        self.hear(Event::Slices(Change::Listed(slices))).await;
+        self.hear(Event::Services(Change::Listed(services))).await;
+    }
+
+    fn enforce(&mut self) {
+        let in_force = self.rules.borrow().clone().unwrap();
+        self.guard.send_replace(GuardState { in_force, trouble: None });
+        self.turn();
+    }
+
+    /// What was demanded since the last look: weights, and for each address whether this node can, if it is wanted.
+    fn demanded(&mut self) -> (Vec<Weight>, Vec<(String, Option<bool>)>) {
+        let (mut weights, mut wanted) = (vec![], vec![]);
+        while let Ok(demand) = self.demand.try_recv() {
+            match demand {
+                Demand::Weight(weight) => weights.push(weight),
+                Demand::Nodes(_) => {}
+                Demand::Wanted(all) => wanted.extend(
+                    all.into_iter().map(|(at, facts)| (at.to_string(), facts.map(|facts| !facts.unable))),
+                ),
+            }
+        }
+        (weights, wanted)
+    }
+
+    fn wanted(&mut self) -> Vec<(String, Option<bool>)> {
+        self.demanded().1
+    }
+
+    /// What waits for the data path since the last look; `None`: what did before.
+    fn waits(&mut self) -> Option<Vec<String>> {
+        let changed = self.waiting.has_changed().unwrap();
+        let waiting = self.waiting.borrow_and_update();
+        changed.then(|| waiting.iter().map(|(address, ports)| format!("{address} {}", ports[0])).collect())
+    }
+
+    fn shown(&self) -> Vec<(String, String)> {
+        self.interfaces.borrow().iter().map(|(at, name)| (at.to_string(), name.to_string())).collect()
+    }
+
+    /// What the allocator was told since the last look: why the router may be nobody's address, and Services.
+    fn fed(&mut self) -> Vec<String> {
+        let word = |feed| match feed {
+            Feed::Loaded(all) => format!("loaded {}", all.len()),
+            Feed::Upsert(view) => format!("upsert {}", view.key),
+            Feed::Removed(key) => format!("removed {key}"),
+            Feed::Deleted(key) => format!("deleted {key}"),
+            Feed::Forbidden(forbidden) => {
+                let why = forbidden.reason(ROUTER.parse().unwrap());
+                format!("forbidden: {}", why.map_or_else(|| "nothing".to_owned(), ToString::to_string))
+            }
+        };
+        std::iter::from_fn(|| self.feed.try_recv().ok()).map(word).collect()
+    }
+}
+
+fn interface(index: u32, name: &str, address: &str) -> Interface {
+    let (mac, addresses) = (Some(MacAddr::from([2, 0, 0, 0, 0, 1])), vec![address.parse().unwrap()]);
+    Interface { index, name: name.into(), mac, up: true, loopback: false, addresses, master: None }
+}
+
+fn local(gateways: &[&str]) -> Local {
+    let gateways = gateways.iter().map(|gateway| gateway.parse().unwrap()).collect();
+    Local {
+        interfaces: vec![interface(2, "eth0", "192.0.2.1/24"), interface(3, "eth1", "198.51.100.1/24")],
+        default_route: DefaultRoute { interface: Some(2), gateways },
+    }
+}
+
+fn node(name: &str, ready: bool) -> Node {
+    Node { name: name.into(), ready, ..Node::default() }
+}
+
+fn written(name: &str, address: &str) -> Written {
+    Written {
+        key: ServiceKey { namespace: "web".into(), name: name.into() },
+        uid: name.into(),
+        service_type: "LoadBalancer".into(),
+        ports: PORTS.to_vec(),
+        ip_families: vec!["IPv4".into()],
+        ingress: vec![address.into()],
+        ..Written::default()
+    }
+}
+
+fn service(name: &str, address: &str) -> Service {
+    read(written(name, address))
+}
+
+fn read(written: Written) -> Service {
+    written.read(&Terms::default()).unwrap()
+}
+
+fn slice(service: &Service) -> EndpointSlice {
+    let ServiceKey { namespace, name } = service.key();
+    let key = SliceKey { namespace: namespace.as_str().into(), name: name.as_str().into() };
+    let endpoint = Endpoint { node: Some("b"), ready: Some(true), serving: None, terminating: None };
+    EndpointSlice::new(key, name.as_str().into(), Family::V4, [endpoint])
+}
+
+fn restricted(name: &str, range: &str) -> Service {
+    read(Written { source_ranges: vec![range.into()], ..written(name, VIP) })
+}
+
+fn annotated(name: &str, annotation: &str, text: &str) -> Service {
+    let annotations = [(annotation.to_owned(), text.to_owned())].into();
+    read(Written { annotations, ..written(name, VIP) })
+}
+
+fn on(address: &str, able: bool) -> (String, Option<bool>) {
+    (address.to_owned(), Some(able))
+}
+
+fn at(address: &str, interface: &str) -> (String, String) {
+    (address.to_owned(), interface.to_owned())
+}
+
+#[tokio::test]
+async fn everything_is_told_at_once_when_everything_is_known() {
+    let mut bench = Bench::new(|_| ()).await;
+    bench.hear(Event::Services(Change::Listed(vec![service("shop", VIP)]))).await;
+    assert_eq!(
+        (bench.demanded(), bench.fed(), bench.rules.borrow().clone()),
+        ((vec![], vec![]), vec![], None)
+    );
+    bench.list(vec![service("shop", VIP)]).await;
+    assert_eq!(bench.demanded(), (vec![3], vec![on(VIP, true)]));
+    assert_eq!(bench.shown(), [at(VIP, "eth0")]);
+    assert_eq!(bench.fed(), ["forbidden: nothing", "loaded 1"]);
+    assert_eq!(bench.rules.borrow().clone(), Some(Arc::default()));
+    bench.hear(Event::Services(Change::Applied(service("blog", "192.0.2.8")))).await;
+    // It has no endpoint yet.
+    assert_eq!(
+        (bench.fed(), bench.wanted()),
+        (vec!["upsert web/blog".to_owned()], vec![("192.0.2.8".into(), None)])
+    );
+    bench.hear(Event::Services(Change::Deleted(service("shop", VIP).key().clone()))).await;
+    assert_eq!(
+        (bench.fed(), bench.wanted()),
+        (vec!["removed web/shop".to_owned()], vec![(VIP.into(), None)])
+    );
+    assert_eq!(bench.shown(), []);
+}
+
+#[tokio::test]
+async fn a_node_that_is_not_fit_weighs_nothing_and_is_told_so_once() {
+    let mut bench = Bench::new(|_| ()).await;
+    bench.list(vec![service("shop", VIP)]).await;
+    assert_eq!(bench.demanded().0, [3]);
+    for _ in 0..2 {
+        bench.hear(Event::Nodes(Change::Applied(node("a", false)))).await;
+    }
+    assert_eq!(bench.demanded().0, [0]);
+    bench.hear(Event::Nodes(Change::Applied(node("a", true)))).await;
+    assert_eq!(bench.demanded().0, [3]);
+}
+
+#[tokio::test]
+async fn nothing_is_assigned_before_the_kernel_has_said_which_routers_there_are() {
+    let mut bench = Bench::without_interfaces(|_| ());
+    bench.list(vec![service("shop", VIP)]).await;
+    assert_eq!(bench.fed(), [""; 0]);
+    bench.is(local(&[ROUTER])).await;
+    assert_eq!(bench.fed(), ["forbidden: a gateway", "loaded 1"]);
+    bench.is(local(&[])).await;
+    assert_eq!(bench.fed(), ["forbidden: nothing"]);
+    // Where there is no router, too, it has to be known that there is none.
+    let mut bench = Bench::without_interfaces(|_| ());
+    bench.list(vec![service("shop", VIP)]).await;
+    bench.is(local(&[])).await;
+    assert_eq!(bench.fed(), ["forbidden: nothing", "loaded 1"]);
+}
+
+#[tokio::test]
+async fn only_pools_that_select_by_labels_of_namespaces_wait_for_them() {
+    let all = ["forbidden: nothing", "loaded 1"].as_slice();
+    for selects in [true, false] {
+        let mut bench = Bench::build(|_| (), NamespaceLabels::Needed);
+        bench.is(local(&[])).await;
+        let id = PoolId { source: Source::Own, name: "lab".into() };
+        let mut pool = Pool::new(id, vec!["192.0.2.0/28".parse().unwrap()]);
+        if selects {
+            pool.selection.namespace_selectors.push(parse_selector("team=web").unwrap());
+        }
+        bench.pools.send_replace(Pools { complete: true, pools: vec![pool], faults: vec![] });
+        bench.list(vec![service("shop", VIP)]).await;
+        assert_eq!(bench.wanted(), [on(VIP, true)], "what it has is announced");
+        assert_eq!(bench.fed(), if selects { &[] } else { all });
+        let labels = Labels::from([("team".into(), "web".into())]);
+        bench.hear(Event::Namespaces(Change::Listed(vec![Namespace { name: "web".into(), labels }]))).await;
+        assert_eq!(bench.fed(), if selects { all } else { &["upsert web/shop"] });
+    }
+}
+
+#[tokio::test]
+async fn the_address_of_a_router_is_announced_by_nobody_who_knows() {
+    let mut bench = Bench::new(|_| ()).await;
+    bench.list(vec![service("shop", ROUTER)]).await;
+    assert_eq!(bench.wanted(), [on(ROUTER, true)]);
+    bench.is(local(&[ROUTER])).await;
+    assert_eq!(bench.wanted().first(), Some(&(ROUTER.to_owned(), None)));
+    assert_eq!(bench.shown(), []);
+}
+
+#[tokio::test]
+async fn what_must_be_filtered_is_announced_from_when_it_is_and_stays_while_its_rule_changes() {
+    let mut bench = Bench::new(|_| ()).await;
+    bench.list(vec![restricted("shop", "10.0.0.0/8")]).await;
+    assert_eq!(bench.wanted(), [on(VIP, false)]);
+    let rules = |range: &str| {
+        let (address, source_ranges) = (VIP.parse().unwrap(), &[range.parse().unwrap()]);
+        let rule = Restricted { address, ports: &PORTS, source_ranges, others: Others::Pass };
+        Some(Arc::new(Rules::of([rule])))
+    };
+    assert_eq!(bench.rules.borrow().clone(), rules("10.0.0.0/8"));
+    // Somebody else's rule is in force, or none.
+    bench.guard.send_replace(GuardState { trouble: Some("no nf_tables".into()), ..GuardState::default() });
+    bench.turn();
+    assert_eq!(bench.wanted(), []);
+    let explained = bench.services.candidates(VIP.parse().unwrap());
+    let explained: Vec<_> =
+        explained.iter().map(|it| (it.node.as_str(), it.eligible, it.why.as_str())).collect();
+    let filtered = ("a", false, "its packets cannot be filtered: no nf_tables");
+    assert_eq!(explained, [filtered, ("b", true, "nothing speaks against it")]);
+    bench.enforce();
+    assert_eq!(bench.wanted(), [on(VIP, true)]);
+    bench.hear(Event::Services(Change::Applied(restricted("shop", "172.16.0.0/12")))).await;
+    assert_eq!(bench.rules.borrow().clone(), rules("172.16.0.0/12"));
+    assert_eq!(bench.wanted(), []);
+    // The kernel has lost everything.
+    bench.guard.send_replace(GuardState::default());
+    bench.turn();
+    assert_eq!(bench.wanted(), [on(VIP, false)]);
+}
+
+#[tokio::test]
+async fn an_address_waits_for_the_data_path_when_this_node_may_be_given_it_and_not_again() {
+    let mut bench = Bench::new(|_| ()).await;
+    bench.list(vec![service("shop", VIP)]).await;
+    assert_eq!(bench.waits(), Some(vec![format!("{VIP} TCP/80")]));
+    // Something else about it is new.
+    bench.hear(Event::Services(Change::Applied(restricted("shop", "10.0.0.0/8")))).await;
+    assert_eq!(bench.waits(), None);
+    // Its only endpoint is elsewhere: this node cannot be given it, and kube-proxy has no rules for it.
+    let only_its_nodes =
+        read(Written { external_traffic_policy: Some("Local".into()), ..written("shop", VIP) });
+    bench.hear(Event::Services(Change::Applied(only_its_nodes))).await;
+    assert_eq!(bench.waits(), Some(vec![]));
+    bench.hear(Event::Services(Change::Applied(service("shop", VIP)))).await;
+    assert_eq!(bench.waits(), Some(vec![format!("{VIP} TCP/80")]));
+    bench.hear(Event::Services(Change::Deleted(service("shop", VIP).key().clone()))).await;
+    assert_eq!(bench.waits(), Some(vec![]));
+}
+
+#[tokio::test]
+async fn an_address_without_endpoints_has_no_rules_to_wait_for() {
+    let mut bench = Bench::new(|_| ()).await;
+    let shop = annotated("shop", ENDPOINTLESS, "true");
+    bench.hear(Event::Nodes(Change::Listed(vec![node("a", true)]))).await;
+    bench.hear(Event::Slices(Change::Listed(vec![]))).await;
+    bench.hear(Event::Services(Change::Listed(vec![shop]))).await;
+    assert_eq!((bench.wanted(), bench.waits()), (vec![on(VIP, true)], None));
+}
+
+#[tokio::test]
+async fn only_ports_of_services_pass_where_that_is_switched_on_and_not_ignored() {
+    for (security, ignored, guarded) in
+        [(false, "false", false), (true, "false", true), (true, "true", false), (true, "yes", true)]
+    {
+        let mut bench = Bench::new(|settings| settings.security = security).await;
+        bench.list(vec![annotated("shop", INSECURE, ignored)]).await;
+        let rules = bench.rules.borrow().clone().unwrap();
+        let others = rules.rule(VIP.parse().unwrap()).map(vipcast_proto::guard::Rule::others);
+        assert_eq!(others, guarded.then_some(Others::Drop), "{security} {ignored}");
+        assert_eq!(bench.wanted(), [on(VIP, !guarded)]);
+    }
+}
+
+#[tokio::test]
+async fn without_a_network_or_a_carrier_an_address_can_only_be_told_to_routers() {
+    for bgp in [false, true] {
+        let mut bench = Bench::new(|settings| settings.means.bgp = bgp).await;
+        bench.list(vec![service("shop", "203.0.113.7")]).await;
+        assert_eq!((bench.wanted(), bench.shown()), (vec![on("203.0.113.7", bgp)], vec![]));
+        let mut bench = Bench::new(|settings| settings.means.bgp = bgp).await;
+        bench.list(vec![service("shop", VIP)]).await;
+        assert_eq!(bench.wanted(), [on(VIP, true)]);
+        let mut down = local(&[]);
+        down.interfaces[0].up = false;
+        bench.is(down).await;
+        assert_eq!((bench.wanted(), bench.shown()), (vec![on(VIP, bgp)], vec![at(VIP, "eth0")]));
+    }
+    let mut bench = Bench::new(|settings| settings.means = Means { layer2: false, bgp: true }).await;
+    bench.list(vec![service("shop", VIP)]).await;
+    assert_eq!((bench.wanted(), bench.shown()), (vec![on(VIP, true)], vec![]));
+}
+
+#[tokio::test]
+async fn the_service_says_the_interface_then_its_pool_then_the_settings_then_the_network() {
+    let mut pool =
+        Pool::new(PoolId { source: Source::Own, name: "lab".into() }, vec!["192.0.2.0/28".parse().unwrap()]);
+    pool.interface = vipcast_proto::ipam::PerNamespace::global("eth1".to_owned());
+    let pools = Pools { complete: true, pools: vec![pool], faults: vec![] };
+    for (named, with_pool, on_service, expected) in [
+        (None, false, None, "eth0"),
+        (Some("eth1"), false, None, "eth1"),
+        (Some("auto"), true, None, "eth1"),
+        (Some("eth1"), true, Some("auto"), "eth0"),
+        (None, true, Some("eth0"), "eth0"),
+    ] {
+        let mut bench = Bench::new(|settings| settings.interface = named.map(str::to_owned)).await;
+        let shop = on_service.map_or_else(|| service("shop", VIP), |it| annotated("shop", INTERFACE, it));
+        bench.list(vec![shop]).await;
+        if with_pool {
+            bench.pools.send_replace(pools.clone());
+            bench.turn();
+        }
+        assert_eq!(bench.shown(), [at(VIP, expected)], "{named:?} {with_pool} {on_service:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_names_of_all_nodes_are_told_from_when_they_are_known() {
+    let mut bench = Bench::new(|_| ()).await;
+    let names = |names: &[&str]| Some(names.iter().map(|&name| name.into()).collect());
+    bench.hear(Event::Nodes(Change::Listed(vec![node("a", true)]))).await;
+    assert_eq!(*bench.nodes.borrow(), None);
+    bench.list(vec![]).await;
+    assert_eq!(*bench.nodes.borrow(), names(&["a", "b"]));
+    bench.hear(Event::Nodes(Change::Deleted("b".into()))).await;
+    assert_eq!(*bench.nodes.borrow(), names(&["a"]));
+}
+
+const VIP: &str = "192.0.2.7";
+const ROUTER: &str = "192.0.2.254";
+const PORTS: [Port; 1] = [Port { protocol: Protocol::Tcp, number: 80 }];
