@@ -31,10 +31,17 @@ pub(in crate::config) fn peers(spec: &Spec, text: &str) -> Result<Vec<Item>, Wro
 }
 
 /// Nothing but a list of mappings, which is read before this is asked.
-pub(in crate::config) fn list(_: &Spec, _: &str) -> Result<Vec<Item>, Wrong> {
+pub(in crate::config) fn list(spec: &Spec, _: &str) -> Result<Vec<Item>, Wrong> {
+    let example = match spec.key {
+        "services.pools" => "[{name: lan, addresses: 192.0.2.64/26}]",
+        "bgp.addressGroups" => "[{addresses: 192.0.2.64/26, med: 10}]",
+        _ => "[{address: 192.0.2.1, as: 65001}]",
+    };
     // What YAML says of it may quote it, and passwords are in it.
-    let fix = "write a list of mappings in YAML or JSON, such as [{address: 192.0.2.1, as: 65001}]";
-    Err(Wrong::new("not a list of mappings", fix))
+    Err(Wrong::new(
+        "not a list of mappings",
+        format!("write a list of mappings in YAML or JSON, such as {example}"),
+    ))
 }
 
 /// Not asked: the reader knows the fields, and shows a list without what is secret in it.
