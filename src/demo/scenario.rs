@@ -333,15 +333,17 @@ fn summary(outcome: &Outcome) -> String {
     format!("{before} -> {after}, gap {gap} ms, {} rounds with two owners: {verdict}", outcome.double_rounds)
 }
 
+// Who gives addresses does so again at the latest when its Lease is over, after 15 s: Services are created before it may
+// have been killed.
 const EVENTS: [(Event, &str); 9] = [
     (Event::Start, "start: the daemons begin, one of them takes the VIP"),
     (Event::HandOver, "hand-over: SIGTERM to the holder"),
-    (Event::Crash, "crash: kill -9 of the holder"),
-    (Event::Freeze, "freeze: SIGSTOP to the holder, SIGCONT once another has the VIP"),
-    (Event::Cable, "cable: the holder's is pulled, and plugged in again once another has the VIP"),
     (Event::Services, "Services: six are created at once, and get addresses"),
     (Event::ServicesHandOver, "Services: SIGTERM to the node that answers for the most"),
     (Event::ServicesCrash, "Services: kill -9 of the node that answers for the most"),
+    (Event::Crash, "crash: kill -9 of the holder"),
+    (Event::Freeze, "freeze: SIGSTOP to the holder, SIGCONT once another has the VIP"),
+    (Event::Cable, "cable: the holder's is pulled, and plugged in again once another has the VIP"),
     (Event::Outage, "outage: the API server is frozen, and thawed again"),
 ];
 /// How long to wait for what must happen, before it counts as never.
