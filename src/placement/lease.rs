@@ -127,7 +127,7 @@ impl Driver {
             (election::Role::Standby, false) => Role::Silent,
         };
         PlacementReport {
-            mode: "lease",
+            mode: super::words::LEASE,
             role,
             holder: self.owner(),
             held: self.outlet.published.len(),

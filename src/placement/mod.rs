@@ -31,7 +31,7 @@ use vipcast_proto::election::Grant;
 
 pub use life::life;
 pub use start::{Parts, start};
-pub use words::{Ask, Demand, Member, Mode, PerService, PlacementReport, Role, Whereabouts};
+pub use words::{Ask, Demand, LEASE, Member, Mode, PerService, PlacementReport, Role, Whereabouts};
 
 use crate::drain::Drain;
 

@@ -141,7 +141,7 @@ impl Mode {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Spread => "spread",
-            Self::Lease(_) => "lease",
+            Self::Lease(_) => LEASE,
             Self::LeasePerService(_) => "leasePerService",
             Self::EveryNode => "everyNode",
         }
@@ -160,3 +160,6 @@ impl fmt::Display for Role {
         })
     }
 }
+
+/// The word for [`Mode::Lease`].
+pub const LEASE: &str = "lease";

@@ -19,7 +19,7 @@ use crate::admin::services::{
 use crate::admin::timestamp::Timestamp;
 use crate::allocator;
 use crate::clock;
-use crate::placement::{self, Member, Mode, Role};
+use crate::placement::{self, LEASE, Member, Mode, Role};
 
 impl Services {
     /// Answers when those who know have answered.
@@ -62,7 +62,7 @@ impl Services {
     fn silent(&self) -> Option<String> {
         let role = self.wires.sources.placed.borrow().role;
         let why = match role {
-            Role::Silent => "it has no Lease, or cannot renew it",
+            Role::Silent => "it has no Lease that counts, or is not fit",
             Role::Refused => "another machine speaks under its name",
             Role::Member | Role::Standby | Role::Leaving | Role::Left => return None,
         };
@@ -388,6 +388,3 @@ fn shared(plan: &Plan, with: &ServiceKey) -> Vec<String> {
 fn spread_words(announced: bool) -> String {
     if announced { "announced" } else { "nobody announces it" }.to_owned()
 }
-
-/// The word for [`Mode::Lease`].
-const LEASE: &str = "lease";

@@ -327,6 +327,22 @@ async fn only_pools_that_select_by_labels_of_namespaces_wait_for_them() {
 }
 
 #[tokio::test]
+async fn what_the_api_server_has_not_listed_is_named() {
+    let mut bench = Bench::new(|_| ()).await;
+    let mut notes = Vec::new();
+    for listed in [false, true] {
+        if listed {
+            bench.list(vec![]).await;
+        }
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        bench.services.answer(Ask::Pools(answer), &mut bench.answering);
+        notes.push(answered.await.unwrap().notes.concat());
+    }
+    assert!(notes[0].contains("Services, EndpointSlices, Nodes"), "{notes:?}");
+    assert_eq!(notes[1], "");
+}
+
+#[tokio::test]
 async fn the_address_of_a_router_is_announced_by_nobody_who_knows() {
     let mut bench = Bench::new(|_| ()).await;
     bench.list(vec![service("shop", ROUTER)]).await;

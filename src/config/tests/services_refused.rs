@@ -63,6 +63,13 @@ fn what_is_not_there_yet_is_refused_by_the_name_it_was_given() {
 }
 
 #[test]
+fn services_and_the_control_plane_have_a_lease_each() {
+    let expected = ["svc_leasename=plndr-cp-lock (environment): names the same Lease as vip_leasename: \
+                     two elections cannot share one; leave it out, or write another name"];
+    assert_eq!(refused(&[("svc_leasename", "plndr-cp-lock")]), expected);
+}
+
+#[test]
 fn two_ways_to_distribute_contradict() {
     assert_eq!(
         refused(&[("svc_election", "true"), ("vipcast_services_distribution", "spread")]),
