@@ -8,7 +8,7 @@ use vipcast::clock;
 use super::CLUSTER;
 use super::bed::{Bed, Node, ms};
 use super::https::Https;
-use super::support::{Test, trial};
+use super::support::{Test, on_request, trial};
 use super::teardown::traces;
 
 pub(crate) fn all() -> Vec<Test> {
@@ -16,7 +16,7 @@ pub(crate) fn all() -> Vec<Test> {
         trial("the_vip_is_there_from_the_first_readyz_on_and_stays_while_members_join", CLUSTER, || {
             bootstrap(&["--lease", "5/3/1"]);
         }),
-        trial("the_default_timing_of_kube_vip_bootstraps_as_well", CLUSTER, || {
+        on_request("the_default_timing_of_kube_vip_bootstraps_as_well", CLUSTER, || {
             bootstrap(&["--lease", "15/10/2"]);
         }),
     ]

@@ -13,13 +13,13 @@ use super::faults::{LEASE, STILL};
 use super::https::Https;
 use super::routed_services::reached_by_all_ways;
 use super::routers::Routers;
-use super::support::{Needs, Test, trial};
+use super::support::{Needs, Test, on_request, trial};
 use super::teardown::traces;
 
 pub(crate) fn all() -> Vec<Test> {
     vec![
         trial("routed_without_the_lease", ROUTED, without_the_lease),
-        trial("routed_with_the_lease", ROUTED, with_the_lease),
+        on_request("routed_with_the_lease", ROUTED, with_the_lease),
     ]
 }
 
