@@ -155,6 +155,14 @@ impl Rig {
         self.bed.kubernetes().delete_all(&slices);
     }
 
+    /// Deletes the Services of these numbers and creates them again; their endpoints stay.
+    pub(crate) fn replace(&self, numbers: std::ops::Range<usize>) {
+        let paths: Vec<_> = numbers.clone().map(|number| service_path(&name(number))).collect();
+        self.bed.kubernetes().delete_all(&paths);
+        let services: Vec<_> = numbers.map(|number| self.pair(number)).map(|[service, _]| service).collect();
+        self.bed.kubernetes().create_all(&services);
+    }
+
     /// The addresses in the status of all Services.
     pub(crate) fn addresses(&self) -> BTreeMap<String, IpAddr> {
         let path = "/api/v1/namespaces/default/services?resourceVersion=0";

@@ -47,7 +47,7 @@ pub(super) fn measure(plan: &Plan) -> Vec<Figure> {
             .at_most(50.0)
             .kube_vip("kube-vip 14 to 32 ms, without asking whether the address is free; MetalLB 0.4 s"),
         Figure::millis(OF, "first ARP answer, 99 of 100", quantile(&answered, 0.99))
-            .at_most(130.0)
+            .at_most(100.0)
             .kube_vip("kube-vip 21 to 58 ms"),
     ]
 }

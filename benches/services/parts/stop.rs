@@ -56,8 +56,7 @@ fn drain(rig: &Rig, before: &BTreeMap<IpAddr, usize>, node: usize) -> Moved {
     let its = share(before, node);
     let mut panel = Panel::ask(&rig.bed.lan.observer, &its);
     thread::sleep(ms(300));
-    let begin = clock::now();
-    taint(rig, node, true);
+    let begin = taint(rig, node, true);
     let taken = taken(rig, &mut panel, begin, node, &its);
     taint(rig, node, false);
     rig.restored(before);
@@ -65,13 +64,13 @@ fn drain(rig: &Rig, before: &BTreeMap<IpAddr, usize>, node: usize) -> Moved {
     Moved { taken, double: panel.double(begin, clock::now()).0 }
 }
 
-fn taint(rig: &Rig, node: usize, out_of_service: bool) {
+/// Returns when the API server was told.
+fn taint(rig: &Rig, node: usize, out_of_service: bool) -> Instant {
     let path = format!("/api/v1/nodes/{}", rig.bed.lan.nodes[node].name);
-    let mut object = rig.bed.kubernetes().get(&path).unwrap();
     let taint =
         json!({ "key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown", "effect": "NoExecute" });
-    object["spec"]["taints"] = if out_of_service { json!([taint]) } else { json!([]) };
-    rig.bed.kubernetes().replace(&path, &object);
+    let taints = if out_of_service { json!([taint]) } else { json!([]) };
+    rig.bed.kubernetes().change(&path, |object| object["spec"]["taints"] = taints)
 }
 
 /// After how long each of these was announced by another than `node`.
