@@ -35,6 +35,11 @@ fn main() -> ExitCode {
         trial("a_drained_member_gives_away_and_takes_back", &[], scripted::drained),
         trial("a_member_that_cannot_hand_over_ends_when_its_patience_does", &[], scripted::impatient),
         trial("questions_are_answered_with_the_names_of_nodes", &[], scripted::questions),
+        trial(
+            "a_node_that_is_not_fit_keeps_what_nobody_else_can_have_and_everybody_says_so",
+            &[],
+            scripted::kept,
+        ),
         trial("ten_thousand_addresses_cost_little", &[], scripted::many),
         trial("three_members_agree_on_a_real_api_server", &[Needs::RealApi], real::agreement),
         trial(

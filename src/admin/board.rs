@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use tokio::sync::watch;
 
 use super::peers::{AbsentRoute, Now, PeerFact, Peers, Routes, VipWord};
+use super::readiness::Services;
 use super::routers::{BgpStatus, SessionStatus, Speaking};
 use super::status::{
     HealthStatus, HealthVerdict, KubernetesStatus, LinkState, LinkStatus, ScopeState, ScopeStatus, Status,
@@ -102,6 +103,7 @@ struct Facts {
     speaking: Option<Speaking>,
     peers: BTreeMap<String, Dated<PeerFact>>,
     why_no_peers: Option<String>,
+    services: Services,
 }
 
 impl StatusBoard {
@@ -178,6 +180,11 @@ impl StatusBoard {
         self.write(|facts, _| facts.why_no_peers = why);
     }
 
+    /// Services are on. `lack`: what keeps this node from announcing any; what is lacking once nothing was does not count.
+    pub fn services(&self, lack: Option<String>) {
+        self.write(|facts, _| facts.services.hear(lack));
+    }
+
     /// Shutdown has begun: never ready again.
     pub fn leaving(&self) {
         self.write(|facts, _| facts.leaving = true);
@@ -246,6 +253,7 @@ impl Facts {
             speaking: None,
             peers: BTreeMap::new(),
             why_no_peers: None,
+            services: Services::default(),
         }
     }
 
@@ -253,20 +261,34 @@ impl Facts {
         if self.leaving {
             return Err("shutting down".into());
         }
+        // Also where a VIP is held: a rollout must not go on to the next node before this one takes Services.
+        if let Services::Awaited(lack) = &self.services {
+            return match self.was_connected {
+                true => Err(format!("Services cannot be announced yet: {lack}")),
+                false => Err(self.no_server()),
+            };
+        }
         if let Some((address, _)) = self.vips.iter().find(|(_, vip)| vip.fact.state == VipState::Held) {
             return Ok(format!("{address} is held here"));
         }
         if !self.was_connected {
-            return Err(format!("no API server has answered yet: {}", self.kubernetes.fact.condition));
+            return Err(self.no_server());
         }
         let unseen = |scope: &Dated<ScopeFact>| scope.fact.state == ScopeState::Bootstrapping;
         match self.scopes.values().find(|scope| unseen(scope)) {
             Some(scope) => {
                 Err(format!("lease {} has not been seen yet: {}", scope.fact.lease, scope.fact.why))
             }
-            None if self.scopes.is_empty() => Err("the election has not started yet".into()),
+            None if self.scopes.is_empty() => match self.services {
+                Services::Known => Ok("Services are known".into()),
+                Services::Off | Services::Awaited(_) => Err("the election has not started yet".into()),
+            },
             None => Ok("the lease is being watched".into()),
         }
+    }
+
+    fn no_server(&self) -> String {
+        format!("no API server has answered yet: {}", self.kubernetes.fact.condition)
     }
 
     fn peers(&self, now: Now) -> Peers {
@@ -356,6 +378,8 @@ impl Facts {
             kubernetes: kubernetes_status(&self.kubernetes),
             links: self.links.iter().map(|(name, link)| link_status(name, link)).collect(),
             bgp: self.speaking.map(|speaking| self.bgp(speaking, at)),
+            services: None,
+            services_silent: false,
         }
     }
 

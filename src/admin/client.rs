@@ -23,8 +23,7 @@ use super::status::Status;
 pub enum ClientError {
     /// There is no socket.
     #[error(
-        "no socket at {0}: vipcast does not run on this node, or it runs in a pod that does not share the directory; \
-         try `kubectl -n kube-system exec POD -- vipcast status`"
+        "no socket at {0}: vipcast does not run on this node, or it runs in a pod that does not share the directory"
     )]
     Missing(PathBuf),
     /// The socket belongs to somebody else.

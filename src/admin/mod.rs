@@ -12,6 +12,7 @@ pub mod listen;
 pub mod metrics;
 pub mod peers;
 pub mod process;
+mod readiness;
 pub mod responder_metrics;
 pub mod routers;
 pub mod server;

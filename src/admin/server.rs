@@ -10,6 +10,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 use vipcast_proto::ipam::ServiceKey;
 
 use super::board::StatusReader;
@@ -113,7 +114,10 @@ async fn readyz(State(admin): State<Admin>) -> (StatusCode, String) {
 }
 
 async fn status(State(admin): State<Admin>) -> Json<Status> {
-    Json(admin.status.status())
+    // The rest is told, too, when Services are stuck.
+    let services = timeout(PATIENCE, admin.ask(Ask::Summary)).await.ok().and_then(Result::ok);
+    let services_silent = admin.services.is_some() && services.is_none();
+    Json(Status { services, services_silent, ..admin.status.status() })
 }
 
 async fn peers(State(admin): State<Admin>) -> Json<Peers> {
@@ -158,14 +162,17 @@ async fn service(
     State(admin): State<Admin>,
     Path((namespace, name)): Path<(String, String)>,
 ) -> Result<Json<ServiceExplanation>, Refusal> {
-    let key = ServiceKey { namespace, name };
+    let key = ServiceKey { namespace: namespace.into(), name: name.into() };
     let explanation = admin.ask(|answer| Ask::Explain(key, answer)).await?;
     explanation.map(Json).map_err(|why| (StatusCode::NOT_FOUND, why + "\n"))
 }
 
 async fn pools(State(admin): State<Admin>) -> Result<Json<Pools>, Refusal> {
-    let Told { all: pools, notes } = admin.ask(Ask::Pools).await?;
-    Ok(Json(Pools { node: admin.node(), now: clock::wall().into(), pools, notes }))
+    let (Told { all: pools, notes }, why_none) = match admin.ask(Ask::Pools).await? {
+        Ok(told) => (told, None),
+        Err(why) => (Told { all: vec![], notes: vec![] }, Some(why)),
+    };
+    Ok(Json(Pools { node: admin.node(), now: clock::wall().into(), pools, why_none, notes }))
 }
 
 /// What is wrong with a request.
@@ -177,6 +184,9 @@ fn no_such_peer(peer: &str) -> Refusal {
 
 /// A heartbeat older than this means that the supervised tasks are stuck.
 pub const STALE: Duration = Duration::from_secs(10);
+
+/// Less than the client has.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How refusals begin that are not only a wrong path.
 pub(super) const REFUSALS: [&str; 3] = [NO_PEER, NO_SERVICE, SERVICES_OFF];

@@ -40,8 +40,10 @@ pub struct ServiceCounts {
 pub struct AddressCounts {
     /// This node announces them.
     pub held: usize,
-    /// They are announced by others, as far as is known.
+    /// They are announced by others.
     pub elsewhere: usize,
+    /// Others may announce them, and this node cannot see whether.
+    pub unknown: usize,
     /// This node may not announce them, and nobody else is known to.
     pub nowhere: usize,
 }
@@ -63,8 +65,8 @@ fn write(to: &mut DescriptorEncoder<'_>, figures: &ServiceFigures) -> fmt::Resul
     let ServiceFigures { services, addresses, members, allocator, pools } = figures;
     let states = [("assigned", services.assigned), ("waiting", services.waiting)];
     family(to, "vipcast_services", "Services of ours", states.into_iter().map(state))?;
-    let states =
-        [("held", addresses.held), ("elsewhere", addresses.elsewhere), ("nowhere", addresses.nowhere)];
+    let AddressCounts { held, elsewhere, unknown, nowhere } = *addresses;
+    let states = [("held", held), ("elsewhere", elsewhere), ("unknown", unknown), ("nowhere", nowhere)];
     family(to, "vipcast_service_addresses", "Addresses of Services", states.into_iter().map(state))?;
     if let Some(members) = *members {
         single(to, "vipcast_members", "Live members that announce Services", number(members as u64))?;
@@ -164,6 +166,7 @@ mod tests {
                 "vipcast_services{state=\"waiting\"} 0.0",
                 "vipcast_service_addresses{state=\"held\"} 0.0",
                 "vipcast_service_addresses{state=\"elsewhere\"} 0.0",
+                "vipcast_service_addresses{state=\"unknown\"} 0.0",
                 "vipcast_service_addresses{state=\"nowhere\"} 0.0",
             ]
         );
@@ -177,7 +180,7 @@ mod tests {
         };
         publish.send_replace(Arc::new(ServiceFigures {
             services: ServiceCounts { assigned: 4, waiting: 1 },
-            addresses: AddressCounts { held: 2, elsewhere: 1, nowhere: 1 },
+            addresses: AddressCounts { held: 2, elsewhere: 1, unknown: 4, nowhere: 1 },
             members: Some(3),
             allocator: Some(true),
             pools: vec![pool],
@@ -189,6 +192,7 @@ mod tests {
                 "vipcast_services{state=\"waiting\"} 1.0",
                 "vipcast_service_addresses{state=\"held\"} 2.0",
                 "vipcast_service_addresses{state=\"elsewhere\"} 1.0",
+                "vipcast_service_addresses{state=\"unknown\"} 4.0",
                 "vipcast_service_addresses{state=\"nowhere\"} 1.0",
                 "vipcast_members 3.0",
                 "vipcast_allocator_leader 1.0",

@@ -14,12 +14,14 @@ use super::timestamp::Timestamp;
 /// A question to whoever knows about Services.
 #[derive(Debug)]
 pub enum Ask {
+    /// How it stands with Services on this node.
+    Summary(oneshot::Sender<ServicesSummary>),
     /// All Services of ours, or those of a namespace, in the order of their names.
     Services(Option<String>, oneshot::Sender<Told<ServiceStatus>>),
     /// Everything about one Service, also where it is not ours; an error says why there is nothing to say.
     Explain(ServiceKey, oneshot::Sender<Result<ServiceExplanation, String>>),
-    /// All pools, in the order in which they are tried.
-    Pools(oneshot::Sender<Told<PoolStatus>>),
+    /// All pools, in the order in which they are tried; an error says why this node knows of none.
+    Pools(oneshot::Sender<Result<Told<PoolStatus>, String>>),
 }
 
 /// What there is, as far as it is known.
@@ -28,6 +30,31 @@ pub struct Told<T> {
     /// All of it.
     pub all: Vec<T>,
     /// Why that may not be everything, or not be so any more.
+    pub notes: Vec<String>,
+}
+
+/// Services in the answer to `GET /v1/status`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServicesSummary {
+    /// How addresses are distributed over nodes, as `services.distribution` has it; empty before that has begun.
+    pub distribution: String,
+    /// Where this node stands in it: `member`, `standby`, `silent`, `refused`, `leaving` or `left`.
+    pub role: String,
+    /// Services of ours.
+    pub services: usize,
+    /// Those of them that have no address.
+    pub waiting: usize,
+    /// Addresses of Services of ours.
+    pub addresses: usize,
+    /// Those of them that this node may announce.
+    pub announced: usize,
+    /// Whether vipcast gives addresses here (`services.allocate`).
+    pub allocates: bool,
+    /// The node that gives them, where that is known.
+    pub allocator: Option<String>,
+    /// Why that may not be all, or not be so any more.
+    #[serde(default)]
     pub notes: Vec<String>,
 }
 
@@ -190,6 +217,9 @@ pub struct Pools {
     pub now: Timestamp,
     /// In the order in which they are tried.
     pub pools: Vec<PoolStatus>,
+    /// Why this node knows of none, where that is as it should be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why_none: Option<String>,
     /// Why they may not be all, or not be so any more.
     #[serde(default)]
     pub notes: Vec<String>,

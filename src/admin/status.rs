@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::routers::BgpStatus;
+use super::services::ServicesSummary;
 use super::timestamp::Timestamp;
 
 /// One node, as its daemon sees it.
@@ -40,6 +41,12 @@ pub struct Status {
     pub links: Vec<LinkStatus>,
     /// The sessions with routers; absent where BGP is off.
     pub bgp: Option<BgpStatus>,
+    /// How it stands with Services; absent where they are off, or whoever knows does not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub services: Option<ServicesSummary>,
+    /// Services are on, and whoever looks after them does not answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub services_silent: bool,
 }
 
 /// One election: what it guards and who has it.
@@ -204,7 +211,9 @@ impl Status {
         let vips = self.vips.iter().flat_map(VipStatus::problems);
         let first = [unready, server, health].into_iter().flatten();
         let routers = self.bgp.iter().flat_map(BgpStatus::problems);
-        first.chain(links).chain(scopes).chain(vips).chain(routers).collect()
+        let services =
+            self.services_silent.then(|| "Services: whoever looks after them does not answer".to_owned());
+        first.chain(links).chain(scopes).chain(vips).chain(routers).chain(services).collect()
     }
 }
 

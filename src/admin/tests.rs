@@ -101,6 +101,30 @@ fn readiness_says_what_it_waits_for() {
 }
 
 #[test]
+fn with_services_a_node_is_ready_once_it_could_announce_them_and_then_for_good() {
+    let mut said = vec![];
+    // Where a VIP is held, and where there is nothing but Services.
+    for (board, reader) in [holding(clock::now()), StatusBoard::new("0.1.0", "n1")] {
+        for lack in [Some("nothing is listed"), None, Some("the API server is away")] {
+            board.services(lack.map(str::to_owned));
+            said.push(reader.ready());
+        }
+        board.kubernetes(KubernetesFact {
+            endpoint: None,
+            source: None,
+            connected: true,
+            condition: String::new(),
+        });
+        said.push(reader.ready());
+    }
+    let held = || Ok("10.0.0.1 is held here".to_owned());
+    let no_server = || Err("no API server has answered yet: starting".to_owned());
+    let lacking = Err("Services cannot be announced yet: nothing is listed".to_owned());
+    let known = Ok("Services are known".to_owned());
+    assert_eq!(said, [lacking, held(), held(), held(), no_server(), no_server(), no_server(), known]);
+}
+
+#[test]
 fn who_may_not_announce_is_said_with_and_without_an_election() {
     let (board, reader) = StatusBoard::new("0.1.0", "cp1");
     let problem = |lease: &str| {

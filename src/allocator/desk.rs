@@ -1,7 +1,8 @@
 //! What the allocator knows: every Service, the pools, what is forbidden, and while it leads, who has which address.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use vipcast_proto::ipam::{
     self, Changes, Decision, Forbidden, Ipam, PoolReport, ServiceKey, ServiceView, Standing, Stray,
@@ -24,6 +25,8 @@ pub(super) struct Desk {
     ipam: Option<Ipam>,
     /// What we wrote, until the feed shows it.
     written: BTreeMap<ServiceKey, Shown>,
+    /// Since when, in that order; of some that the feed has shown, too.
+    unconfirmed: VecDeque<(Instant, ServiceKey)>,
     /// Services that are no LoadBalancers any more, or gone: their UIDs, until our annotation is.
     left: BTreeMap<ServiceKey, String>,
 }
@@ -38,6 +41,7 @@ impl Desk {
             pools,
             ipam: None,
             written: BTreeMap::new(),
+            unconfirmed: VecDeque::new(),
             left: BTreeMap::new(),
         }
     }
@@ -89,6 +93,7 @@ impl Desk {
     pub(super) fn follow(&mut self) {
         self.ipam = None;
         self.written.clear();
+        self.unconfirmed.clear();
         self.left.clear();
     }
 
@@ -104,22 +109,49 @@ impl Desk {
             Standing::Foreign if now.record.is_empty() => return None,
             Standing::Foreign => now.without_ours(),
         };
-        wanted.patch(&now, &view.uid)
+        wanted.patch(&now, view)
     }
 
-    /// `patch` has been applied to a Service.
-    pub(super) fn wrote(&mut self, key: &ServiceKey, patch: &Patch) {
+    /// Whether the status of a Service was as it should be when it was `before`, and is not any more although nothing else was
+    /// decided: somebody else wrote over it. For whoever leads `lately`, what our annotation says is a decision of the leader before.
+    pub(super) fn is_overwritten(&self, before: &ServiceView, lately: bool) -> bool {
+        let (Some(ipam), Some(now)) = (&self.ipam, self.views.get(&before.key)) else { return false };
+        let same = now.uid == before.uid && now.ports == before.ports;
+        let ours = [before.standing, now.standing] == [Standing::Ours; 2];
+        let wanted = Shown::of(ipam.assignments(&before.key).cloned().collect());
+        let differs = |shown: Shown, view: &ServiceView| {
+            shown.patch(&Shown::on(view), view).is_some_and(|patch| patch.status.is_some())
+        };
+        same && ours
+            && !differs(wanted.clone(), before)
+            && differs(wanted, now)
+            && (!lately || differs(Shown::of(now.record.clone()), now))
+    }
+
+    /// `patch` has been applied to a Service, and the feed will show it.
+    pub(super) fn wrote(&mut self, now: Instant, key: &ServiceKey, patch: &Patch) {
         let Some(view) = self.views.get(key).filter(|view| view.uid == patch.uid) else {
             self.left.remove(key);
             return;
         };
-        let shown = self.written.entry(key.clone()).or_insert_with(|| Shown::on(view));
-        if let Some(ingress) = &patch.status {
-            shown.ingress.clone_from(ingress);
+        self.written.entry(key.clone()).or_insert_with(|| Shown::on(view)).apply(patch, view);
+        self.unconfirmed.push_back((now, key.clone()));
+    }
+
+    /// When the feed should have shown what was written.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.unconfirmed.front().map(|(since, _)| *since + CONFIRMED)
+    }
+
+    /// What the feed should have shown by now and has not: it was overwritten before anybody saw it. From now on the feed counts.
+    pub(super) fn doubt(&mut self, now: Instant) -> Changes {
+        let mut doubtful = Changes::new();
+        while let Some((_, key)) = self.unconfirmed.pop_front_if(|(since, _)| *since + CONFIRMED <= now) {
+            if self.written.remove(&key).is_some() {
+                doubtful.insert(key);
+            }
         }
-        if let Some(record) = &patch.record {
-            shown.record.clone_from(record);
-        }
+        doubtful
     }
 
     /// There is no such Service any more, whatever the feed says.
@@ -221,6 +253,9 @@ impl Desk {
         }
     }
 }
+
+/// A watch shows a write after some milliseconds.
+const CONFIRMED: Duration = Duration::from_secs(5);
 
 /// Where a Service is that the feed has no more.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -23,7 +23,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 use vipcast_proto::ipam::{
-    self, Changes, Decision, Forbidden, Pool, PoolReport, ServiceKey, ServiceView, Standing, Stray,
+    self, Changes, Contests, Decision, Forbidden, Pool, PoolReport, ServiceKey, ServiceView, Standing, Stray,
+    Turn,
 };
 
 pub use self::leadership::{Candidate, LEASE, TIMING, stand};
@@ -175,6 +176,7 @@ pub fn explain(
 struct Allocator {
     desk: Desk,
     outbox: Outbox,
+    contests: Contests,
     words: Words,
     ruling: Ruling,
     /// Since when this node leads.
@@ -195,6 +197,7 @@ impl Allocator {
         Self {
             desk,
             outbox: Outbox::default(),
+            contests: Contests::default(),
             words: Words::new(outputs.witness.clone()),
             ruling: Ruling::unknown(),
             since: None,
@@ -210,9 +213,37 @@ impl Allocator {
         if let Feed::Removed(key) | Feed::Deleted(key) = &feed {
             self.words.forget(key);
             self.refused.remove(key);
+            self.contests.forget(key);
         }
+        let before = match &feed {
+            Feed::Upsert(view) => self.desk.view(&view.key).cloned(),
+            Feed::Loaded(_) | Feed::Removed(_) | Feed::Deleted(_) | Feed::Forbidden(_) => None,
+        };
         let changes = self.desk.feed(feed);
+        if let Some(before) = before {
+            self.contest(&before);
+        }
         self.settle(&changes);
+    }
+
+    /// Who writes to a Service of ours what is not ours is answered later and later, and named once.
+    fn contest(&mut self, before: &ServiceView) {
+        let Some(view) = self.desk.view(&before.key) else { return };
+        let lately = self.since.is_some_and(|since| clock::now() < since + PATIENCE);
+        if view.standing == Standing::Foreign {
+            self.contests.forget(&view.key);
+        } else if self.desk.is_overwritten(before, lately)
+            && self.contests.overwritten(clock::now(), &view.key) == Turn::Contested
+        {
+            warn!(
+                service = %view.key,
+                writer = view.status_writer.as_deref().unwrap_or("unknown"),
+                addresses = ?view.ingress,
+                advice = words::LET_ONE_SERVE,
+                "somebody else overwrites the status of a service, writing it less and less often"
+            );
+            self.words.overwritten(view);
+        }
     }
 
     fn set_pools(&mut self, pools: Pools) {
@@ -232,6 +263,7 @@ impl Allocator {
             self.since = None;
             self.desk.follow();
             self.outbox.clear();
+            self.contests = Contests::default();
             self.refused.clear();
         }
         if ruling.grant.is_some() && self.since.is_none() {
@@ -287,8 +319,15 @@ impl Allocator {
     /// The next Service to write to, what, and how long this node may.
     fn next_write(&mut self, now: Instant) -> Option<(ServiceKey, shown::Patch, Instant)> {
         self.begin();
+        for key in self.desk.doubt(now) {
+            self.outbox.want(&key);
+        }
         let until = self.ruling.grant.map(|grant| grant.until).filter(|until| now < *until)?;
         while let Some(key) = self.outbox.next(now) {
+            if let Some(until) = self.contests.until(now, &key) {
+                self.outbox.postpone(&key, until);
+                continue;
+            }
             if let Some(patch) = self.desk.draft(&key) {
                 return Some((key, patch, until));
             }
@@ -301,7 +340,7 @@ impl Allocator {
         let Landed { key, patch, result } = landed;
         let now = clock::now();
         match result {
-            Ok(()) => self.written(key, patch),
+            Ok(()) => self.written(now, key, patch),
             Err(failure) => self.failed(key, failure),
         }
         let mut landing = landed.landing();
@@ -315,18 +354,21 @@ impl Allocator {
         self.outdate(now + REPORT);
     }
 
-    fn written(&mut self, key: &ServiceKey, patch: &shown::Patch) {
+    fn written(&mut self, now: Instant, key: &ServiceKey, patch: &shown::Patch) {
         if self.refused.remove(key).is_some() && self.refused.is_empty() {
             info!("services are written again");
         }
         let view = self.desk.view(key).filter(|view| view.uid == patch.uid);
-        if let (Some(view), Some(addresses)) = (view, &patch.status) {
-            info!(service = %key, ?addresses, "addresses of a service written");
+        if let (Some(view), Some(status)) = (view, &patch.status) {
+            info!(service = %key, addresses = ?status.addresses, "addresses of a service written");
             let lost = self.desk.ipam().map_or_else(Vec::new, |ipam| ipam.displaced(key));
             self.words.withdrawn(view, &lost);
             self.words.assigned(view, patch.record.as_deref().unwrap_or_default());
         }
-        self.desk.wrote(key, patch);
+        // What came meanwhile may be what somebody else wrote over it.
+        if !self.outbox.is_outdated(key) {
+            self.desk.wrote(now, key, patch);
+        }
     }
 
     fn failed(&mut self, key: &ServiceKey, failure: &Failure) {
@@ -380,7 +422,8 @@ impl Allocator {
         let patience = patience.filter(|at| clock::now() < *at);
         let may_write = self.ruling.grant.is_some_and(|grant| clock::now() < grant.until);
         let retry = self.outbox.deadline().filter(|_| may_write);
-        [patience, retry, self.report_at].into_iter().flatten().min()
+        let doubt = self.desk.deadline().filter(|_| may_write);
+        [patience, retry, doubt, self.report_at].into_iter().flatten().min()
     }
 
     /// The report is not true any more; it is made anew at `at`.

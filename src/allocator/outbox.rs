@@ -121,6 +121,20 @@ impl Outbox {
         self.timers.insert((until, key.clone()));
     }
 
+    /// What was about to be written is so at `until`, or when there is news: whoever postpones it is asked again.
+    pub(super) fn postpone(&mut self, key: &ServiceKey, until: Instant) {
+        self.flying.remove(key);
+        if let Some(slot) = self.slots.get_mut(key) {
+            slot.phase = Phase::Waiting { until, impatient: true };
+            self.timers.insert((until, key.clone()));
+        }
+    }
+
+    /// Whether there was news of a Service since what is under way left.
+    pub(super) fn is_outdated(&self, key: &ServiceKey) -> bool {
+        self.slots.get(key).is_some_and(|slot| matches!(slot.phase, Phase::Flying { changed: true }))
+    }
+
     /// When something that failed is tried again.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.timers.first().map(|(at, _)| *at)
@@ -178,12 +192,12 @@ mod tests {
     use crate::clock;
 
     fn key(name: impl ToString) -> ServiceKey {
-        ServiceKey { namespace: "web".into(), name: name.to_string() }
+        ServiceKey { namespace: "web".into(), name: name.to_string().into() }
     }
 
     /// The names of all that may leave now.
     fn leaving(outbox: &mut Outbox, now: Instant) -> Vec<String> {
-        std::iter::from_fn(|| outbox.next(now)).map(|key| key.name).collect()
+        std::iter::from_fn(|| outbox.next(now)).map(|key| key.name.to_string()).collect()
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! The allocator without a clock that passes, and its task on a scripted API server.
 
+mod contest;
 mod running;
 
 use vipcast_proto::election::{Grant, Predecessor, Role};
-use vipcast_proto::ipam::{Assignment, Family, FamilyPolicy, Labels, PoolId, Source, TrafficPolicy};
+use vipcast_proto::ipam::{
+    Assignment, Family, FamilyPolicy, Labels, PoolId, Port, Protocol, Source, TrafficPolicy,
+};
 
 use super::shown::Patch;
 use super::*;
@@ -42,7 +45,7 @@ impl Bench {
     /// Everything that is to be written now, by name.
     fn writes(&mut self) -> Vec<(String, Patch)> {
         let next = || self.allocator.next_write(clock::now());
-        std::iter::from_fn(next).map(|(key, patch, _)| (key.name, patch)).collect()
+        std::iter::from_fn(next).map(|(key, patch, _)| (key.name.to_string(), patch)).collect()
     }
 
     /// The same in short: name, status, annotation.
@@ -58,7 +61,7 @@ impl Bench {
     fn write_all(&mut self, views: &[Arc<ServiceView>]) -> Vec<Arc<ServiceView>> {
         let mut after = vec![];
         for (name, patch) in self.writes() {
-            let view = views.iter().find(|view| view.key.name == name).unwrap();
+            let view = views.iter().find(|view| *view.key.name == *name).unwrap();
             after.push(shown(view, &patch));
             self.land(&name, patch, Ok(()));
         }
@@ -111,7 +114,7 @@ fn key(name: &str) -> ServiceKey {
 }
 
 /// A Service that is ours and has nothing yet.
-fn view(name: &str) -> Arc<ServiceView> {
+pub(super) fn view(name: &str) -> Arc<ServiceView> {
     Arc::new(ServiceView {
         key: key(name),
         uid: format!("uid-{name}"),
@@ -127,6 +130,8 @@ fn view(name: &str) -> Arc<ServiceView> {
         family_policy: FamilyPolicy::SingleStack,
         families: vec![Family::V4],
         ingress: vec![],
+        ports_shown: true,
+        status_writer: None,
         record: vec![],
     })
 }
@@ -148,8 +153,9 @@ fn served(name: &str, address: &str) -> Arc<ServiceView> {
 /// A Service after a write.
 fn shown(view: &ServiceView, patch: &Patch) -> Arc<ServiceView> {
     with(view, |view| {
-        if let Some(ingress) = &patch.status {
-            view.ingress.clone_from(ingress);
+        if let Some(status) = &patch.status {
+            view.ingress.clone_from(&status.addresses);
+            view.ports_shown = status.ports == view.ports;
         }
         if let Some(record) = &patch.record {
             view.record.clone_from(record);
@@ -161,7 +167,7 @@ fn short(name: String, patch: &Patch) -> (String, Option<String>, Option<String>
     let status = patch
         .status
         .as_ref()
-        .map(|status| status.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
+        .map(|status| status.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
     (name, status, patch.record.as_ref().map(|record| annotation(record)))
 }
 
@@ -186,6 +192,26 @@ fn a_service_gets_address_and_annotation_in_one_write_and_what_is_right_costs_no
     bench.feed(Feed::Upsert(shown(&view("a"), patch)));
     assert_eq!(bench.brief(), []);
     assert_eq!(bench.told(), [(Reason::AddressAssigned, "192.0.2.2 from pool lab".into())]);
+}
+
+#[test]
+fn other_ports_of_a_service_are_one_write_and_a_status_without_ports_too() {
+    let before = with(&served("a", "192.0.2.1"), |view| view.ports_shown = false);
+    let mut bench = Bench::leading("192.0.2.1-192.0.2.9", vec![Arc::clone(&before)]);
+    let shown = bench.write_all(&[before]);
+    assert_eq!((shown.clone(), bench.brief()), (vec![served("a", "192.0.2.1")], vec![]));
+    let http = Port { protocol: Protocol::Tcp, number: 80 };
+    let changed = with(&shown[0], |view| (view.ports, view.ports_shown) = (vec![http], false));
+    bench.feed(Feed::Upsert(Arc::clone(&changed)));
+    let [(name, patch)] = &bench.writes()[..] else { panic!("one write") };
+    assert_eq!(patch.status.as_ref().map(|it| it.ports.clone()), Some(vec![http]));
+    // They change once more while that is under way: the status has the older ones then.
+    let https = Port { protocol: Protocol::Tcp, number: 443 };
+    bench.feed(Feed::Upsert(with(&changed, |view| view.ports = vec![https])));
+    bench.land(name, patch.clone(), Ok(()));
+    let [(_, patch)] = &bench.writes()[..] else { panic!("one more") };
+    assert_eq!(patch.status.as_ref().map(|it| it.ports.clone()), Some(vec![https]));
+    assert_eq!(bench.told(), []);
 }
 
 #[test]
@@ -281,7 +307,7 @@ fn a_new_leader_goes_on_where_the_last_one_ended() {
     // The first dies with one of two written; another Service is younger and came to the list first.
     let after: Vec<_> = views
         .iter()
-        .map(|view| if view.key.name == name { shown(view, &patch) } else { view.clone() })
+        .map(|view| if *view.key.name == *name { shown(view, &patch) } else { view.clone() })
         .collect();
     let mut second = Bench::leading("192.0.2.1-192.0.2.9", after);
     let other = brief("b", Some("192.0.2.2"), Some(r#"[{"address":"192.0.2.2","pool":"lab"}]"#));
@@ -301,7 +327,7 @@ fn what_an_older_leader_writes_too_late_is_set_right_when_the_watch_shows_it() {
     let overwritten = shown(&view("a"), &late);
     second.feed(Feed::Upsert(Arc::clone(&overwritten)));
     all = second.write_all(&[overwritten, served("b", "192.0.2.1")]);
-    let written: Vec<_> = all.iter().map(|view| (view.key.name.as_str(), view.ingress.clone())).collect();
+    let written: Vec<_> = all.iter().map(|view| (view.key.name.as_ref(), view.ingress.clone())).collect();
     let has: Vec<_> = ["a", "b"]
         .map(|name| second.allocator.desk.ipam().unwrap().addresses(&key(name)).collect::<Vec<_>>())
         .concat();
@@ -387,12 +413,30 @@ fn who_cannot_be_served_is_told_once_with_the_numbers() {
     });
     let mut bench = Bench::leading("192.0.2.1-192.0.2.1", vec![served("a", "192.0.2.1"), asks, view("c")]);
     let expected = [
-        (Reason::RequestRefused, "127.0.0.1: not for Services: not a unicast address that a host can have"),
+        (
+            Reason::RequestRefused,
+            "127.0.0.1: not for Services: not a unicast address that a host can have on a network",
+        ),
         (Reason::PoolExhausted, "an IPv4 address: pool lab (vipcast): 1 of 1 IPv4 addresses used"),
     ];
     assert_eq!(bench.told(), expected.map(|(reason, note)| (reason, note.to_owned())));
     bench.feed(Feed::Upsert(with(&view("c"), |view| view.labels = [("app".into(), "x".into())].into())));
     assert_eq!((bench.told(), bench.brief()), (vec![], vec![]));
+}
+
+#[test]
+fn a_second_family_that_is_only_preferred_is_not_missed_and_the_only_one_is() {
+    let prefers = |name| {
+        with(&view(name), |view| {
+            (view.family_policy, view.families) =
+                (FamilyPolicy::PreferDualStack, vec![Family::V4, Family::V6]);
+        })
+    };
+    let mut bench = Bench::leading("192.0.2.1-192.0.2.1", vec![prefers("a")]);
+    bench.write_all(&[prefers("a")]);
+    assert_eq!(bench.told(), [(Reason::AddressAssigned, "192.0.2.1 from pool lab".to_owned())]);
+    bench.feed(Feed::Upsert(prefers("b")));
+    assert_eq!(bench.told().into_iter().map(|(reason, _)| reason).next(), Some(Reason::PoolExhausted));
 }
 
 #[test]
@@ -402,8 +446,9 @@ fn an_address_outside_its_shrunk_pool_is_kept_and_told_once() {
     for range in ["192.0.2.1-192.0.2.3", "192.0.2.1-192.0.2.2"] {
         bench.allocator.set_pools(pools(range));
     }
-    let note = "192.0.2.7 is not in pool lab any more; it is kept, and not given again".to_owned();
-    assert_eq!((bench.told(), bench.brief()), (vec![(Reason::AddressRetained, note)], vec![]));
+    let note =
+        "192.0.2.7 is not in pool lab any more; the Service keeps it, and pool lab gives it to no other";
+    assert_eq!((bench.told(), bench.brief()), (vec![(Reason::AddressRetained, note.to_owned())], vec![]));
 }
 
 #[test]

@@ -23,9 +23,9 @@ impl Words {
 
     /// What a Service does not get.
     pub(super) fn refused(&mut self, view: &ServiceView, decision: &Decision) {
-        let now: BTreeSet<_> = decision.refused.iter().map(gist).collect();
+        let now: BTreeSet<_> = decision.missing().map(gist).collect();
         let before = self.refused.remove(&view.key).unwrap_or_default();
-        for refused in decision.refused.iter().filter(|refused| !before.contains(&gist(refused))) {
+        for refused in decision.missing().filter(|refused| !before.contains(&gist(refused))) {
             let reason = match full(&refused.why) {
                 Some(_) => Reason::PoolExhausted,
                 None => Reason::RequestRefused,
@@ -61,9 +61,20 @@ impl Words {
     /// An address that is in its pool no more.
     pub(super) fn retained(&self, view: &ServiceView, stray: &Stray) {
         let pool = stray.pool.as_deref().unwrap_or_default();
-        let note =
-            format!("{} is not in pool {pool} any more; it is kept, and not given again", stray.address);
+        let note = format!(
+            "{} is not in pool {pool} any more; the Service keeps it, and pool {pool} gives it to no other",
+            stray.address
+        );
         self.tell(view, Reason::AddressRetained, &stray.address.to_string(), note);
+    }
+
+    /// Somebody else writes its status again and again.
+    pub(super) fn overwritten(&self, view: &ServiceView) {
+        let writer = view.status_writer.as_deref().unwrap_or("another controller");
+        let writer: String = writer.chars().take(MAX_WRITER).collect();
+        let note =
+            format!("{writer} overwrites the status that vipcast writes, again and again: {LET_ONE_SERVE}");
+        self.tell(view, Reason::StatusOverwritten, &writer, note);
     }
 
     pub(super) fn forget(&mut self, key: &ServiceKey) {
@@ -72,8 +83,8 @@ impl Words {
 
     fn tell(&self, view: &ServiceView, reason: Reason, of: &str, note: String) {
         let about = About::Service {
-            namespace: view.key.namespace.clone(),
-            name: view.key.name.clone(),
+            namespace: view.key.namespace.to_string(),
+            name: view.key.name.to_string(),
             uid: view.uid.clone(),
         };
         // A Service that is created again has a story of its own.
@@ -109,3 +120,8 @@ fn full(why: &Refusal) -> Option<&[Usage]> {
         | Refusal::OtherFamily => None,
     }
 }
+
+/// What to do where two serve one Service.
+pub(super) const LET_ONE_SERVE: &str = "let one of them serve it, by its loadBalancerClass or with the annotation kube-vip.io/ignore=true, which leaves it to the other";
+/// An Event has no room for more.
+const MAX_WRITER: usize = 64;

@@ -14,6 +14,7 @@ use vipcast_proto::ipam::ServiceKey;
 use super::outbox::Landing;
 use super::shown::Patch;
 use crate::clock;
+use crate::kube::FIELD_MANAGER;
 use crate::kube::access::Connection;
 use crate::kube::failure::Failure;
 
@@ -29,7 +30,7 @@ pub(super) struct Landed {
 pub(super) async fn write(connection: Connection, key: ServiceKey, patch: Patch, until: Instant) -> Landed {
     let api = Api::<Service>::namespaced(connection.lease.clone(), &key.namespace);
     let body = Body::Merge(patch.body());
-    let params = PatchParams::default();
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     let request = api.patch_status(&key.name, &params, &body);
     let result = match before(until.min(clock::now() + LIMIT), request).await {
         Some(answer) => answer.map(drop).map_err(Failure::from),

@@ -50,6 +50,9 @@ pub enum Ending {
 /// Runs the daemon until it is told to stop. `reload` reads the configuration again while it runs.
 pub async fn run(config: Config, drain: Drain, reload: Option<Reload>) -> anyhow::Result<Ending> {
     let (board, status) = StatusBoard::new(VERSION, &config.node_name);
+    if config.services.is_some() {
+        board.services(Some("they have not been looked at".into()));
+    }
     // A peer that is to be watched may be configured later.
     let watched = crate::bfd::Stats::new();
     let (figures_out, figures) = watch::channel(Arc::default());

@@ -129,6 +129,7 @@ impl Daemon<'_> {
             feed,
             nodes: nodes_out,
             figures: parts.desk.1,
+            board: self.witness.board.clone(),
             host,
             asks: parts.desk.0,
             sources,

@@ -18,10 +18,10 @@ use crate::admin::client::ClientError;
 #[derive(Args, Clone, Debug)]
 pub struct AnswerArgs {
     /// Form of the output.
-    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    #[arg(short, long, value_enum, default_value_t = Output::Table, global = true)]
     pub output: Output,
     /// Unix socket of the daemon.
-    #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET)]
+    #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET, global = true)]
     pub socket: PathBuf,
 }
 
@@ -49,7 +49,7 @@ pub(super) enum Verdict {
     Degraded,
 }
 
-/// Prints the answer, or why there is none.
+/// Prints the answer to what was typed after the name of the program, or why there is none.
 pub(super) fn show<T: Serialize + DeserializeOwned>(
     command: &str,
     output: Output,
@@ -60,7 +60,7 @@ pub(super) fn show<T: Serialize + DeserializeOwned>(
     let answer = match answer {
         Ok(answer) => answer,
         Err(error) => {
-            eprintln!("vipcast {command}: {error}");
+            eprintln!("{}", complaint(command, &error));
             return Verdict::Unreachable;
         }
     };
@@ -73,6 +73,25 @@ pub(super) fn show<T: Serialize + DeserializeOwned>(
     // A reader that has gone away, such as `head`, is no reason to complain.
     drop(io::stdout().write_all(text.as_bytes()));
     verdict(&answer)
+}
+
+/// A command as it was typed, with its argument, if it had one.
+pub(super) fn typed(command: &str, argument: Option<&str>) -> String {
+    argument.map_or_else(|| command.to_owned(), |argument| format!("{command} {argument}"))
+}
+
+/// Why a command had no answer, and how to have one.
+pub(super) fn complaint(command: &str, error: &ClientError) -> String {
+    let advice = match error {
+        ClientError::Missing(_) => format!("; try `kubectl -n kube-system exec POD -- /vipcast {command}`"),
+        ClientError::Forbidden(_)
+        | ClientError::Dead(_)
+        | ClientError::Silent(_)
+        | ClientError::Broken { .. }
+        | ClientError::Refused(_)
+        | ClientError::Foreign { .. } => String::new(),
+    };
+    format!("vipcast {command}: {error}{advice}")
 }
 
 /// The same, with nothing in its texts that a terminal would obey, and no text that fills it: users of the cluster write
@@ -150,6 +169,17 @@ const DEGRADED: u8 = 3;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_finds_no_socket_is_told_what_to_type_instead() {
+        let missing = ClientError::Missing("/run/s".into());
+        let expected = "vipcast explain service web/shop: no socket at /run/s: vipcast does not run on this node, or it runs \
+                        in a pod that does not share the directory; try `kubectl -n kube-system exec POD -- /vipcast explain \
+                        service web/shop`";
+        assert_eq!(complaint("explain service web/shop", &missing), expected);
+        let dead = ClientError::Dead("/run/s".into());
+        assert_eq!(complaint("pools", &dead), format!("vipcast pools: {dead}"));
+    }
 
     #[test]
     fn texts_of_users_neither_move_the_cursor_nor_fill_the_screen() {

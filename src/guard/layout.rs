@@ -118,7 +118,8 @@ fn base_chain(a: &mut Attributes<'_>) {
     a.name(CHAIN_TYPE, "filter");
 }
 
-/// The type of the key is for `nft`, which prints it; the kernel goes by the length.
+/// The type of the key is for `nft`, which prints it; the kernel goes by the length. Intervals over several fields have to
+/// be plain numbers: `nft` would die of a type that names the fields, for it takes them for concatenated ranges.
 fn set(batch: &mut Batch, id: u32, name: &str, flags: u32, key_type: u32, key_len: u32) {
     batch.request(libc::NFT_MSG_NEWSET, libc::NLM_F_CREATE | libc::NLM_F_EXCL, |a| {
         a.name(NAME_OF_TABLE, TABLE);

@@ -36,3 +36,6 @@ pub mod secrets;
 pub mod servers;
 #[cfg(test)]
 pub(crate) mod testing;
+
+/// Under which name we write; what it begins with, too, is us.
+pub(crate) const FIELD_MANAGER: &str = "vipcast";

@@ -79,7 +79,8 @@ impl EveryNode {
         match ask {
             Ask::Where(address, answer) => {
                 let held = self.outlet.published.contains_key(&address);
-                let (chosen, holder) = (self.wanted.serves(address).then(node), held.then(node));
+                let takes = self.wanted.is_open() && self.wanted.serves(address);
+                let (chosen, holder) = (takes.then(node), held.then(node));
                 let wanted = self.wanted.contains(address);
                 drop(answer.send(Whereabouts { wanted, held, chosen, holder, ..Whereabouts::default() }));
             }
@@ -89,7 +90,7 @@ impl EveryNode {
                 drop(answer.send(stays.then(|| self.node.clone())));
             }
             Ask::Owners(answer) => {
-                let owner = |address| (address, self.wanted.serves(address).then(node));
+                let owner = |address| (address, self.outlet.published.contains_key(&address).then(node));
                 drop(answer.send(self.wanted.addresses().map(owner).collect()));
             }
         }
@@ -124,7 +125,7 @@ mod tests {
     use std::net::IpAddr;
     use std::sync::Arc;
 
-    use tokio::sync::{mpsc, watch};
+    use tokio::sync::{mpsc, oneshot, watch};
     use tokio::task::JoinSet;
     use vipcast_proto::advertiser::Remains;
     use vipcast_proto::placement::{Facts, MemberId};
@@ -140,9 +141,10 @@ mod tests {
         let (remain, remains) = watch::channel(Remains::default());
         let (report_out, report) = watch::channel(PlacementReport::default());
         let (trigger, drain) = Drain::manual();
+        let (asks, asked) = mpsc::channel(1);
         let wires = Wires {
             demand: demanded,
-            asks: mpsc::channel(1).1,
+            asks: asked,
             grants: grants_out,
             remains,
             report: report_out,
@@ -166,8 +168,19 @@ mod tests {
             seen.push((second, now));
         };
         look(&mut grants, 1).await;
+        // What it could serve, it does not: it is not fit, or not known to be.
+        assert_eq!(said(&asks, ip(1)).await, (None, Whereabouts { wanted: true, ..Whereabouts::default() }));
         demand.send(Demand::Weight(1)).await.unwrap();
         look(&mut grants, 2).await;
+        let name = || Some("a".to_owned());
+        let ours = Whereabouts {
+            wanted: true,
+            held: true,
+            chosen: name(),
+            holder: name(),
+            ..Whereabouts::default()
+        };
+        assert_eq!(said(&asks, ip(1)).await, (name(), ours));
         look(&mut grants, 10).await;
         demand.send(Demand::Wanted([(ip(2), Some(plain(ip(2)))), (ip(1), None)].into())).await.unwrap();
         look(&mut grants, 11).await;
@@ -182,6 +195,14 @@ mod tests {
         remain.send_replace(Remains { granted, lingering: Arc::new(BTreeSet::new()) });
         tasks.join_next().await.unwrap().unwrap();
         assert_eq!(report.borrow().role, Role::Left);
+    }
+
+    /// What the list says of an address, and what its explanation says.
+    async fn said(asks: &mpsc::Sender<Ask>, address: IpAddr) -> (Option<String>, Whereabouts) {
+        let ((one, owners), (other, at)) = (oneshot::channel(), oneshot::channel());
+        asks.send(Ask::Owners(one)).await.unwrap();
+        asks.send(Ask::Where(address, other)).await.unwrap();
+        (owners.await.unwrap().remove(&address).flatten(), at.await.unwrap())
     }
 
     fn ip(last: u8) -> IpAddr {

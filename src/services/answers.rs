@@ -1,20 +1,21 @@
 //! What operators are told: what is known here, put together with what the placement and the allocator know.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use vipcast_proto::ipam::{Decision, PoolReport, ServiceKey, ServiceView};
+use vipcast_proto::ipam::{Decision, PoolReport, Request, ServiceKey, ServiceView, Severity};
 use vipcast_proto::l2::ethernet::MacAddr;
 use vipcast_proto::placement::Liveness;
 use vipcast_proto::service::{Because, NotOurs, Ownership, Plan, Service};
 
 use super::{Means, Services, Sources};
+use crate::admin::service_metrics::ServiceCounts;
 use crate::admin::services::{
     AddressExplanation, AddressStatus, Ask, Candidate, NO_SERVICE, PoolStatus, ServiceExplanation,
-    ServiceStatus, Successor, Told,
+    ServiceStatus, ServicesSummary, Successor, Told,
 };
 use crate::admin::timestamp::Timestamp;
 use crate::allocator;
@@ -25,55 +26,87 @@ impl Services {
     /// Answers when those who know have answered.
     pub(super) fn answer(&self, ask: Ask, answering: &mut JoinSet<()>) {
         let sources = self.wires.sources.clone();
-        let mut notes = self.unknown();
+        let mut notes: Vec<String> = self.unknown().into_iter().collect();
         match ask {
+            Ask::Summary(answer) => {
+                notes.extend(self.silent());
+                drop(answer.send(self.summary(notes)));
+            }
             Ask::Services(namespace, answer) => {
                 notes.extend(self.silent());
                 let drafts = self.drafts(namespace.as_deref());
+                let lacking = self.lacking(namespace.as_deref());
                 answering.spawn(async move {
-                    drop(answer.send(Told { all: sources.services(drafts).await, notes }));
+                    drop(answer.send(Told { all: sources.services(drafts, &lacking).await, notes }));
                 });
             }
             Ask::Explain(key, answer) => {
                 notes.extend(self.silent());
-                let draft = self.catalog.service(&key).map(|service| self.explanation(service));
+                let draft = self.catalog.service(&key);
+                let draft = draft.map(|service| self.explanation(service));
                 answering
                     .spawn(async move { drop(answer.send(sources.explanation(draft, key, notes).await)) });
             }
             Ask::Pools(answer) => {
-                answering.spawn(async move { drop(answer.send(Told { all: sources.pools().await, notes })) });
+                answering.spawn(async move { drop(answer.send(sources.all_pools(notes).await)) });
             }
         }
     }
 
     /// What was never said by the API server.
-    fn unknown(&self) -> Vec<String> {
+    pub(super) fn unknown(&self) -> Option<String> {
         let missing: Vec<&str> = self.catalog.missing().collect();
-        if missing.is_empty() {
-            return vec![];
-        }
-        vec![format!(
-            "not known yet, for the API server has not listed them to this node: {} (the log says if it refuses to)",
-            missing.join(", ")
-        )]
+        let said = || {
+            format!(
+                "not known yet, for the API server has not listed them to this node: {} (the log says if it refuses to)",
+                missing.join(", ")
+            )
+        };
+        (!missing.is_empty()).then(said)
     }
 
     /// What this node cannot see.
     fn silent(&self) -> Option<String> {
-        let role = self.wires.sources.placed.borrow().role;
-        let why = match role {
-            Role::Silent => "it has no Lease that counts, or is not fit",
-            Role::Refused => "another machine speaks under its name",
-            Role::Member | Role::Standby | Role::Leaving | Role::Left => return None,
-        };
+        let why = silence(self.wires.sources.placed.borrow().role)?;
         Some(format!("this node announces nothing ({why}), and what others announce is not known here"))
     }
 
+    fn summary(&self, notes: Vec<String>) -> ServicesSummary {
+        let sources = &self.wires.sources;
+        let (placed, allocated) = (sources.placed.borrow(), sources.allocated.borrow());
+        let ServiceCounts { assigned, waiting } = self.counts();
+        ServicesSummary {
+            distribution: placed.mode.to_owned(),
+            role: placed.role.to_string(),
+            services: assigned + waiting,
+            waiting,
+            addresses: self.spots.len(),
+            announced: placed.held,
+            allocates: sources.allocator.is_some(),
+            allocator: allocated.leader.clone(),
+            notes,
+        }
+    }
+
     fn drafts(&self, namespace: Option<&str>) -> Vec<ServiceStatus> {
-        let ours = |service: &&Service| {
-            service.ownership.is_ours() && namespace.is_none_or(|wanted| wanted == service.key().namespace)
+        self.ours(namespace).map(|service| self.status(service)).collect()
+    }
+
+    fn ours(&self, namespace: Option<&str>) -> impl Iterator<Item = &Service> {
+        let within = move |service: &&Service| namespace.is_none_or(|it| *it == *service.key().namespace);
+        self.catalog.services().filter(|service| service.ownership.is_ours()).filter(within)
+    }
+
+    /// Those that have nothing, or not all that they ask for: only these are asked after.
+    fn lacking(&self, namespace: Option<&str>) -> BTreeSet<ServiceKey> {
+        let lacks = |service: &&Service| {
+            let has = &service.view.ingress;
+            let missing = |it: &Request| {
+                !it.unusable.is_empty() || it.addresses.iter().any(|address| !has.contains(address))
+            };
+            has.is_empty() || service.view.request.as_ref().is_some_and(missing)
         };
-        self.catalog.services().filter(ours).map(|service| self.status(service)).collect()
+        self.ours(namespace).filter(lacks).map(|service| service.key().clone()).collect()
     }
 
     fn status(&self, service: &Service) -> ServiceStatus {
@@ -87,8 +120,8 @@ impl Services {
             why: self.why(address),
         });
         ServiceStatus {
-            namespace: service.key().namespace.clone(),
-            name: service.key().name.clone(),
+            namespace: service.key().namespace.to_string(),
+            name: service.key().name.to_string(),
             class: self.class(&service.ownership),
             addresses: addresses.collect(),
             lacks: vec![],
@@ -128,8 +161,8 @@ impl Services {
         ServiceExplanation {
             node: self.settings.node.clone(),
             now: Timestamp::from(clock::wall()),
-            namespace: service.key().namespace.clone(),
-            name: service.key().name.clone(),
+            namespace: service.key().namespace.to_string(),
+            name: service.key().name.to_string(),
             class: self.class(&service.ownership),
             ours: service.ownership.is_ours(),
             why_ours: service.ownership.to_string(),
@@ -247,8 +280,13 @@ impl Sources {
         self.standings.borrow().values().find_map(|standing| standing.rivals.get(&address).copied())
     }
 
-    async fn services(&self, mut all: Vec<ServiceStatus>) -> Vec<ServiceStatus> {
+    async fn services(
+        &self,
+        mut all: Vec<ServiceStatus>,
+        lacking: &BTreeSet<ServiceKey>,
+    ) -> Vec<ServiceStatus> {
         let owners = ask(&self.placement, placement::Ask::Owners).await.unwrap_or_default();
+        let role = self.placed.borrow().role;
         for service in &mut all {
             for address in &mut service.addresses {
                 address.owners = owners.get(&address.address).cloned().flatten().into_iter().collect();
@@ -257,11 +295,14 @@ impl Sources {
                     address.why = format!("{rival} on the LAN has it, so this node does not take it");
                 }
                 if address.why.is_empty() {
-                    address.why = spread_words(!address.owners.is_empty());
+                    address.why = spread_words(!address.owners.is_empty(), role);
                 }
             }
-            if service.addresses.is_empty() {
-                let key = ServiceKey { namespace: service.namespace.clone(), name: service.name.clone() };
+            let key = ServiceKey {
+                namespace: service.namespace.as_str().into(),
+                name: service.name.as_str().into(),
+            };
+            if lacking.contains(&key) {
                 service.lacks = self.decision(key).await.map(|decision| lacks(&decision)).unwrap_or_default();
             }
         }
@@ -270,11 +311,11 @@ impl Sources {
 
     async fn explained(&self, mut draft: ServiceExplanation, key: ServiceKey) -> ServiceExplanation {
         match self.decision(key).await {
-            Some(decision) => self.decided(&mut draft, &decision),
+            Some(decision) => {
+                self.decided(&mut draft, &decision);
+            }
             None if self.allocator.is_none() => {
-                draft
-                    .notes
-                    .push("addresses are given by somebody else (services.allocate: false)".to_owned());
+                draft.notes.push(GIVEN_BY_OTHERS.to_owned());
             }
             None => {}
         }
@@ -323,7 +364,7 @@ impl Sources {
                 }
                 (Some(chosen), Some(holder)) => format!("it moves from {holder} to {chosen}"),
                 (Some(chosen), None) => format!("{chosen} is to announce it"),
-                (None, _) => spread_words(at.holder.is_some()),
+                (None, _) => spread_words(at.holder.is_some(), self.placed.borrow().role),
             };
         }
         if let Some(without) = at.chosen.or(at.holder) {
@@ -339,10 +380,13 @@ impl Sources {
         ask(allocator, |answer| allocator::Ask::Decision(key, answer)).await.flatten()
     }
 
-    async fn pools(&self) -> Vec<PoolStatus> {
-        let Some(allocator) = &self.allocator else { return vec![] };
+    /// With what is left out of their descriptions, much of which belongs to no pool. What is only odd is in the log.
+    async fn all_pools(&self, mut notes: Vec<String>) -> Result<Told<PoolStatus>, String> {
+        let Some(allocator) = &self.allocator else { return Err(GIVEN_BY_OTHERS.to_owned()) };
         let answer = ask(allocator, allocator::Ask::Pools).await.unwrap_or_default();
-        self.described(&answer.pools)
+        let errors = answer.faults.iter().filter(|fault| fault.problem.severity == Severity::Error);
+        notes.extend(errors.map(ToString::to_string));
+        Ok(Told { all: self.described(&answer.pools), notes })
     }
 
     /// Pools with their addresses, as they are written down.
@@ -371,8 +415,17 @@ async fn ask<A, T>(whom: &mpsc::Sender<A>, question: impl FnOnce(oneshot::Sender
     answered.await.ok()
 }
 
+/// Why a node neither announces anything nor knows what others do.
+pub(super) const fn silence(role: Role) -> Option<&'static str> {
+    match role {
+        Role::Silent => Some("it has no Lease that counts, or is not fit"),
+        Role::Refused => Some("another machine speaks under its name"),
+        Role::Member | Role::Standby | Role::Leaving | Role::Left => None,
+    }
+}
+
 fn lacks(decision: &Decision) -> Vec<String> {
-    decision.refused.iter().map(ToString::to_string).collect()
+    decision.missing().map(ToString::to_string).collect()
 }
 
 fn pool(view: &ServiceView, address: IpAddr) -> Option<String> {
@@ -385,6 +438,13 @@ fn shared(plan: &Plan, with: &ServiceKey) -> Vec<String> {
     others.map(ToString::to_string).collect()
 }
 
-fn spread_words(announced: bool) -> String {
-    if announced { "announced" } else { "nobody announces it" }.to_owned()
+fn spread_words(announced: bool, role: Role) -> String {
+    let words = match (announced, silence(role)) {
+        (true, _) => "announced",
+        (false, None) => "nobody announces it",
+        (false, Some(_)) => "not by this node; of others it is not known here",
+    };
+    words.to_owned()
 }
+
+const GIVEN_BY_OTHERS: &str = "addresses are given by somebody else (services.allocate: false)";

@@ -1,10 +1,12 @@
 //! The interfaces of this node: where an address can be announced by ARP and NDP, and which routers are behind them.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -62,6 +64,13 @@ impl Local {
             return Err(format!("interface {} has no Ethernet address", interface.name));
         }
         Ok(Spot { interface: interface.name.as_str().into(), up: interface.up })
+    }
+
+    /// The networks of the interfaces, without loopback.
+    #[must_use]
+    pub fn networks(&self) -> BTreeSet<IpNet> {
+        let interfaces = self.interfaces.iter().filter(|interface| !interface.loopback);
+        interfaces.flat_map(|interface| &interface.addresses).map(IpNet::trunc).collect()
     }
 
     /// Whether the kernel has been asked yet: no machine is without any interface.

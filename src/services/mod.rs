@@ -29,6 +29,7 @@ pub use self::host::HostWires;
 use self::host::Hosts;
 pub use self::local::{Local, follow};
 use self::local::{Spot, Wish};
+use crate::admin::board::StatusBoard;
 use crate::admin::service_metrics::ServiceFigures;
 use crate::admin::services::Ask;
 use crate::allocator::{self, AllocatorReport, Feed};
@@ -107,6 +108,8 @@ pub struct Wires {
     pub nodes: watch::Sender<Nodes>,
     /// To the metrics.
     pub figures: watch::Sender<Arc<ServiceFigures>>,
+    /// To whoever asks whether this node is ready.
+    pub board: StatusBoard,
     /// To say on each Service which node announces it, where that is wanted.
     pub host: Option<HostWires>,
     /// From operators.
@@ -159,10 +162,14 @@ struct Services {
     told: Option<Weight>,
     /// The allocator has had all there is.
     fed: bool,
+    /// This node could announce Services once, or is not meant to.
+    ready: bool,
     /// When metrics are counted anew.
     count_at: Instant,
     /// Something has changed since they were: it has left memory that nobody uses.
     littered: bool,
+    /// When code that does not run any more is unmapped.
+    unmap_at: Option<Instant>,
     /// What is written on Services of who announces them.
     hosts: Option<Hosts>,
     wires: Wires,
@@ -182,8 +189,10 @@ impl Services {
             open: BTreeSet::new(),
             told: None,
             fed: false,
+            ready: false,
             count_at: clock::now(),
             littered: false,
+            unmap_at: None,
             hosts: wires.host.take().map(Hosts::new),
             wires,
         }
@@ -191,6 +200,7 @@ impl Services {
 
     /// One thing that happens; `None`: there is nothing left to do.
     async fn step(&mut self, answering: &mut JoinSet<()>) -> Option<()> {
+        self.say_whether_ready();
         tokio::select! {
             event = self.wires.events.recv() => {
                 let changes = self.catch_up(event?);
@@ -205,6 +215,7 @@ impl Services {
                 self.wires.sources.pools.mark_unchanged();
                 self.moved().await
             }
+            Ok(()) = self.wires.sources.placed.changed(), if !self.ready => Some(()),
             Some(ask) = self.wires.asks.recv() => {
                 self.answer(ask, answering);
                 Some(())
@@ -219,6 +230,26 @@ impl Services {
                 Some(())
             }
         }
+    }
+
+    /// A rollout goes on to the next node from when this one can announce what that one has.
+    fn say_whether_ready(&mut self) {
+        if !self.ready {
+            let lack = self.lack();
+            self.ready = lack.is_none();
+            self.wires.board.services(lack);
+        }
+    }
+
+    /// What keeps this node from announcing any Service that it should.
+    fn lack(&mut self) -> Option<String> {
+        // Labels of namespaces matter to whoever gives addresses, not to whoever announces them.
+        if !self.catalog.is_complete() {
+            return self.unknown();
+        }
+        let role = self.wires.sources.placed.borrow_and_update().role;
+        // One that is drained, not fit or of weight 0 does what it is there for.
+        answers::silence(role).filter(|_| self.told != Some(0)).map(str::to_owned)
     }
 
     /// With everything else that is there already: what follows costs a look at all Services, however many have changed.
@@ -251,7 +282,9 @@ impl Services {
     async fn moved(&mut self) -> Option<()> {
         let local = self.wires.local.borrow_and_update().clone();
         let before = std::mem::replace(&mut self.local, local);
-        if before.is_known() != self.local.is_known() || before.default_route != self.local.default_route {
+        let routed = before.default_route != self.local.default_route;
+        let linked = before.networks() != self.local.networks();
+        if before.is_known() != self.local.is_known() || routed || linked {
             self.forbid().await?;
         }
         self.begin_to_feed().await?;
@@ -264,6 +297,7 @@ impl Services {
         for &gateway in &self.local.default_route.gateways {
             forbidden.address(gateway, ForbiddenReason::Gateway);
         }
+        self.local.networks().into_iter().for_each(|network| forbidden.ends(network));
         for &network in self.wires.networks.borrow_and_update().iter() {
             forbidden.network(network, ForbiddenReason::ServiceNetwork(network));
         }

@@ -1,8 +1,13 @@
 //! The task without a cluster and without a kernel: what they say by hand, and what follows from it.
 
+mod answers;
+
 use futures::FutureExt as _;
 use vipcast_proto::guard::{Demand as Restricted, Others};
-use vipcast_proto::ipam::{Family, Labels, PoolId, Port, Protocol, Source};
+use vipcast_proto::ipam::{
+    Asked, Decision, Family, Labels, PoolId, Port, Problem, Protocol, Refusal, Refused, Severity, Source,
+    Want,
+};
 use vipcast_proto::l2::ethernet::MacAddr;
 use vipcast_proto::service::{
     Change, ENDPOINTLESS, Endpoint, EndpointSlice, Exclusion, INSECURE, INTERFACE, Namespace,
@@ -10,7 +15,12 @@ use vipcast_proto::service::{
 };
 
 use super::*;
+use crate::admin::board::{KubernetesFact, StatusReader};
+use crate::admin::service_metrics::AddressCounts;
+use crate::allocator::PoolsAnswer;
+use crate::kube::pools::{ConfigMapName, Fault};
 use crate::net::netlink::{DefaultRoute, Interface};
+use crate::placement::Role;
 
 /// The task, and the other ends of all its wires.
 struct Bench {
@@ -26,7 +36,11 @@ struct Bench {
     feed: mpsc::Receiver<Feed>,
     nodes: watch::Receiver<Nodes>,
     pools: watch::Sender<Pools>,
-    _others: (watch::Sender<Vec<IpNet>>, mpsc::Sender<Ask>, mpsc::Receiver<placement::Ask>),
+    placed: watch::Sender<PlacementReport>,
+    standings: watch::Sender<BTreeMap<Arc<str>, Standing>>,
+    placing: mpsc::Receiver<placement::Ask>,
+    status: StatusReader,
+    _others: (watch::Sender<Vec<IpNet>>, mpsc::Sender<Ask>),
 }
 
 impl Bench {
@@ -67,13 +81,19 @@ impl Bench {
         let (asks_out, asks) = mpsc::channel(1);
         let (placement, placing) = mpsc::channel(1);
         let (pools_out, pools) = watch::channel(Pools::default());
+        let (placed_out, placed) = watch::channel(PlacementReport::default());
+        let (standings_out, standings) = watch::channel(BTreeMap::new());
+        let (board, status) = StatusBoard::new("0.1.0", "a");
+        let connected =
+            KubernetesFact { endpoint: None, source: None, connected: true, condition: String::new() };
+        board.kubernetes(connected);
         let sources = Sources {
             placement,
-            placed: watch::channel(PlacementReport::default()).1,
+            placed,
             allocator: None,
             allocated: watch::channel(AllocatorReport::default()).1,
             pools,
-            standings: watch::channel(BTreeMap::new()).1,
+            standings,
         };
         let wires = Wires {
             events: heard,
@@ -88,6 +108,7 @@ impl Bench {
             nodes: nodes_out,
             figures: watch::channel(Arc::default()).0,
             asks,
+            board,
             host: None,
             sources,
         };
@@ -105,7 +126,11 @@ impl Bench {
             feed,
             nodes,
             pools: pools_out,
-            _others: (networks, asks_out, placing),
+            placed: placed_out,
+            standings: standings_out,
+            placing,
+            status,
+            _others: (networks, asks_out),
         }
     }
 
@@ -134,6 +159,11 @@ impl Bench {
         self.hear(Event::Nodes(Change::Listed(vec![node("a", true), node("b", true)]))).await;
         self.hear(Event::Slices(Change::Listed(slices))).await;
         self.hear(Event::Services(Change::Listed(services))).await;
+    }
+
+    fn place(&mut self, change: impl FnOnce(&mut PlacementReport)) {
+        self.placed.send_modify(change);
+        self.turn();
     }
 
     fn enforce(&mut self) {
@@ -227,9 +257,9 @@ fn read(written: Written) -> Service {
 
 fn slice(service: &Service) -> EndpointSlice {
     let ServiceKey { namespace, name } = service.key();
-    let key = SliceKey { namespace: namespace.as_str().into(), name: name.as_str().into() };
+    let key = SliceKey { namespace: namespace.as_ref().into(), name: name.as_ref().into() };
     let endpoint = Endpoint { node: Some("b"), ready: Some(true), serving: None, terminating: None };
-    EndpointSlice::new(key, name.as_str().into(), Family::V4, [endpoint])
+    EndpointSlice::new(key, name.as_ref().into(), Family::V4, [endpoint])
 }
 
 fn restricted(name: &str, range: &str) -> Service {
@@ -277,6 +307,76 @@ async fn everything_is_told_at_once_when_everything_is_known() {
 }
 
 #[tokio::test]
+async fn a_node_is_ready_from_when_it_can_announce_services_and_for_good() {
+    let mut bench = Bench::new(|_| ()).await;
+    let lack = |bench: &Bench| bench.status.ready().unwrap_err();
+    let named = "Services cannot be announced yet: not known yet, for the API server has not listed them to this node: \
+                 Services, EndpointSlices, Nodes (the log says if it refuses to)";
+    assert_eq!(lack(&bench), named);
+    bench.place(|placed| placed.role = Role::Member);
+    assert_eq!(lack(&bench), named, "a Lease without the lists");
+    bench.place(|placed| placed.role = Role::Silent);
+    bench.list(vec![service("shop", VIP)]).await;
+    assert_eq!(
+        lack(&bench),
+        "Services cannot be announced yet: it has no Lease that counts, or is not fit",
+        "the lists without a Lease"
+    );
+    bench.place(|placed| placed.role = Role::Refused);
+    assert_eq!(lack(&bench), "Services cannot be announced yet: another machine speaks under its name");
+    bench.place(|placed| placed.role = Role::Standby);
+    assert_eq!(bench.status.ready(), Ok("Services are known".to_owned()));
+    bench.place(|placed| placed.role = Role::Silent);
+    assert_eq!(bench.status.ready(), Ok("Services are known".to_owned()), "the API server has gone away");
+}
+
+#[tokio::test]
+async fn a_node_that_is_to_announce_nothing_is_ready_when_that_is_known() {
+    let mut bench = Bench::new(|settings| settings.weight = 0).await;
+    assert!(bench.status.ready().is_err());
+    bench.list(vec![]).await;
+    assert_eq!(bench.status.ready(), Ok("Services are known".to_owned()));
+}
+
+#[tokio::test]
+async fn what_others_announce_is_counted_only_where_it_is_seen() {
+    let mut bench = Bench::new(|_| ()).await;
+    bench.list(vec![service("shop", VIP), service("blog", "192.0.2.8"), service("gone", ROUTER)]).await;
+    let mut counts = |mode, role, holder: Option<&str>, held| {
+        bench.place(|placed| {
+            (placed.mode, placed.role, placed.holder, placed.wanted, placed.held) =
+                (mode, role, holder.map(str::to_owned), 2, held);
+        });
+        bench.services.figures().addresses
+    };
+    let expect = |held, elsewhere, unknown, nowhere: usize| AddressCounts {
+        held,
+        elsewhere,
+        unknown,
+        nowhere: 1 + nowhere,
+    };
+    let seen = [
+        ("spread", Role::Member, None, 1),
+        ("lease", Role::Member, Some("a"), 1),
+        ("everyNode", Role::Member, None, 1),
+        ("lease", Role::Standby, Some("b"), 0),
+        ("lease", Role::Standby, None, 0),
+        ("lease", Role::Silent, Some("b"), 0),
+    ];
+    assert_eq!(
+        seen.map(|(mode, role, holder, held)| counts(mode, role, holder, held)),
+        [
+            expect(1, 1, 0, 0),
+            expect(1, 0, 0, 1),
+            expect(1, 0, 1, 0),
+            expect(0, 2, 0, 0),
+            expect(0, 0, 2, 0),
+            expect(0, 0, 2, 0),
+        ]
+    );
+}
+
+#[tokio::test]
 async fn a_node_that_is_not_fit_weighs_nothing_and_is_told_so_once() {
     let mut bench = Bench::new(|_| ()).await;
     bench.list(vec![service("shop", VIP)]).await;
@@ -319,6 +419,12 @@ async fn only_pools_that_select_by_labels_of_namespaces_wait_for_them() {
         bench.pools.send_replace(Pools { complete: true, pools: vec![pool], faults: vec![] });
         bench.list(vec![service("shop", VIP)]).await;
         assert_eq!(bench.wanted(), [on(VIP, true)], "what it has is announced");
+        bench.place(|placed| placed.role = Role::Member);
+        assert_eq!(
+            bench.status.ready(),
+            Ok("Services are known".to_owned()),
+            "nobody announces by namespaces"
+        );
         assert_eq!(bench.fed(), if selects { &[] } else { all });
         let labels = Labels::from([("team".into(), "web".into())]);
         bench.hear(Event::Namespaces(Change::Listed(vec![Namespace { name: "web".into(), labels }]))).await;
@@ -329,6 +435,9 @@ async fn only_pools_that_select_by_labels_of_namespaces_wait_for_them() {
 #[tokio::test]
 async fn what_the_api_server_has_not_listed_is_named() {
     let mut bench = Bench::new(|_| ()).await;
+    // Somebody gives addresses here.
+    let (allocator, mut asked) = mpsc::channel(1);
+    bench.services.wires.sources.allocator = Some(allocator);
     let mut notes = Vec::new();
     for listed in [false, true] {
         if listed {
@@ -336,10 +445,76 @@ async fn what_the_api_server_has_not_listed_is_named() {
         }
         let (answer, answered) = tokio::sync::oneshot::channel();
         bench.services.answer(Ask::Pools(answer), &mut bench.answering);
-        notes.push(answered.await.unwrap().notes.concat());
+        drop(asked.recv().await);
+        notes.push(answered.await.unwrap().unwrap().notes.concat());
     }
     assert!(notes[0].contains("Services, EndpointSlices, Nodes"), "{notes:?}");
     assert_eq!(notes[1], "");
+}
+
+/// Who knows of addresses and pools, by heart: 192.0.2.8 is not given, and a ConfigMap has a wrong key.
+async fn allocator(mut asked: mpsc::Receiver<allocator::Ask>) {
+    let asked_for = Asked::Want(Want::Address(REFUSED.parse().unwrap()));
+    let refused = vec![Refused { asked: asked_for, why: Refusal::OutsidePools }];
+    let config_map = Some(ConfigMapName { namespace: "kube-system".into(), name: "kubevip".into() });
+    let [key, value, reason, fix] = ["cidr-web", "x", "no network", "write one"].map(str::to_owned);
+    let problem = Problem { severity: Severity::Error, key, value, reason, fix };
+    let odd = Problem { severity: Severity::Warning, ..problem.clone() };
+    let fault = Fault { source: Source::KubeVip, config_map, problem };
+    let odd = Fault { problem: odd, ..fault.clone() };
+    while let Some(ask) = asked.recv().await {
+        match ask {
+            allocator::Ask::Decision(_, to) => {
+                drop(to.send(Some(Decision { refused: refused.clone(), ..Decision::default() })));
+            }
+            allocator::Ask::Pools(to) => {
+                let faults = vec![fault.clone(), odd.clone()];
+                drop(to.send(PoolsAnswer { faults, ..PoolsAnswer::default() }));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refused_address_is_told_beside_a_granted_one_and_what_is_wrong_in_a_config_map_with_the_pools() {
+    let mut bench = Bench::new(|_| ()).await;
+    let (out, asked) = mpsc::channel(4);
+    bench.services.wires.sources.allocator = Some(out);
+    bench.answering.spawn(allocator(asked));
+    // Nobody answers for the placement.
+    bench.services.wires.sources.placement = mpsc::channel(1).0;
+    let both = annotated("both", "kube-vip.io/loadbalancerIPs", &format!("{VIP},{REFUSED}"));
+    bench.list(vec![both, service("shop", ROUTER)]).await;
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    bench.services.answer(Ask::Services(None, answer), &mut bench.answering);
+    let services = answered.await.unwrap().all;
+    let lacks: Vec<_> = services.into_iter().map(|service| (service.name, service.lacks)).collect();
+    let lack = format!("{REFUSED}: in no pool that serves this Service");
+    assert_eq!(lacks, [("both".to_owned(), vec![lack]), ("shop".to_owned(), vec![])]);
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    bench.services.answer(Ask::Pools(answer), &mut bench.answering);
+    let note = "ConfigMap kube-system/kubevip: cidr-web = \"x\": no network; write one";
+    assert_eq!(answered.await.unwrap().unwrap().notes, [note]);
+}
+
+#[tokio::test]
+async fn the_ends_of_the_networks_of_this_node_are_not_given_and_announced_where_a_service_has_one() {
+    let mut bench = Bench::new(|_| ()).await;
+    bench.list(vec![service("shop", "192.0.2.255")]).await;
+    assert_eq!(bench.wanted(), [on("192.0.2.255", true)]);
+    let reason = |address: &str| bench.services.catalog.forbidden().reason(address.parse().unwrap()).cloned();
+    let end = Some(ForbiddenReason::NetworkEnd("192.0.2.0/24".parse().unwrap()));
+    assert_eq!(["192.0.2.255", "192.0.2.0", "192.0.2.1"].map(reason), [end.clone(), end, None]);
+}
+
+#[tokio::test]
+async fn where_others_give_addresses_that_is_why_there_are_no_pools() {
+    let mut bench = Bench::new(|_| ()).await;
+    bench.list(vec![]).await;
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    bench.services.answer(Ask::Pools(answer), &mut bench.answering);
+    let why = "addresses are given by somebody else (services.allocate: false)";
+    assert_eq!(answered.await.unwrap(), Err(why.to_owned()));
 }
 
 #[tokio::test]
@@ -483,4 +658,5 @@ async fn the_names_of_all_nodes_are_told_from_when_they_are_known() {
 
 const VIP: &str = "192.0.2.7";
 const ROUTER: &str = "192.0.2.254";
+const REFUSED: &str = "192.0.2.8";
 const PORTS: [Port; 1] = [Port { protocol: Protocol::Tcp, number: 80 }];

@@ -58,7 +58,8 @@ async fn a_service_has_its_address_in_milliseconds_and_status_and_annotation_in_
     let shown = warm.annotations().get(ASSIGNED).map(String::as_str);
     assert_eq!(shown, Some(r#"[{"address":"192.0.2.1","pool":"cidr-global"}]"#));
     let status = serde_json::to_value(&warm.status).expect("can be written");
-    assert_eq!(status["loadBalancer"], json!({"ingress": [{"ip": "192.0.2.1", "ipMode": "VIP"}]}));
+    let ingress = json!({"ip": "192.0.2.1", "ipMode": "VIP", "ports": [{"port": 80, "protocol": "TCP"}]});
+    assert_eq!(status["loadBalancer"], json!({ "ingress": [ingress] }));
     let mut took = vec![];
     for number in 0..40 {
         let arrivals = bed.arrivals(1).await;
@@ -122,7 +123,7 @@ async fn what_is_right_is_not_written_again_by_the_next_leader(api: &RealApi) {
     }
     let before = versions(&bed).await;
     // A standby says the same, from what it sees.
-    let key = ServiceKey { namespace: "handover".to_owned(), name: "a".to_owned() };
+    let key = ServiceKey { namespace: "handover".into(), name: "a".into() };
     let mut decisions = vec![];
     for node in [&first, &second] {
         let (answer, answered) = oneshot::channel();

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Service;
@@ -9,6 +10,7 @@ use kube::runtime::watcher::{self, Event};
 use kube::{Api, ResourceExt as _};
 use tokio::sync::mpsc;
 use vipcast::allocator::{ASSIGNED, Feed, record};
+use vipcast::clock;
 use vipcast_proto::ipam::{
     Family, FamilyPolicy, Forbidden, Port, Protocol, Request, RequestFields, ServiceKey, ServiceView,
     Standing, TrafficPolicy,
@@ -33,14 +35,15 @@ pub(crate) async fn follow(client: kube::Client, out: mpsc::Sender<Feed>) {
                 None => Feed::Removed(key(&service)),
             }),
             Some(Ok(Event::Delete(service))) => news.push(Feed::Deleted(key(&service))),
-            Some(Err(_)) => {}
+            // Not at once: where the runtime ends, nothing else would ever come.
+            Some(Err(_)) => clock::pause(RETRY).await,
             None => return,
         }
     }
 }
 
 fn key(service: &Service) -> ServiceKey {
-    ServiceKey { namespace: service.namespace().unwrap_or_default(), name: service.name_any() }
+    ServiceKey { namespace: service.namespace().unwrap_or_default().into(), name: service.name_any().into() }
 }
 
 fn view(service: &Service) -> Option<ServiceView> {
@@ -76,8 +79,26 @@ fn view(service: &Service) -> Option<ServiceView> {
         },
         families: spec.ip_families.iter().flatten().map(|it| family(it)).collect(),
         ingress: ingress(service),
+        ports_shown: ports_shown(service),
+        status_writer: None,
         record: annotation(ASSIGNED).map(record).unwrap_or_default(),
     })
+}
+
+/// Whether the status has the ports of the Service, in their order.
+fn ports_shown(service: &Service) -> bool {
+    let ports = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
+    let ports: Vec<_> = ports.map(|it| (it.protocol.clone().unwrap_or_else(tcp), it.port)).collect();
+    let balancer = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
+    let mut entries = balancer.into_iter().flat_map(|it| it.ingress.iter().flatten());
+    entries.all(|it| {
+        it.ports.iter().flatten().map(|it| (it.protocol.clone(), it.port)).eq(ports.iter().cloned())
+    })
+}
+
+/// What is meant where nothing is said.
+fn tcp() -> String {
+    "TCP".to_owned()
 }
 
 /// The addresses in the status.
@@ -90,3 +111,5 @@ pub(crate) fn ingress(service: &Service) -> Vec<IpAddr> {
 fn family(name: &str) -> Family {
     if name == "IPv6" { Family::V6 } else { Family::V4 }
 }
+
+const RETRY: Duration = Duration::from_millis(50);

@@ -65,6 +65,20 @@ impl Kubernetes<'_> {
         }
     }
 
+    /// Reads an object and writes it as `change` leaves it, over one connection; returns when the writing began.
+    #[allow(dead_code, reason = "only a benchmark asks when it began")]
+    pub(crate) fn change(&self, path: &str, change: impl FnOnce(&mut Value) + Send) -> Instant {
+        let changing = async {
+            let client = client(&self.kubeconfig).await;
+            let mut object = request(&client, "GET", path, String::new()).await;
+            change(&mut object);
+            let begin = clock::now();
+            request(&client, "PUT", path, object.to_string()).await;
+            begin
+        };
+        self.namespace.run(|| block_on(changing)).unwrap()
+    }
+
     /// `spec` of the Lease; nothing where there is none.
     pub(crate) fn lease(&self) -> Option<Value> {
         self.get(&format!("{LEASES}/{LEASE}")).map(|lease| lease["spec"].clone())

@@ -42,6 +42,7 @@ fn given(distribution: &str) {
         });
     }
     explained(&bed, &owner.0, distribution);
+    ready(&bed, &owner.0, distribution);
     let counted = "vipcast_service_addresses{state=\"held\"} 1";
     wait("its metrics count the address", SOON, || {
         let host = &bed.lan.nodes[number(&bed, &owner.0)].namespace;
@@ -51,6 +52,19 @@ fn given(distribution: &str) {
     wait("nobody answers any more", SOON, || asked(&bed, &[address]).is_empty().then_some(()));
     for node in 0..3 {
         assert_eq!(bed.terminate(node).0.code(), Some(0));
+    }
+}
+
+/// Every node is ready, though it has no VIP of the control plane, and says in its status what it announces.
+fn ready(bed: &Bed, owner: &str, distribution: &str) {
+    for host in &bed.lan.nodes {
+        let expected = json!([distribution, 1, 0, 1, i32::from(host.name == owner), true]);
+        wait("its status is as it should be", SOON, || {
+            let services = &told(bed, number(bed, &host.name), &["status"])["services"];
+            let fields = ["distribution", "services", "waiting", "addresses", "announced", "allocates"];
+            (json!(fields.map(|field| &services[field])) == expected).then_some(())
+        });
+        assert_eq!(http(&host.namespace, "127.0.0.1:2112", "/readyz").0, 200, "{}", host.name);
     }
 }
 

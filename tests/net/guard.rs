@@ -197,6 +197,26 @@ impl Flood {
     }
 }
 
+/// `nft` lists the whole ruleset, with the types of addresses and the rules in its words; what is left without our table,
+/// it can load again.
+fn is_listed(namespace: &Namespace) {
+    let list = namespace.run(|| shell("nft add table inet other && nft list ruleset")).unwrap();
+    for line in [
+        "type ipv4_addr",
+        "type ipv6_addr",
+        "ip daddr @guarded4_a goto guard4",
+        "ip daddr . meta l4proto . th dport . ip saddr @permitted4_a accept",
+        "ip6 daddr . meta l4proto . th dport . ip6 saddr @permitted6_a accept",
+    ] {
+        assert!(list.lines().any(|listed| listed.trim() == line), "{line}: {list}");
+    }
+    // As docs/services.md has it.
+    let saved = "nft list tables | grep -vx 'table inet vipcast' | xargs -L1 nft list";
+    let saved = namespace.run(|| shell(&format!("({saved}) | nft -c -f - && {saved}"))).unwrap();
+    assert_eq!(saved.lines().next(), Some("table inet other {"), "{saved}");
+    namespace.run(|| shell("nft delete table inet other")).unwrap();
+}
+
 /// What `nft` prints of our table; `None` if there is none.
 fn listed(namespace: &Namespace) -> Option<String> {
     let list = "nft list table inet vipcast 2>/dev/null || true";
@@ -213,6 +233,7 @@ async fn source_ranges_say_who_is_served_at_the_ports_of_their_service_and_nowhe
     let mut guard = Running::start(&lan.a);
     guard.enforce(friends(Others::Pass)).await;
     println!("{}", listed(&lan.a).unwrap());
+    is_listed(&lan.a);
     assert_eq!(served(&lan, NAMES), [[true, false]; 2]);
     assert_eq!(served(&lan, TIME), [[true; 2]; 2], "the port of nobody who asked for ranges");
     assert!(answered(&lan.b, STRANGER, "192.0.2.101", NAMES), "an address of nobody who asked for ranges");

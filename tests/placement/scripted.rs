@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use vipcast::clock;
 use vipcast::placement::{Ask, Demand, Role, Whereabouts, spread};
-use vipcast_proto::placement::Life;
+use vipcast_proto::placement::{Facts, Life, MemberId};
 
 use super::ledger::{Ledger, summary};
 use super::node::{Node, PATIENCE, TIMING, addresses};
@@ -208,6 +208,31 @@ pub(crate) fn questions() {
         }
         let members: Vec<_> = b.report.borrow().members.iter().map(|member| member.name.clone()).collect();
         assert_eq!(members, ["a", "b"]);
+    });
+}
+
+/// A node that is not fit keeps what nobody else can have; the list and the explanation say so alike, on every node.
+pub(crate) fn kept() {
+    paused(async {
+        let bench = Bench::new();
+        let (a, b) = (bench.joined("a", 0).await, bench.joined("b", 0).await);
+        let ours: IpAddr = [192, 0, 2, 77].into();
+        let local = Facts { eligible: Some([MemberId::of("a")].into()), ..Facts::plain(ours) };
+        for node in [&a, &b] {
+            node.demand.send(Demand::Wanted([(ours, Some(local.clone()))].into())).await.unwrap();
+        }
+        clock::pause(ms(500)).await;
+        // Its node is not ready.
+        a.weigh(0).await;
+        clock::pause(ms(2_000)).await;
+        let holder = bench.ledger.held("a").contains(&ours).then(|| "a".to_owned());
+        for node in [&a, &b] {
+            let (answer, answered) = oneshot::channel();
+            node.asks.send(Ask::Owners(answer)).await.unwrap();
+            let listed = answered.await.unwrap().remove(&ours).flatten();
+            assert_eq!((listed, node.whereabouts(ours).await.holder), (holder.clone(), holder.clone()));
+        }
+        assert_eq!(holder.as_deref(), Some("a"));
     });
 }
 

@@ -88,7 +88,7 @@ impl Catalog {
             };
             return self.named(name).filter(open).into_iter().collect();
         }
-        let own = self.by_namespace.get(&service.key.namespace).into_iter().flatten();
+        let own = self.by_namespace.get(service.key.namespace.as_ref()).into_iter().flatten();
         let mut candidates: Vec<_> = own
             .chain(&self.general)
             .copied()

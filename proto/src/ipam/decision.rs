@@ -25,6 +25,15 @@ pub struct Decision {
     pub considered: Vec<Considered>,
 }
 
+impl Decision {
+    /// What is refused and missed: a second family that is only preferred (`PreferDualStack`) is not.
+    pub fn missing(&self) -> impl Iterator<Item = &Refused> {
+        let preferred =
+            |it: &Refused| matches!(it.asked, Asked::Want(Want::Family(_))) && !self.assigned.is_empty();
+        self.refused.iter().filter(move |it| !preferred(it))
+    }
+}
+
 /// An address that a Service has.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Assigned {

@@ -70,7 +70,7 @@ pub(super) enum Backends {
     /// By all.
     Cluster,
     /// By those with an endpoint of this selector in this namespace.
-    Local { namespace: String, selector: Labels },
+    Local { namespace: Arc<str>, selector: Labels },
     /// By nodes that only this Service knows: it has no selector.
     Own(ServiceKey),
 }

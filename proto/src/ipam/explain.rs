@@ -133,19 +133,23 @@ impl Ipam {
         })
     }
 
+    /// A Service that lacks nothing would be served with more of what it has.
     fn openness(&self, entry: &Entry, index: PoolIndex) -> Verdict {
-        let wants =
-            entry.slots.iter().filter(|slot| slot.held.is_none()).flat_map(|slot| slot.want.families());
-        let unmet: Vec<_> = wants.copied().collect();
+        let wants = |lacking: bool| {
+            let slots = entry.slots.iter().filter(move |slot| !lacking || slot.held.is_none());
+            slots.flat_map(|slot| slot.want.families()).copied().collect::<Vec<_>>()
+        };
+        let unmet = wants(true);
         if unmet.is_empty() && entry.names_an_address() {
             return Verdict::AddressesAskedFor;
         }
-        let usages: Vec<_> = self.usages(index, &unmet).collect();
+        let all = wants(false);
+        let usages: Vec<_> = self.usages(index, if unmet.is_empty() { &all } else { &unmet }).collect();
         let could = |family: Family| self.choose_from(entry, index, family).0.is_some();
-        if unmet.is_empty() || unmet.iter().any(|&family| could(family)) {
-            Verdict::Open
-        } else if usages.is_empty() {
+        if usages.is_empty() {
             Verdict::OtherFamily
+        } else if unmet.is_empty() || unmet.iter().any(|&family| could(family)) {
+            Verdict::Open
         } else {
             Verdict::Exhausted(usages)
         }

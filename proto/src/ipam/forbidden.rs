@@ -23,8 +23,27 @@ pub enum ForbiddenReason {
     PodNetwork(IpNet),
     /// In the network of cluster IPs.
     ServiceNetwork(IpNet),
-    /// Loopback, multicast, link-local IPv6, or no address of a host at all.
+    /// The first or last address of a network of IPv4 to which a node belongs: that of the network, and that for everybody.
+    NetworkEnd(IpNet),
+    /// Loopback, multicast, link-local, or no address of a host at all.
     NotForHosts,
+}
+
+impl ForbiddenReason {
+    /// Whether a Service that has such an address loses it, and nobody announces it. The ends of a network are only not given
+    /// any more: which networks there are depends on the node that is asked.
+    #[must_use]
+    pub const fn takes_away(&self) -> bool {
+        match self {
+            Self::Node(_)
+            | Self::ControlPlane
+            | Self::Gateway
+            | Self::PodNetwork(_)
+            | Self::ServiceNetwork(_)
+            | Self::NotForHosts => true,
+            Self::NetworkEnd(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for ForbiddenReason {
@@ -35,7 +54,8 @@ impl fmt::Display for ForbiddenReason {
             Self::Gateway => f.write_str("a gateway"),
             Self::PodNetwork(net) => write!(f, "in the pod network {net}"),
             Self::ServiceNetwork(net) => write!(f, "in the service network {net}"),
-            Self::NotForHosts => f.write_str("not a unicast address that a host can have"),
+            Self::NetworkEnd(net) => write!(f, "the first or last address of the network {net}"),
+            Self::NotForHosts => f.write_str("not a unicast address that a host can have on a network"),
         }
     }
 }
@@ -51,7 +71,7 @@ pub struct Forbidden {
 impl Default for Forbidden {
     /// Only what is not for hosts.
     fn default() -> Self {
-        let networks = not_for_hosts().map(|net| (net.into(), ForbiddenReason::NotForHosts));
+        let networks = not_for_hosts().map(|(net, _)| (net.into(), ForbiddenReason::NotForHosts));
         Self { addresses: BTreeMap::new(), networks: networks.to_vec() }
     }
 }
@@ -65,6 +85,17 @@ impl Forbidden {
     /// Forbids the network of a reason that names one, or any other network.
     pub fn network(&mut self, net: IpNet, reason: ForbiddenReason) {
         self.networks.push((net.into(), reason));
+    }
+
+    /// Forbids the ends of a network of IPv4 to which a node belongs, where they are not for hosts.
+    pub fn ends(&mut self, net: IpNet) {
+        if let IpNet::V4(net) = net.trunc()
+            && net.prefix_len() <= LONGEST_WITH_ENDS
+        {
+            for end in [net.network(), net.broadcast()] {
+                self.address(end.into(), ForbiddenReason::NetworkEnd(net.into()));
+            }
+        }
     }
 
     /// Why `address` is forbidden, or `None`.
@@ -108,22 +139,33 @@ fn buggy_below(end: u128) -> u128 {
     end / 256 * 2 + u128::from(rest > 0)
 }
 
-fn not_for_hosts() -> [IpNet; 8] {
+/// What of `range` never is for hosts, in words; `None`: nothing.
+pub(super) fn never(range: Range) -> Option<String> {
+    let all = not_for_hosts().into_iter().filter(|(net, _)| range.overlap((*net).into()).is_some());
+    let words: Vec<_> = all.map(|(net, what)| format!("{net} ({what})")).collect();
+    (!words.is_empty()).then(|| format!("has addresses that never can be a VIP: {}", words.join(", ")))
+}
+
+fn not_for_hosts() -> [(IpNet, &'static str); 9] {
     let v4 = |address: [u8; 4], length| IpNet::new_assert(Ipv4Addr::from(address).into(), length);
     let v6 =
         |first: u16, length| IpNet::new_assert(Ipv6Addr::from_bits(u128::from(first) << 112).into(), length);
     [
-        v4([0, 0, 0, 0], 8),
-        v4([127, 0, 0, 0], 8),
-        v4([224, 0, 0, 0], 4),
-        v4([255, 255, 255, 255], 32),
+        (v4([0, 0, 0, 0], 8), "this network"),
+        (v4([127, 0, 0, 0], 8), "loopback"),
+        (v4([169, 254, 0, 0], 16), "link-local"),
+        (v4([224, 0, 0, 0], 4), "multicast"),
+        (v4([255, 255, 255, 255], 32), "broadcast"),
         // The unspecified address, loopback and IPv4 in IPv6 clothes: all below the first unicast prefix.
-        v6(0, 16),
-        v6(0x0100, 64),
-        v6(0xfe80, 10),
-        v6(0xff00, 8),
+        (v6(0, 16), "unspecified, loopback and mapped IPv4"),
+        (v6(0x0100, 64), "discard-only"),
+        (v6(0xfe80, 10), "link-local"),
+        (v6(0xff00, 8), "multicast"),
     ]
 }
+
+/// A network of two addresses has no others to give, and uses both (RFC 3021).
+const LONGEST_WITH_ENDS: u8 = 30;
 
 #[cfg(test)]
 mod tests {
@@ -149,6 +191,18 @@ mod tests {
                 Some(ForbiddenReason::NotForHosts),
             ]
         );
+    }
+
+    #[test]
+    fn the_ends_of_a_network_of_ipv4_are_forbidden_where_hosts_cannot_have_them() {
+        let mut forbidden = Forbidden::default();
+        for net in ["192.0.2.9/29", "198.51.100.0/31", "2001:db8::7/64"] {
+            forbidden.ends(net.parse().unwrap());
+        }
+        let asked = ["192.0.2.8", "192.0.2.9", "192.0.2.15", "198.51.100.0", "198.51.100.1", "2001:db8::"];
+        let end = Some(ForbiddenReason::NetworkEnd("192.0.2.8/29".parse().unwrap()));
+        let reasons = asked.map(|text| forbidden.reason(text.parse().unwrap()).cloned());
+        assert_eq!(reasons, [end.clone(), None, end, None, None, None]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::allocator::{Ipam, Requests, Sight, Turn, seized};
 use super::entry::{Entry, Rank};
+use super::forbidden::ForbiddenReason;
 use super::service::{Assignment, ServiceKey};
 
 impl Ipam {
@@ -54,7 +55,7 @@ impl Ipam {
         let address = claim.address;
         entry.slots.get(slot).is_some_and(|slot| slot.want.is_met_by(address))
             && !entry.addresses().any(|held| held == address)
-            && self.space.forbidden.reason(address).is_none()
+            && !self.space.forbidden.reason(address).is_some_and(ForbiddenReason::takes_away)
             && !self.is_sent_elsewhere(entry, claim)
             && (trust == Trust::Live || self.is_permitted(entry, address))
     }

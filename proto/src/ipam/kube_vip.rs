@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::own::usable;
 use super::pool::{PerNamespace, Pool, PoolId, SearchOrder, Selection, Source};
 use super::problem::{Problem, Problems};
 use super::range::Range;
@@ -116,12 +117,12 @@ fn pool(key: &str, scope: &str, value: &str, common: &Common, problems: &mut Pro
 fn ranges(value: &str, skip_ends: bool, problems: &mut Problems<'_>) -> Vec<Range> {
     let mut ranges = vec![];
     for entry in value.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
-        match entry.parse::<Range>() {
+        match usable(entry, FORMS) {
             Ok(range) if skip_ends && range.first().is_ipv4() && entry.contains('/') => {
                 ranges.push(range.without_ends());
             }
             Ok(range) => ranges.push(range),
-            Err(reason) => problems.error(entry, reason, FORMS),
+            Err((reason, fix)) => problems.error(entry, reason, fix),
         }
     }
     if ranges.is_empty() {
@@ -240,7 +241,7 @@ mod tests {
     fn a_bad_key_takes_no_good_pool_away_and_every_problem_is_told_at_once() {
         let (pools, problems) = parse([
             ("cidr-bad", "192.0.2.0/40"),
-            ("cidr-mixed", "192.0.2.0/30,oops,192.0.2.9-192.0.2.8"),
+            ("cidr-mixed", "192.0.2.0/30,oops,192.0.2.9-192.0.2.8,224.0.0.0/24"),
             ("range-ok", "198.51.100.1-198.51.100.3"),
             ("cidr-dhcp", "0.0.0.0/32"),
             ("allow-share-ok", "yes"),
@@ -268,6 +269,7 @@ mod tests {
                 ("cidr-dhcp", "0.0.0.0/32"),
                 ("cidr-mixed", "oops"),
                 ("cidr-mixed", "192.0.2.9-192.0.2.8"),
+                ("cidr-mixed", "224.0.0.0/24"),
                 ("cidr_global", "192.0.2.0/24"),
             ]
         );

@@ -19,6 +19,7 @@
 mod allocator;
 mod catalog;
 mod cell;
+mod contest;
 mod decision;
 mod entry;
 mod explain;
@@ -43,6 +44,7 @@ mod waiting;
 
 pub use allocator::{Changes, Ipam, Requests, Settings};
 pub use cell::Conflict;
+pub use contest::{Contests, Turn};
 pub use decision::{Asked, Assigned, Considered, Decision, Note, Refusal, Refused, Usage, Verdict, Why};
 pub use entry::Want;
 pub use family::Family;

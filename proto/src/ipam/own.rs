@@ -1,8 +1,9 @@
 //! What our own description of a pool says.
 
+use super::forbidden::never;
 use super::pool::{PerNamespace, Pool, PoolId, SearchOrder, Selection, Source};
 use super::problem::{Problem, Problems};
-use super::range::Range;
+use super::range::{Range, RangeError};
 
 /// A pool in our own schema. Each field is as in [`Pool`]; decoding is the caller's.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -36,7 +37,8 @@ pub fn pool(spec: &PoolSpec) -> (Option<Pool>, Vec<Problem>) {
     let key = format!("{}.addresses", spec.name);
     let addresses = ranges(&spec.addresses, &mut Problems { key: &key, found: &mut found });
     let key = format!("{}.avoid", spec.name);
-    let avoided = parsed(&spec.avoid, &mut Problems { key: &key, found: &mut found });
+    let avoid = |text: &str| parsed(text, FORMS);
+    let avoided = read(&spec.avoid, avoid, &mut Problems { key: &key, found: &mut found });
     if spec.name.is_empty() {
         Problems { key: "name", found: &mut found }.error("", "a pool without a name", "give it one");
     }
@@ -47,19 +49,33 @@ pub fn pool(spec: &PoolSpec) -> (Option<Pool>, Vec<Problem>) {
 
 /// The ranges that are written well; the others are problems, and so are none at all.
 pub(super) fn ranges(texts: &[String], problems: &mut Problems<'_>) -> Vec<Range> {
-    let ranges = parsed(texts, problems);
+    let ranges = read(texts, |text| usable(text, FORMS), problems);
     if ranges.is_empty() {
         problems.error("", "no addresses", FORMS);
     }
     ranges
 }
 
-fn parsed(texts: &[String], problems: &mut Problems<'_>) -> Vec<Range> {
+/// An entry of a pool that can be given; or what is wrong, and what to do. `forms` says how one is written.
+pub(super) fn usable(text: &str, forms: &'static str) -> Result<Range, (String, &'static str)> {
+    let range = parsed(text, forms)?;
+    never(range).map_or(Ok(range), |reason| Err((reason, UNICAST)))
+}
+
+fn parsed(text: &str, forms: &'static str) -> Result<Range, (String, &'static str)> {
+    text.parse().map_err(|error: RangeError| (error.to_string(), forms))
+}
+
+fn read(
+    texts: &[String],
+    parse: impl Fn(&str) -> Result<Range, (String, &'static str)>,
+    problems: &mut Problems<'_>,
+) -> Vec<Range> {
     let mut ranges = vec![];
     for text in texts {
-        match text.parse() {
+        match parse(text) {
             Ok(range) => ranges.push(range),
-            Err(reason) => problems.error(text, reason, FORMS),
+            Err((reason, fix)) => problems.error(text, reason, fix),
         }
     }
     ranges
@@ -83,6 +99,7 @@ fn without(ranges: &[Range], avoid: Range) -> Vec<Range> {
 }
 
 const FORMS: &str = "write a network (192.0.2.0/24), a range (192.0.2.10-192.0.2.20) or an address";
+const UNICAST: &str = "write only addresses that hosts of your network can have";
 
 #[cfg(test)]
 mod tests {
@@ -93,7 +110,7 @@ mod tests {
         let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
         let spec = PoolSpec {
             name: "lab".into(),
-            addresses: texts(&["192.0.2.0/28", "2001:db8::/64", "x"]),
+            addresses: texts(&["192.0.2.0/28", "2001:db8::/64", "x", "0.0.0.0/0", "169.254.7.7"]),
             avoid: texts(&["192.0.2.0", "192.0.2.4-192.0.2.6", "192.0.2.15/32", "y"]),
             ..PoolSpec::default()
         };
@@ -104,7 +121,34 @@ mod tests {
         );
         assert_eq!(
             problems.iter().map(|it| (&*it.key, &*it.value)).collect::<Vec<_>>(),
-            [("lab.addresses", "x"), ("lab.avoid", "y")]
+            [
+                ("lab.addresses", "x"),
+                ("lab.addresses", "0.0.0.0/0"),
+                ("lab.addresses", "169.254.7.7"),
+                ("lab.avoid", "y")
+            ]
         );
+    }
+
+    #[test]
+    fn what_never_can_be_a_vip_is_no_part_of_a_pool_and_all_of_it_is_named() {
+        let reason = |text: &str| usable(text, FORMS).map_err(|(reason, _)| reason);
+        let cases = [
+            ("0.0.0.0/32", "0.0.0.0/8 (this network)"),
+            ("126.255.255.255-128.0.0.1", "127.0.0.0/8 (loopback)"),
+            ("169.254.0.1", "169.254.0.0/16 (link-local)"),
+            ("239.0.0.0/8", "224.0.0.0/4 (multicast)"),
+            ("254.0.0.0/7", "255.255.255.255/32 (broadcast)"),
+            ("::", "::/16 (unspecified, loopback and mapped IPv4)"),
+            ("fe80::/64", "fe80::/10 (link-local)"),
+            ("fe00::/7", "fe80::/10 (link-local), ff00::/8 (multicast)"),
+        ];
+        for (text, expected) in cases {
+            let expected = format!("has addresses that never can be a VIP: {expected}");
+            assert_eq!(reason(text), Err(expected), "{text}");
+        }
+        for text in ["192.0.2.0/24", "2001:db8::/64", "fd00::/8", "240.0.0.1"] {
+            assert_eq!(reason(text), Ok(text.parse().unwrap()));
+        }
     }
 }

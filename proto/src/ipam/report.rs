@@ -74,6 +74,8 @@ impl Ipam {
 
     fn report(&self, index: PoolIndex, pool: &Pool) -> PoolReport {
         let forbidden = pool.ranges.as_slice().iter().flat_map(|&range| self.space.forbidden.within(range));
+        // A pool is as wide as its network, as often as not.
+        let forbidden = forbidden.filter(|(_, why)| why.takes_away());
         PoolReport {
             pool: pool.id.clone(),
             usage: self.usages(index, &[Family::V4, Family::V6]).collect(),

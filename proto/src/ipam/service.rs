@@ -8,13 +8,13 @@ use super::family::Family;
 use super::labels::Labels;
 use super::request::Request;
 
-/// A Service's name in the cluster.
+/// A Service's name in the cluster. Many have it, each thing that is known of a Service: a copy costs no memory of its own.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct ServiceKey {
     /// Its namespace.
-    pub namespace: String,
+    pub namespace: Arc<str>,
     /// Its name.
-    pub name: String,
+    pub name: Arc<str>,
 }
 
 impl fmt::Display for ServiceKey {
@@ -54,6 +54,10 @@ pub struct ServiceView {
     pub families: Vec<Family>,
     /// The addresses in `status.loadBalancer.ingress`.
     pub ingress: Vec<IpAddr>,
+    /// Whether each of these comes with all of `ports` in the status, and no others; where there is none, it does.
+    pub ports_shown: bool,
+    /// Who wrote the status last, of those who are not us, where that is known: to be named, not to be decided by.
+    pub status_writer: Option<Arc<str>>,
     /// What our annotation says that we assigned.
     pub record: Vec<Assignment>,
 }

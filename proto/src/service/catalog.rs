@@ -277,7 +277,7 @@ impl Catalog {
     }
 
     fn apply_service(&mut self, mut service: Service, turn: &mut Turn) {
-        if let Some(labels) = self.namespaces.get(&service.key().namespace) {
+        if let Some(labels) = self.namespaces.get(service.key().namespace.as_ref()) {
             Arc::make_mut(&mut service.view).namespace_labels = labels.clone();
         }
         let key = service.key().clone();

@@ -171,7 +171,7 @@ impl Serving {
 }
 
 fn owner(key: &SliceKey, service: &str) -> ServiceKey {
-    ServiceKey { namespace: key.namespace.as_ref().to_owned(), name: service.to_owned() }
+    ServiceKey { namespace: key.namespace.as_ref().into(), name: service.into() }
 }
 
 #[cfg(test)]

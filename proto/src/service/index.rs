@@ -30,9 +30,9 @@ impl Index {
 
     /// Those of one namespace.
     pub(super) fn within<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a Service> + 'a {
-        let first = ServiceKey { namespace: namespace.to_owned(), name: String::new() };
+        let first = ServiceKey { namespace: namespace.into(), name: "".into() };
         let from = self.services.range(first..).map(|(_, service)| service.as_ref());
-        from.take_while(move |service| service.key().namespace == namespace)
+        from.take_while(move |service| *service.key().namespace == *namespace)
     }
 
     /// Returns what was known of it before.

@@ -119,7 +119,7 @@ impl Planner<'_> {
         (!owners.is_empty()).then(|| Plan {
             owners,
             interface: services.iter().find_map(|service| service.interface.clone()),
-            placement: match (self.forbidden.reason(address), reached) {
+            placement: match (self.forbidden.reason(address).filter(|it| it.takes_away()), reached) {
                 (Some(reason), _) => Err(Withheld::Forbidden(reason.clone())),
                 (None, Reach::Nowhere) => Err(Withheld::NoEndpoint),
                 (None, Reach::Everywhere) => Ok(self.facts(address, &services, None)),

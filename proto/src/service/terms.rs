@@ -85,7 +85,7 @@ impl Terms {
         if service.service_type != "LoadBalancer" {
             return Some(NotOurs::NotLoadBalancer);
         }
-        if self.namespace.as_ref().is_some_and(|ours| *ours != service.key.namespace) {
+        if self.namespace.as_ref().is_some_and(|ours| **ours != *service.key.namespace) {
             return Some(NotOurs::Namespace);
         }
         match &service.load_balancer_class {

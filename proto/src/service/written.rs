@@ -52,6 +52,10 @@ pub struct Written {
     pub cluster_ips: Vec<String>,
     /// `status.loadBalancer.ingress[].ip`.
     pub ingress: Vec<String>,
+    /// Whether each of these comes with all of `spec.ports`, and no others.
+    pub ports_shown: bool,
+    /// Who wrote the status last, of those who are not us, as far as `metadata.managedFields` say so.
+    pub status_writer: Option<String>,
 }
 
 /// What we assigned, as JSON: `[{"address":"192.0.2.7","pool":"lab"}]`.
@@ -95,7 +99,7 @@ pub fn is_read(annotation: &str) -> bool {
 impl Default for Written {
     fn default() -> Self {
         Self {
-            key: ServiceKey { namespace: String::new(), name: String::new() },
+            key: ServiceKey { namespace: "".into(), name: "".into() },
             uid: String::new(),
             created: 0,
             deleting: false,
@@ -113,6 +117,8 @@ impl Default for Written {
             ip_families: vec![],
             cluster_ips: vec![],
             ingress: vec![],
+            ports_shown: true,
+            status_writer: None,
         }
     }
 }
@@ -208,6 +214,8 @@ impl Written {
             namespace_labels: Arc::default(),
             ports: self.ports,
             ingress,
+            ports_shown: self.ports_shown,
+            status_writer: self.status_writer.map(Arc::from),
             record: self.record.unwrap_or_default(),
         }
     }
@@ -302,6 +310,8 @@ mod tests {
             family_policy: FamilyPolicy::SingleStack,
             families: vec![Family::V4, Family::V6],
             ingress: vec![],
+            ports_shown: true,
+            status_writer: None,
             record: vec![],
         }
     }
@@ -343,6 +353,8 @@ mod tests {
             ip_family_policy: Some("PreferDualStack".into()),
             ip_families: vec!["IPv6".into(), "IPv4".into()],
             ingress: vec!["192.0.2.7".into(), "192.0.2.7".into()],
+            ports_shown: false,
+            status_writer: Some("cloud".into()),
             ..written()
         };
         let match_labels = [("disk".to_owned(), "ssd".to_owned())].into();
@@ -357,6 +369,8 @@ mod tests {
             family_policy: FamilyPolicy::PreferDualStack,
             families: vec![Family::V6, Family::V4],
             ingress: vec![record.address],
+            ports_shown: false,
+            status_writer: Some("cloud".into()),
             record: vec![record],
             ..view()
         };

@@ -33,7 +33,7 @@ fn every_pool_says_what_came_of_it() {
             "cidr-web (kube-vip) would serve it",
             "all (vipcast) has 192.0.2.40",
             "asked (vipcast) serves only Services that ask for it",
-            "six (vipcast) would serve it",
+            "six (vipcast) has no address of the wanted family",
             "cidr-global (kube-vip) the namespace has pools of its own",
         ]
     );
@@ -43,6 +43,28 @@ fn every_pool_says_what_came_of_it() {
     );
     assert_eq!(considered(&ipam, "web/named")[2], "all (vipcast) the Service asks for another pool");
     assert_eq!(considered(&ipam, "web/ip")[4], "six (vipcast) the Service asks for addresses by name");
+}
+
+#[test]
+fn a_pool_without_the_families_of_a_service_that_lacks_nothing_would_not_serve_it() {
+    let mut ipam = ipam(vec![pool("four", &["192.0.2.0/28"]), pool("six", &["2001:db8::/64"])]);
+    let both = [Family::V4, Family::V6];
+    create(
+        &mut ipam,
+        &[
+            Service::new("web/four"),
+            Service::new("web/six").families(FamilyPolicy::SingleStack, &[Family::V6]),
+            Service::new("web/both").families(FamilyPolicy::PreferDualStack, &both),
+            Service::new("web/third").families(FamilyPolicy::PreferDualStack, &both),
+        ],
+    );
+    let of = |name| considered(&ipam, name);
+    let other = "has no address of the wanted family";
+    assert_eq!(of("web/four")[1], format!("six (vipcast) {other}"));
+    assert_eq!(of("web/six")[0], format!("four (vipcast) {other}"));
+    assert!(
+        of("web/both").iter().all(|line| line.contains(" has 192.0.2.") || line.contains(" has 2001:db8::"))
+    );
 }
 
 #[test]

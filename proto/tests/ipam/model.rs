@@ -123,7 +123,8 @@ impl Model<'_> {
                 .collect();
         }
         let own = |pool: &Pool| {
-            pool.id.source == Source::KubeVip && pool.selection.namespaces.contains(&view.key.namespace)
+            pool.id.source == Source::KubeVip
+                && pool.selection.namespaces.contains(view.key.namespace.as_ref())
         };
         let has_own = self.pools.iter().any(own);
         let mut open: Vec<_> = self.pools.iter().collect();

@@ -303,6 +303,8 @@ prop_compose! {
             family_policy: policy,
             families,
             ingress: if has || foreign { ingress } else { vec![] },
+            ports_shown: true,
+            status_writer: None,
             record: record.into_iter().filter(|_| has).map(|(address, pool)| Assignment { address, pool: pool.map(Into::into) }).collect(),
         }
     }

@@ -142,7 +142,7 @@ fn forbidden_addresses_are_not_given_not_kept_and_not_granted() {
             "web/b [192.0.2.0: not for Services: the address of node n1] \
          [192.0.2.1: not for Services: the control-plane VIP] \
          [10.96.0.10: not for Services: in the service network 10.96.0.0/12] \
-         [127.0.0.1: not for Services: not a unicast address that a host can have]",
+         [127.0.0.1: not for Services: not a unicast address that a host can have on a network]",
             "web/c 192.0.2.3",
             "web/d [an IPv4 address: pool p (vipcast): 2 of 2 IPv4 addresses used]",
         ]
@@ -190,5 +190,30 @@ fn where_only_pools_may_be_asked_for_an_annotation_proves_nothing_and_a_status_d
     assert_eq!(
         outcome(&ipam, &["web/a", "web/b", "web/c"]),
         ["web/a 192.0.2.1", "web/b 203.0.113.2", "web/c [203.0.113.3: in no pool that serves this Service]",]
+    );
+}
+
+#[test]
+fn the_end_of_a_network_stays_with_who_has_it_and_is_not_given() {
+    let mut forbidden = Forbidden::default();
+    forbidden.ends("192.0.2.0/30".parse().unwrap());
+    let mut ipam = Ipam::new(Settings::default(), vec![pool("p", &["192.0.2.0/30"])], forbidden);
+    create(
+        &mut ipam,
+        &[
+            Service::new("web/a").has(&["192.0.2.3"]),
+            Service::new("web/b"),
+            Service::new("web/c"),
+            Service::new("web/d").asks_for("192.0.2.0"),
+        ],
+    );
+    assert_eq!(
+        outcome(&ipam, &["web/a", "web/b", "web/c", "web/d"]),
+        [
+            "web/a 192.0.2.3",
+            "web/b 192.0.2.1",
+            "web/c 192.0.2.2",
+            "web/d [192.0.2.0: not for Services: the first or last address of the network 192.0.2.0/30]",
+        ]
     );
 }

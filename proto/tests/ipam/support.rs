@@ -43,6 +43,8 @@ impl Service {
             family_policy: FamilyPolicy::SingleStack,
             families: vec![Family::V4],
             ingress: vec![],
+            ports_shown: true,
+            status_writer: None,
             record: vec![],
         })
     }

@@ -134,7 +134,7 @@ impl Model {
 
     fn endpoints(&self, service: &ServiceKey, family: Family) -> (BTreeSet<MemberId>, bool) {
         let slices = self.slices.iter().filter(|(key, slice)| {
-            *key.namespace == *service.namespace && slice.service == service.name && slice.family == family
+            *key.namespace == *service.namespace && *slice.service == *service.name && slice.family == family
         });
         let all: Vec<_> = slices.flat_map(|(_, slice)| slice.endpoints.clone()).collect();
         let on = |wanted| {

@@ -61,7 +61,7 @@ pub(crate) fn slice(service: &str, family: Family, nodes: &[&str]) -> EndpointSl
     let name = format!("{}-{family}", owner.name);
     let endpoint = |node| Endpoint { node: Some(node), ready: Some(true), serving: None, terminating: None };
     let endpoints = nodes.iter().map(|&node| endpoint(node));
-    EndpointSlice::new(slice_key(&owner.namespace, &name), owner.name.as_str().into(), family, endpoints)
+    EndpointSlice::new(slice_key(&owner.namespace, &name), owner.name.as_ref().into(), family, endpoints)
 }
 
 pub(crate) fn node(name: &str) -> Node {

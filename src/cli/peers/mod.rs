@@ -4,14 +4,13 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 
-use super::answer::{AnswerArgs, Output, Verdict, block_on, escaped, show};
-use crate::admin::DEFAULT_SOCKET;
+use super::answer::{AnswerArgs, Verdict, block_on, escaped, show, typed};
 use crate::admin::client::{self, ClientError};
 use crate::admin::peers::{Peers, Routes};
 
@@ -41,6 +40,9 @@ pub struct PeerArgs {
     /// What to do.
     #[command(subcommand)]
     pub order: Order,
+    /// Form and place of the answer.
+    #[command(flatten)]
+    pub answer: AnswerArgs,
 }
 
 /// What can be done about a session.
@@ -56,12 +58,6 @@ pub enum Order {
 pub struct ResetArgs {
     /// As `vipcast peers` names it.
     pub peer: String,
-    /// Form of the output.
-    #[arg(short, long, value_enum, default_value_t = Output::Table)]
-    pub output: Output,
-    /// Unix socket of the daemon.
-    #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET)]
-    pub socket: PathBuf,
 }
 
 /// Runs `vipcast peers`. The exit codes are in the help.
@@ -84,21 +80,21 @@ pub fn routes(args: &RoutesArgs) -> ExitCode {
         Some(peer) => format!("/v1/routes/{}", escaped(peer)),
         None => "/v1/routes".to_owned(),
     };
+    let command = typed("routes", args.peer.as_deref());
     block_on(async {
         let answer = client::fetch::<Routes>(&args.answer.socket, &path).await;
-        show("routes", args.answer.output, answer, table::routes, |_| Verdict::Fine)
+        show(&command, args.answer.output, answer, table::routes, |_| Verdict::Fine)
     })
 }
 
 /// Runs `vipcast peer`. The exit codes are in the help.
 #[must_use]
 pub fn peer(args: &PeerArgs) -> ExitCode {
-    let Order::Reset(args) = &args.order;
+    let PeerArgs { order: Order::Reset(ResetArgs { peer }), answer } = args;
     block_on(async {
-        let done =
-            reset(&args.socket, &args.peer).await.map(|()| Done { peer: args.peer.clone(), reset: true });
+        let done = reset(&answer.socket, peer).await.map(|()| Done { peer: peer.clone(), reset: true });
         let text = |done: &Done, _: bool| format!("session with {} is reset\n", done.peer);
-        show("peer reset", args.output, done, text, |_| Verdict::Fine)
+        show(&format!("peer reset {peer}"), answer.output, done, text, |_| Verdict::Fine)
     })
 }
 

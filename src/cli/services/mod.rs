@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use clap::{Args, Subcommand};
 
-use super::answer::{AnswerArgs, Verdict, block_on, escaped, show};
+use super::answer::{AnswerArgs, Verdict, block_on, escaped, show, typed};
 use crate::admin::client;
 use crate::admin::services::{PoolStatus, Pools, ServiceExplanation, ServiceStatus, Services};
 
@@ -32,6 +32,9 @@ pub struct ExplainArgs {
     /// What is to be explained.
     #[command(subcommand)]
     pub what: What,
+    /// Form and place of the answer.
+    #[command(flatten)]
+    pub answer: AnswerArgs,
 }
 
 /// What can be explained.
@@ -47,9 +50,6 @@ pub enum What {
 pub struct ServiceArgs {
     /// NAMESPACE/NAME; without a namespace it is `default`.
     pub service: ServiceName,
-    /// Form and place of the answer.
-    #[command(flatten)]
-    pub answer: AnswerArgs,
 }
 
 /// The flags of `vipcast pools`.
@@ -89,24 +89,25 @@ pub fn services(args: &ServicesArgs) -> ExitCode {
         Some(namespace) => format!("/v1/services?namespace={}", escaped(namespace)),
         None => "/v1/services".to_owned(),
     };
+    let command = typed("services", args.namespace.as_deref());
     block_on(async {
         let answer = client::fetch::<Services>(&args.answer.socket, &path).await;
         let verdict = |answer: &Services| {
             judged(answer.notes.is_empty() && answer.services.iter().all(ServiceStatus::is_served))
         };
-        show("services", args.answer.output, answer, table::services, verdict)
+        show(&command, args.answer.output, answer, table::services, verdict)
     })
 }
 
 /// Runs `vipcast explain`. The exit codes are in the help.
 #[must_use]
 pub fn explain(args: &ExplainArgs) -> ExitCode {
-    let What::Service(args) = &args.what;
-    let (namespace, name) = (escaped(&args.service.namespace), escaped(&args.service.name));
-    let path = format!("/v1/services/{namespace}/{name}");
+    let ExplainArgs { what: What::Service(ServiceArgs { service }), answer: of } = args;
+    let path = format!("/v1/services/{}/{}", escaped(&service.namespace), escaped(&service.name));
+    let command = format!("explain service {}/{}", service.namespace, service.name);
     block_on(async {
-        let answer = client::fetch::<ServiceExplanation>(&args.answer.socket, &path).await;
-        show("explain service", args.answer.output, answer, |it, _| prose::service(it), |_| Verdict::Fine)
+        let answer = client::fetch::<ServiceExplanation>(&of.socket, &path).await;
+        show(&command, of.output, answer, |it, _| prose::service(it), |_| Verdict::Fine)
     })
 }
 
@@ -143,7 +144,7 @@ Exit codes:
 
 const POOLS_EXIT_CODES: &str = "\
 Exit codes:
-  0  every pool has addresses left, and nothing is wrong with it
+  0  every pool has addresses left, and nothing is wrong with it or its description
   1  the daemon does not answer, or Services are switched off on this node
   2  wrong usage
-  3  a pool has no address left, or a conflict, or not everything is known";
+  3  a pool has no address left, or a conflict, or its description a mistake, or not everything is known";

@@ -23,9 +23,12 @@ pub(super) fn services(services: &Services, wide: bool) -> String {
     notes + &table.trim_fmt() + "\n"
 }
 
-/// One line per pool and address family.
+/// One line per pool and address family, then all that is wrong with them.
 pub(super) fn pools(pools: &Pools, wide: bool) -> String {
     let notes = noted(&pools.notes);
+    if let Some(why) = &pools.why_none {
+        return notes + "no pools here: " + why + "\n";
+    }
     if pools.pools.is_empty() {
         return notes + "no pools: write services.pools, or a ConfigMap as for kube-vip's cloud provider\n";
     }
@@ -34,11 +37,26 @@ pub(super) fn pools(pools: &Pools, wide: bool) -> String {
         for family in usages(pool) {
             let mut row = vec![pool.pool.clone(), pool.source.clone(), ranges(pool, wide)];
             row.extend(family);
-            row.push(listed(&pool.conflicts, if wide { usize::MAX } else { 1 }, "; "));
+            row.push(count_of(&pool.conflicts));
             table.add_row(row);
         }
     }
-    notes + &table.trim_fmt() + "\n"
+    notes + &table.trim_fmt() + "\n" + &conflicts(&pools.pools)
+}
+
+/// As many as there are, however long each is: a line for each.
+fn conflicts(pools: &[PoolStatus]) -> String {
+    let of_pool = |pool: &PoolStatus| {
+        let lines =
+            pool.conflicts.iter().map(|conflict| format!("! {} ({}): {conflict}\n", pool.pool, pool.source));
+        lines.collect::<String>()
+    };
+    let lines: String = pools.iter().map(of_pool).collect();
+    if lines.is_empty() { lines } else { format!("\n{lines}") }
+}
+
+fn count_of(conflicts: &[String]) -> String {
+    if conflicts.is_empty() { none() } else { conflicts.len().to_string() }
 }
 
 fn noted(notes: &[String]) -> String {

@@ -9,7 +9,8 @@ use crate::admin::client::ClientError;
 use crate::admin::fixture;
 use crate::admin::listen::serve_unix;
 use crate::admin::services::{
-    AddressExplanation, AddressStatus, Ask, Candidate, NO_SERVICE, PoolUsage, PoolVerdict, Successor, Told,
+    AddressExplanation, AddressStatus, Ask, Candidate, NO_SERVICE, PoolUsage, PoolVerdict, ServicesSummary,
+    Successor, Told,
 };
 use crate::admin::timestamp::Timestamp;
 use crate::task::Tasks;
@@ -54,6 +55,20 @@ fn pool(free: u64, conflicts: &[&str]) -> PoolStatus {
         usage: vec![PoolUsage { family: "IPv4".into(), used: 4 - free, free }],
         foreign: 0,
         conflicts: conflicts.iter().map(|&conflict| conflict.to_owned()).collect(),
+    }
+}
+
+fn summary() -> ServicesSummary {
+    ServicesSummary {
+        distribution: "spread".into(),
+        role: "member".into(),
+        services: 2,
+        waiting: 1,
+        addresses: 1,
+        announced: 1,
+        allocates: true,
+        allocator: None,
+        notes: vec![],
     }
 }
 
@@ -129,13 +144,20 @@ fn pools_say_what_is_left_and_what_is_wrong() {
         usage: vec![PoolUsage { family: "IPv6".into(), used: 0, free: u64::MAX }],
         ..pool(0, &[])
     };
-    let pools = Pools { node: "cp1".into(), now: now(), pools: vec![wide, huge], notes: vec![] };
+    let pools = |pools, why_none| Pools { node: "cp1".into(), now: now(), pools, why_none, notes: vec![] };
     let expected = "\
 POOL  SOURCE   RANGES               FAMILY  USED  FREE  CONFLICTS
-lan   vipcast  192.0.2.0-192.0.2.3  IPv4    3     1     192.0.2.1 is a gateway +1
+lan   vipcast  192.0.2.0-192.0.2.3  IPv4    3     1     2
 lan   vipcast  192.0.2.0-192.0.2.3  IPv6    0     2^64  -
+
+! lan (vipcast): 192.0.2.1 is a gateway
+! lan (vipcast): 192.0.2.2 is a gateway
 ";
-    assert_eq!(table::pools(&pools, false), expected);
+    assert_eq!(table::pools(&pools(vec![wide, huge], None), false), expected);
+    let fine = table::pools(&pools(vec![pool(1, &[])], None), false);
+    assert!(fine.ends_with("  -\n"), "{fine}");
+    let others = pools(vec![], Some("addresses are given by somebody else".into()));
+    assert_eq!(table::pools(&others, false), "no pools here: addresses are given by somebody else\n");
     assert_eq!([pool(1, &[]), pool(0, &[]), pool(1, &["x"])].map(|it| it.is_fine()), [true, false, false]);
 }
 
@@ -191,15 +213,16 @@ async fn whoever_knows_about_services_is_asked_and_without_them_that_is_said() {
     tasks.spawn("services", async move {
         while let Some(ask) = asks.recv().await {
             match ask {
+                Ask::Summary(to) => drop(to.send(summary())),
                 Ask::Services(namespace, to) => {
                     let named = namespace.unwrap_or_else(|| "all".to_owned());
                     drop(to.send(Told { all: vec![service(&named, vec![], &[])], notes: vec![] }));
                 }
                 Ask::Explain(key, to) => {
                     let missing = format!("{NO_SERVICE} {key} of type LoadBalancer");
-                    drop(to.send((key.name == "web").then(explanation).ok_or(missing)));
+                    drop(to.send((*key.name == *"web").then(explanation).ok_or(missing)));
                 }
-                Ask::Pools(to) => drop(to.send(Told { all: vec![pool(1, &[])], notes: vec![] })),
+                Ask::Pools(to) => drop(to.send(Ok(Told { all: vec![pool(1, &[])], notes: vec![] }))),
             }
         }
     });
@@ -215,6 +238,8 @@ async fn whoever_knows_about_services_is_asked_and_without_them_that_is_said() {
     assert_eq!(names("/v1/services").await, ["all"]);
     assert_eq!(names("/v1/services?namespace=kube-system").await, ["kube-system"]);
     assert_eq!(client::fetch::<Pools>(&with, "/v1/pools").await.unwrap().pools, [pool(1, &[])]);
+    assert_eq!(client::status(&with).await.unwrap().services, Some(summary()));
+    assert_eq!(client::status(&without).await.unwrap().services, None);
     let explain = async |path: &str| client::fetch::<ServiceExplanation>(&with, path).await;
     assert_eq!(explain("/v1/services/default/web").await.unwrap(), explanation());
     let refused = |error: ClientError| error.to_string();

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::answer::complaint;
 use crate::admin::DEFAULT_SOCKET;
 use crate::admin::client::{self, ClientError};
 use crate::admin::status::Status;
@@ -76,11 +77,7 @@ pub fn run(args: &StatusArgs) -> ExitCode {
 pub async fn show(args: &StatusArgs, out: &mut impl Write, err: &mut impl Write) -> Verdict {
     let answer = client::status(&args.socket).await;
     let (text, verdict) = report(args.output, &answer);
-    let printed = if verdict == Verdict::Unreachable {
-        write!(err, "vipcast status: {text}")
-    } else {
-        write!(out, "{text}")
-    };
+    let printed = if verdict == Verdict::Unreachable { write!(err, "{text}") } else { write!(out, "{text}") };
     // A reader that has gone away, such as `head`, is no reason to complain.
     drop(printed);
     verdict
@@ -103,7 +100,7 @@ async fn watch(args: &StatusArgs) -> Verdict {
 
 fn report(output: Output, answer: &Result<Status, ClientError>) -> (String, Verdict) {
     match answer {
-        Err(error) => (format!("{error}\n"), Verdict::Unreachable),
+        Err(error) => (complaint("status", error) + "\n", Verdict::Unreachable),
         Ok(status) if status.problems().is_empty() => (render(output, status), Verdict::Fine),
         Ok(status) => (render(output, status), Verdict::Degraded),
     }

@@ -6,6 +6,7 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 
 use super::span;
+use crate::admin::services::ServicesSummary;
 use crate::admin::status::{ScopeStatus, Status, VipStatus};
 use crate::admin::timestamp::Timestamp;
 
@@ -15,8 +16,7 @@ pub(super) fn short(status: &Status) -> String {
     for vip in &status.vips {
         table.add_row(row(status, vip));
     }
-    let vips = if status.vips.is_empty() { "no VIPs are configured".into() } else { table.trim_fmt() };
-    format!("{}\n\n{vips}\n{}", head(status), problems(status))
+    format!("{}\n\n{}{}", head(status), announced(status, &table), problems(status))
 }
 
 /// The same with scope, Lease and rival, and a line for each other part.
@@ -30,7 +30,17 @@ pub(super) fn wide(status: &Status) -> String {
         row.extend([vip.scope.clone(), lease, rival, why]);
         table.add_row(row);
     }
-    format!("{}\n\n{}\n\n{}{}", head(status), table.trim_fmt(), parts(status), problems(status))
+    format!("{}\n\n{}\n{}{}", head(status), announced(status, &table), parts(status), problems(status))
+}
+
+/// The VIPs of the control plane and Services, whichever there are.
+fn announced(status: &Status, vips: &Table) -> String {
+    match (status.vips.is_empty(), &status.services) {
+        (false, None) => vips.trim_fmt() + "\n",
+        (false, Some(summary)) => format!("{}\n\n{}", vips.trim_fmt(), services(summary)),
+        (true, None) => "no VIPs are configured\n".into(),
+        (true, Some(summary)) => services(summary),
+    }
 }
 
 fn row(status: &Status, vip: &VipStatus) -> Vec<String> {
@@ -45,6 +55,22 @@ fn row(status: &Status, vip: &VipStatus) -> Vec<String> {
         vip.interface.clone(),
         vip.why.clone(),
     ]
+}
+
+fn services(it: &ServicesSummary) -> String {
+    let waiting = if it.waiting > 0 { format!(", {} without an address", it.waiting) } else { String::new() };
+    let mut text = format!("Services: {}{waiting}\n", it.services);
+    let how = [&it.distribution, &it.role].map(String::as_str).into_iter().filter(|word| !word.is_empty());
+    let how = how.collect::<Vec<_>>().join(", ");
+    text += &format!("  addresses announced here: {} of {} ({how})\n", it.announced, it.addresses);
+    let giver = match (&it.allocator, it.allocates) {
+        (Some(node), _) => node,
+        (None, true) => "nobody that is known",
+        (None, false) => "somebody else (services.allocate: false)",
+    };
+    text += &format!("  addresses are given by: {giver}\n");
+    it.notes.iter().for_each(|note| text += &format!("  note: {note}\n"));
+    text
 }
 
 fn head(status: &Status) -> String {

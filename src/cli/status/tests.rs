@@ -5,6 +5,7 @@ use std::path::Path;
 use super::*;
 use crate::admin::fixture;
 use crate::admin::listen::serve_unix;
+use crate::admin::services::ServicesSummary;
 use crate::admin::socket::AdminSocket;
 use crate::admin::status::LinkState;
 use crate::task::Tasks;
@@ -28,6 +29,50 @@ VIP          STATE  HOLDER  SINCE  UNTIL  INTERFACE  WHY
 10.0.0.1/32  held   cp1     2m3s   2.0s   eth0       announced
 ";
     assert_eq!(table::short(&fixture::status()), expected);
+}
+
+#[test]
+fn services_have_a_part_of_their_own_with_and_without_vips() {
+    let mut status = fixture::status();
+    let summary = ServicesSummary {
+        distribution: "spread".into(),
+        role: "member".into(),
+        services: 12,
+        waiting: 1,
+        addresses: 13,
+        announced: 5,
+        allocates: true,
+        allocator: Some("cp2".into()),
+        notes: vec![],
+    };
+    let part = "\
+Services: 12, 1 without an address
+  addresses announced here: 5 of 13 (spread, member)
+  addresses are given by: cp2
+";
+    status.services = Some(summary.clone());
+    assert!(status.problems().is_empty(), "what Services lack is for vipcast services to judge");
+    let with = table::short(&status);
+    assert!(with.ends_with(&format!("eth0       announced\n\n{part}")), "{with}");
+    let wide = table::wide(&status);
+    assert!(wide.contains(&format!("  announced\n\n{part}\nPART ")), "{wide}");
+    status.vips.clear();
+    assert_eq!(table::short(&status), format!("cp1: vipcast 0.1.0, ready, up 2m3s\n\n{part}"));
+    let wide = table::wide(&status);
+    assert!(wide.starts_with(&format!("cp1: vipcast 0.1.0, ready, up 2m3s\n\n{part}\nPART ")), "{wide}");
+    let notes = vec!["this node announces nothing".to_owned()];
+    let idle = ServicesSummary { waiting: 0, allocates: false, allocator: None, notes, ..summary };
+    status.services_silent = true;
+    assert_eq!(status.problems(), ["Services: whoever looks after them does not answer"]);
+    status.services_silent = false;
+    status.services = Some(idle);
+    let part = "\
+Services: 12
+  addresses announced here: 5 of 13 (spread, member)
+  addresses are given by: somebody else (services.allocate: false)
+  note: this node announces nothing
+";
+    assert_eq!(table::short(&status), format!("cp1: vipcast 0.1.0, ready, up 2m3s\n\n{part}"));
 }
 
 #[test]

@@ -250,10 +250,12 @@ fn selection(record: &mut Record) -> Option<Selection> {
 fn can_be_used(record: &mut Record, spec: &PoolSpec) -> bool {
     let (pool, problems) = own::pool(spec);
     let before = record.problems.len();
-    for problem in problems.iter().filter(|_| pool.is_some()) {
-        record.refuse(format!("{:?}: {}", problem.value, problem.reason), problem.fix.clone());
+    // That there are no addresses has its reason before.
+    for problem in problems.iter().filter(|problem| !problem.value.is_empty()) {
+        let reason = format!("{:?}: {}", problem.value, problem.reason);
+        record.blame(&OF_POOL.addresses.spec, reason, problem.fix.clone());
     }
-    if pool.is_none() {
+    if pool.is_none() && problems.is_empty() {
         record.blame(&OF_POOL.avoid.spec, "leaves none of its addresses", "avoid fewer of them");
     }
     record.problems.len() == before

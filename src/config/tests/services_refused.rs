@@ -82,7 +82,8 @@ fn two_ways_to_distribute_contradict() {
 fn pools_are_blamed_by_their_place_and_all_at_once() {
     let pools = "[{name: lan, addresses: 192.0.2.0/24}, {name: lan, addresses: 192.0.3.0/24}, \
                  {addresses: 192.0.2.300}, {name: b, addresses: 192.0.2.7, avoid: 192.0.2.7}, \
-                 {name: c, addresses: 192.0.2.9, serviceSelector: a b}, {name: d}]";
+                 {name: c, addresses: 192.0.2.9, serviceSelector: a b}, {name: d}, \
+                 {name: e, addresses: '192.0.2.8,127.0.0.0/8,fe80::1'}, {name: f, addresses: 0.0.0.0/0}]";
     let expected = [
         "vipcast_services_pools[1].name=lan (environment): the name of a pool before; \
          give every pool a name of its own",
@@ -96,6 +97,16 @@ fn pools_are_blamed_by_their_place_and_all_at_once() {
          selector; write for example app=web, or tier in (front,back), or !internal",
         "vipcast_services_pools[5] (environment): without addresses; \
          add addresses, such as 192.0.2.64/26",
+        "vipcast_services_pools[6].addresses=192.0.2.8,127.0.0.0/8,fe80::1 (environment): \"127.0.0.0/8\": has \
+         addresses that never can be a VIP: 127.0.0.0/8 (loopback); write only addresses that hosts of your \
+         network can have",
+        "vipcast_services_pools[6].addresses=192.0.2.8,127.0.0.0/8,fe80::1 (environment): \"fe80::1\": has \
+         addresses that never can be a VIP: fe80::/10 (link-local); write only addresses that hosts of your \
+         network can have",
+        "vipcast_services_pools[7].addresses=0.0.0.0/0 (environment): \"0.0.0.0/0\": has addresses that never \
+         can be a VIP: 0.0.0.0/8 (this network), 127.0.0.0/8 (loopback), 169.254.0.0/16 (link-local), \
+         224.0.0.0/4 (multicast), 255.255.255.255/32 (broadcast); write only addresses that hosts of your \
+         network can have",
     ];
     assert_eq!(refused(&[("vipcast_services_pools", pools)]), expected);
 }

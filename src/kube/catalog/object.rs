@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use vipcast_proto::ipam::Labels;
 use vipcast_proto::service::is_read;
+
+use crate::kube::FIELD_MANAGER;
 
 /// Of `metadata`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
@@ -22,6 +25,39 @@ pub(super) struct Metadata {
     pub(super) labels: Labels,
     #[serde(deserialize_with = "annotations")]
     pub(super) annotations: Labels,
+    #[serde(rename = "managedFields", deserialize_with = "status_writer")]
+    pub(super) status_writer: Option<String>,
+}
+
+/// Of one of `managedFields`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ManagedFields {
+    manager: Option<String>,
+    time: Option<String>,
+    #[serde(rename = "fieldsV1")]
+    fields: Option<OwnedFields>,
+}
+
+/// Of these, whether the addresses are among them.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct OwnedFields {
+    #[serde(rename = "f:status")]
+    status: OwnedStatus,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct OwnedStatus {
+    #[serde(rename = "f:loadBalancer")]
+    load_balancer: Option<IgnoredAny>,
+}
+
+impl ManagedFields {
+    fn has_addresses(&self) -> bool {
+        self.fields.as_ref().is_some_and(|fields| fields.status.load_balancer.is_some())
+    }
 }
 
 /// Of a Service.
@@ -85,6 +121,16 @@ pub(super) struct LoadBalancer {
 #[serde(default)]
 pub(super) struct Ingress {
     pub(super) ip: Option<String>,
+    #[serde(deserialize_with = "nullable")]
+    pub(super) ports: Vec<PortStatus>,
+}
+
+/// Of one of `status.loadBalancer.ingress[].ports`. Nobody checks whether it is the number of a port.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct PortStatus {
+    pub(super) protocol: Option<String>,
+    pub(super) port: i32,
 }
 
 /// Of an EndpointSlice.
@@ -226,8 +272,46 @@ fn labels<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Labels, D::Error
     nullable::<_, BTreeMap<String, String>>(deserializer).map(|all| all.into_iter().collect())
 }
 
+/// Who wrote the addresses of the status last, of those who are not us. The times are of one form, and so in the order of their texts.
+fn status_writer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let all: Vec<ManagedFields> = nullable(deserializer)?;
+    let others = all.into_iter().filter(ManagedFields::has_addresses);
+    let others = others.filter_map(|it| Some((it.time, it.manager?)));
+    Ok(others.filter(|(_, manager)| !manager.starts_with(FIELD_MANAGER)).max().map(|(_, manager)| manager))
+}
+
 /// `kubectl apply` leaves whole objects in an annotation.
 fn annotations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Labels, D::Error> {
     let all: BTreeMap<String, String> = nullable(deserializer)?;
     Ok(all.into_iter().filter(|(annotation, _)| is_read(annotation)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn who_else_wrote_the_status_last_is_known() {
+        let entry = |manager: &str, subresource: Option<&str>, second: u8| {
+            let time = format!("2026-01-01T00:00:{second:02}Z");
+            let fields = json!({"f:status": {"f:loadBalancer": {"f:ingress": {}}}});
+            json!({"manager": manager, "subresource": subresource, "time": time, "fieldsV1": fields})
+        };
+        let all = json!([
+            entry("vipcast", Some("status"), 9),
+            {"manager": "finalizers", "subresource": "status", "time": "2026-01-01T00:00:08Z", "fieldsV1": {"f:metadata": {}}},
+            entry("cloud", Some("status"), 7),
+            entry("older", Some("status"), 6),
+            {"subresource": "status"},
+        ]);
+        let writer = |managed_fields| {
+            let metadata: Metadata =
+                serde_json::from_value(json!({"managedFields": managed_fields})).unwrap();
+            metadata.status_writer
+        };
+        assert_eq!(writer(all), Some("cloud".to_owned()));
+        assert_eq!([json!(null), json!([])].map(writer), [None, None]);
+    }
 }

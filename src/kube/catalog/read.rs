@@ -1,5 +1,6 @@
 //! What each object means to the catalog.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use k8s_openapi::jiff::Timestamp;
@@ -12,7 +13,10 @@ use super::object::{self, Metadata};
 /// What is to be kept of a Service.
 pub(super) fn service(from: object::Service, terms: &Terms) -> Option<service::Service> {
     let object::Service { metadata, spec, status } = from;
-    let ingress = status.load_balancer.ingress.into_iter().filter_map(|ingress| ingress.ip);
+    let ports: Vec<Port> = spec.ports.iter().filter_map(port).collect();
+    let ingress = status.load_balancer.ingress;
+    let ports_shown = shows(&ingress, &ports);
+    let ingress = ingress.into_iter().filter_map(|ingress| ingress.ip);
     let written = Written {
         key: service_key(&metadata),
         uid: metadata.uid,
@@ -27,11 +31,13 @@ pub(super) fn service(from: object::Service, terms: &Terms) -> Option<service::S
         source_ranges: spec.load_balancer_source_ranges,
         external_traffic_policy: spec.external_traffic_policy,
         selector: spec.selector,
-        ports: spec.ports.iter().filter_map(port).collect(),
+        ports,
         ip_family_policy: spec.ip_family_policy,
         ip_families: spec.ip_families,
         cluster_ips: spec.cluster_ips,
         ingress: ingress.filter(|ip| !ip.is_empty()).collect(),
+        ports_shown,
+        status_writer: metadata.status_writer,
     };
     written.read(terms)
 }
@@ -80,7 +86,7 @@ pub(super) fn namespace(from: object::Namespace) -> Option<service::Namespace> {
 
 /// The name of a Service.
 pub(super) fn service_key(of: &Metadata) -> ServiceKey {
-    ServiceKey { namespace: of.namespace.clone(), name: of.name.clone() }
+    ServiceKey { namespace: of.namespace.as_str().into(), name: of.name.as_str().into() }
 }
 
 /// The name of a slice.
@@ -98,13 +104,27 @@ fn seconds(timestamp: &str) -> i64 {
 }
 
 fn port(from: &object::ServicePort) -> Option<Port> {
-    let protocol = match from.protocol.as_deref() {
-        Some("TCP") | None => Protocol::Tcp,
-        Some("UDP") => Protocol::Udp,
-        Some("SCTP") => Protocol::Sctp,
-        Some(_) => return None,
+    Some(Port { protocol: protocol(from.protocol.as_deref())?, number: from.port })
+}
+
+fn protocol(text: Option<&str>) -> Option<Protocol> {
+    match text {
+        Some("TCP") | None => Some(Protocol::Tcp),
+        Some("UDP") => Some(Protocol::Udp),
+        Some("SCTP") => Some(Protocol::Sctp),
+        Some(_) => None,
+    }
+}
+
+/// Whether each address in a status has all of `ports`, and no others. Order means nothing.
+fn shows(ingress: &[object::Ingress], ports: &[Port]) -> bool {
+    let wanted: BTreeSet<Port> = ports.iter().copied().collect();
+    let port = |it: &object::PortStatus| {
+        Some(Port { protocol: protocol(it.protocol.as_deref())?, number: it.port.try_into().ok()? })
     };
-    Some(Port { protocol, number: from.port })
+    let shown = |it: &object::Ingress| it.ports.iter().map(port).collect::<Option<BTreeSet<Port>>>();
+    let addresses = ingress.iter().filter(|it| it.ip.as_ref().is_some_and(|ip| !ip.is_empty()));
+    addresses.map(shown).all(|shown| shown.as_ref() == Some(&wanted))
 }
 
 /// What our annotation says; `None`: nothing that can be read.
@@ -126,3 +146,35 @@ const SERVICE_NAME: &str = "kubernetes.io/service-name";
 const EXCLUDED: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
 const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_status_shows_the_ports_where_each_address_has_all_of_them_and_no_others() {
+        let (tcp, udp) =
+            (Port { protocol: Protocol::Tcp, number: 53 }, Port { protocol: Protocol::Udp, number: 53 });
+        let shown = |ingress: Value, ports: &[Port]| {
+            let ingress: Vec<object::Ingress> = serde_json::from_value(ingress).unwrap();
+            shows(&ingress, ports)
+        };
+        let both = json!([{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]);
+        let one = json!([{"port": 53, "protocol": "TCP"}]);
+        let broken = json!([{"port": 65_589, "protocol": "TCP"}, {"port": 53, "protocol": "UDP"}]);
+        let cases = [
+            (json!([{"ip": "192.0.2.7", "ports": both}, {"hostname": "lb.example.com"}]), true),
+            (json!([{"ip": "192.0.2.7", "ports": both}, {"ip": "2001:db8::7", "ports": one}]), false),
+            (json!([{"ip": "192.0.2.7", "ports": broken}]), false),
+            (json!([{"ip": "192.0.2.7", "ports": null}]), false),
+            (json!([]), true),
+        ];
+        for (ingress, expected) in cases {
+            assert_eq!(shown(ingress.clone(), &[tcp, udp]), expected, "{ingress}");
+        }
+        assert!(!shown(json!([{"ip": "192.0.2.7", "ports": both}]), &[tcp]));
+        assert!(shown(json!([{"ip": "192.0.2.7"}]), &[]));
+    }
+}

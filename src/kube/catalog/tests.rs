@@ -209,6 +209,7 @@ fn is_the_full_one(services: &[Service]) {
     assert_eq!(service.ownership, Ownership::Ours(Because::NoClass));
     assert_eq!((&view.labels, &view.traffic), (&labels, &TrafficPolicy::Local { selector: labels.clone() }));
     assert_eq!((&view.ingress, &view.families), (&vec![address], &vec![Family::V4]));
+    assert!(!view.ports_shown, "the status is one without ports");
     let record: Vec<_> = view.record.iter().map(|it| (it.address, it.pool.as_deref())).collect();
     assert_eq!(record, [(address, Some("lab"))]);
     let port = |protocol, number| Port { protocol, number };

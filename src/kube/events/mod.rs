@@ -40,6 +40,8 @@ pub enum Reason {
     AddressWithdrawn,
     /// A Service keeps an address that is in its pool no more.
     AddressRetained,
+    /// Somebody else writes the status of a Service of ours.
+    StatusOverwritten,
     /// No pool that serves a Service has an address left.
     PoolExhausted,
     /// A Service cannot have what it asks for.
@@ -109,6 +111,7 @@ impl Reason {
             | Self::PeerDown
             | Self::AddressWithdrawn
             | Self::AddressRetained
+            | Self::StatusOverwritten
             | Self::PoolExhausted
             | Self::RequestRefused => true,
         }
@@ -124,6 +127,7 @@ impl Reason {
             Self::AddressAssigned | Self::PoolExhausted | Self::RequestRefused => "Assign",
             Self::AddressWithdrawn => "Release",
             Self::AddressRetained => "Retain",
+            Self::StatusOverwritten => "Wait",
         }
     }
 }
@@ -139,6 +143,7 @@ impl fmt::Display for Reason {
             Self::AddressAssigned => "AddressAssigned",
             Self::AddressWithdrawn => "AddressWithdrawn",
             Self::AddressRetained => "AddressRetained",
+            Self::StatusOverwritten => "StatusOverwritten",
             Self::PoolExhausted => "PoolExhausted",
             Self::RequestRefused => "RequestRefused",
         })

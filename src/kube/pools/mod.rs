@@ -3,6 +3,7 @@
 mod metallb;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
@@ -65,8 +66,19 @@ pub struct Pools {
 pub struct Fault {
     /// Where it is written.
     pub source: Source,
+    /// The ConfigMap, if it is one.
+    pub config_map: Option<ConfigMapName>,
     /// What.
     pub problem: Problem,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.config_map {
+            Some(name) => write!(f, "ConfigMap {}/{}: {}", name.namespace, name.name, self.problem),
+            None => write!(f, "pools of {}: {}", self.source, self.problem),
+        }
+    }
 }
 
 /// Publishes the pools of all sources, and logs each fault once. What was known last stays while nobody can be asked.
@@ -161,7 +173,7 @@ fn twice(pool: &Pool) -> Fault {
         reason: "another pool of this name was found before it; this one is left out".into(),
         fix: "give each pool a name of its own".into(),
     };
-    Fault { source: pool.id.source, problem }
+    Fault { source: pool.id.source, config_map: None, problem }
 }
 
 fn own(specs: &[own::PoolSpec]) -> Part {
@@ -169,13 +181,17 @@ fn own(specs: &[own::PoolSpec]) -> Part {
     for spec in specs {
         let (pool, problems) = own::pool(spec);
         part.0.extend(pool);
-        part.1.extend(faults(Source::Own, problems));
+        part.1.extend(faults(Source::Own, None, problems));
     }
     part
 }
 
-fn faults(source: Source, problems: Vec<Problem>) -> impl Iterator<Item = Fault> {
-    problems.into_iter().map(move |problem| Fault { source, problem })
+fn faults(
+    source: Source,
+    config_map: Option<&ConfigMapName>,
+    problems: Vec<Problem>,
+) -> impl Iterator<Item = Fault> {
+    problems.into_iter().map(move |problem| Fault { source, config_map: config_map.cloned(), problem })
 }
 
 async fn config_map(
@@ -196,7 +212,7 @@ async fn config_map(
         let data = map.and_then(|map| map.data).unwrap_or_default();
         let (pools, problems) =
             kube_vip::parse(data.iter().map(|(key, value)| (key.as_str(), value.as_str())));
-        learn((pools, faults(Source::KubeVip, problems).collect()));
+        learn((pools, faults(Source::KubeVip, Some(name), problems).collect()));
     })
     .await;
 }
@@ -206,17 +222,18 @@ async fn objects(connections: watch::Receiver<Option<Connection>>, learn: impl F
     let mut known = Objects::default();
     follow("IPAddressPools", connections, source, |step| {
         let (pools, problems) = known.apply(step);
-        learn((pools, faults(Source::MetalLb, problems).collect()));
+        learn((pools, faults(Source::MetalLb, None, problems).collect()));
     })
     .await;
 }
 
 /// What is new, once.
 fn tell(before: &[Fault], now: &[Fault]) {
-    for Fault { source, problem } in now.iter().filter(|fault| !before.contains(fault)) {
-        match problem.severity {
-            Severity::Error => warn!(%source, %problem, "part of a pool is left out"),
-            Severity::Warning => info!(%source, %problem, "a pool may not be as meant"),
+    for fault in now.iter().filter(|fault| !before.contains(fault)) {
+        let source = fault.source;
+        match fault.problem.severity {
+            Severity::Error => warn!(%source, problem = %fault, "part of a pool is left out"),
+            Severity::Warning => info!(%source, problem = %fault, "a pool may not be as meant"),
         }
     }
 }
@@ -299,6 +316,27 @@ mod tests {
         assert_eq!(names(&pools), ["lab (vipcast)", "cidr-global (kube-vip)", "first (MetalLB)"]);
         let faults: Vec<_> = pools.faults.iter().map(|it| (it.source, &*it.problem.key)).collect();
         assert_eq!(faults, [(Source::KubeVip, "cidr-global"), (Source::MetalLb, "bad.spec")]);
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_in_a_config_map_is_told_with_its_name_and_key() {
+        let data = json!({"cidr-web": "0.0.0.0/32", "range-lab": "192.0.2.1-192.0.2.9,x"});
+        let map = json!({"metadata": {"name": "kubevip", "resourceVersion": "5"}, "data": data});
+        let script = Script::default();
+        script.lock().unwrap().insert("/api/v1/namespaces/kube-system/configmaps", vec![map]);
+        let pools = complete(script, vec![]).await;
+        let told: Vec<_> = pools.faults.iter().map(ToString::to_string).collect();
+        let forms = "write networks (192.0.2.0/24) or ranges (192.0.2.10-192.0.2.20), separated by commas";
+        let expected = [
+            "ConfigMap kube-system/kubevip: cidr-web = \"0.0.0.0/32\": addresses from DHCP are not supported; \
+             write the addresses that may be given"
+                .to_owned(),
+            format!(
+                "ConfigMap kube-system/kubevip: range-lab = \"x\": neither a network (192.0.2.0/24), nor a range \
+                 (192.0.2.10-192.0.2.20), nor an address; {forms}"
+            ),
+        ];
+        assert_eq!(told, expected);
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! What an operator gets to know of a member: one line for each thing that changed, and answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -152,13 +152,22 @@ impl Reporter {
         self.name(spread, spread.chosen_without(address, MemberId::of(node))?)
     }
 
-    /// Who is to have each, which is who has it but for moments.
+    /// Who is to have each, which is who has it but for moments; where nobody is, who keeps it all the same.
     pub(super) fn owners(&self, spread: &Spread) -> BTreeMap<IpAddr, Option<String>> {
         let members = spread.members().map(|member| (member.id, member.name));
         let names: BTreeMap<_, _> = members.chain([(MemberId::of(&self.node), self.node.as_str())]).collect();
-        let name =
-            |member: &MemberId| names.get(member).map(|&name| name.to_owned()).filter(|_| knows(spread));
-        spread.choices().map(|(address, chosen)| (address, chosen.as_ref().and_then(name))).collect()
+        let ours: BTreeSet<_> = spread.grants().map(|(address, _)| address).collect();
+        let owner = |(address, chosen): (IpAddr, Option<MemberId>)| {
+            let owner = match chosen {
+                Some(member) => names.get(&member).map(|&name| name.to_owned()),
+                None => {
+                    let claimed_by: Vec<_> = spread.claimed_by(address).into_iter().collect();
+                    self.holder(ours.contains(&address), &claimed_by)
+                }
+            };
+            (address, owner.filter(|_| knows(spread)))
+        };
+        spread.choices().map(owner).collect()
     }
 
     /// Where several claim it, the order of their writes decides, which only they know.
