@@ -71,12 +71,12 @@ pub fn rbac(resolved: &Resolved, options: &Options, reach: Reach) -> Result<Vec<
     checked(objects, out_of_reach(resolved, reach).into_iter().collect())
 }
 
-/// Services lie in all namespaces, unless only one of them is looked at.
+/// Whoever announces Services reads Nodes, which lie in no namespace.
 fn out_of_reach(resolved: &Resolved, reach: Reach) -> Option<Problem> {
-    let everywhere = resolved.config.services.as_ref().is_some_and(|services| services.namespace.is_none());
-    let reason = "Services of all namespaces are looked at, and Roles reach single ones";
-    let fix = "name one namespace in svc_namespace, or leave out --role and --rolebinding";
-    (everywhere && reach != Reach::Cluster).then(|| blame(resolved, NAMESPACE, reason, fix))
+    let reason = "which nodes may announce Services is read from Nodes, which lie in no namespace, and Roles reach single ones";
+    let fix = "leave out --role and --rolebinding";
+    (resolved.config.services.is_some() && reach != Reach::Cluster)
+        .then(|| blame(resolved, SERVICES, reason, fix))
 }
 
 /// What lies in namespaces that are known.
@@ -214,4 +214,4 @@ fn subject(options: &Options) -> Subject {
 
 /// Events about Nodes, which have no namespace, are written here.
 const EVENTS_NAMESPACE: &str = "default";
-const NAMESPACE: &str = "services.namespace";
+const SERVICES: &str = "services.enabled";

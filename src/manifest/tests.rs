@@ -244,25 +244,30 @@ fn leases_may_be_removed_only_where_services_have_their_own() {
 }
 
 #[test]
-fn permissions_within_namespaces_reach_the_services_of_one() {
+fn permissions_within_namespaces_do_not_suffice_for_services() {
     let options = in_cluster();
-    let made = |more: &[(&str, &str)]| {
+    for more in [&[][..], &[("services-namespace", "web")]] {
         let settings = resolved(&[SERVICES, more].concat(), &options);
-        rbac(&settings, &options, Reach::Namespaces(Roles::Role))
-    };
-    assert_eq!(
-        complaints(made(&[])),
-        [
-            "services.namespace (derived: all): Services of all namespaces are looked at, and Roles reach single ones; \
-          name one namespace in svc_namespace, or leave out --role and --rolebinding"
-        ]
-    );
+        assert_eq!(
+            complaints(rbac(&settings, &options, Reach::Namespaces(Roles::Role))),
+            [
+                "--services=true (flag): which nodes may announce Services is read from Nodes, which lie in no namespace, \
+                 and Roles reach single ones; leave out --role and --rolebinding"
+            ]
+        );
+    }
+}
+
+#[test]
+fn of_services_in_one_namespace_no_others_may_be_read() {
+    let options = in_cluster();
+    let settings = resolved(&[SERVICES, &[("services-namespace", "web")]].concat(), &options);
     let role = |object: &Object| {
         let Object::Role(role) = object else { return None };
         let (namespace, name) = (role.metadata.namespace.as_deref()?, role.metadata.name.as_deref()?);
         Some(format!("{namespace}/{name}"))
     };
-    let roles: Vec<_> = made(&[("services-namespace", "web")]).unwrap().iter().filter_map(role).collect();
+    let roles: Vec<_> = rbac(&settings, &options, Reach::Cluster).unwrap().iter().filter_map(role).collect();
     assert_eq!(
         roles,
         [
