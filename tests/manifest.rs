@@ -45,6 +45,7 @@ fn main() -> ExitCode {
             trial("permissions::a_verb_that_is_missing_is_noticed", lab, permissions::missing),
             trial("permissions::a_spread_of_services_asks_for_what_it_may", lab, permissions::spread),
             trial("permissions::one_lease_for_services_asks_for_what_it_may", lab, permissions::lease),
+            trial("permissions::services_without_a_control_plane_ask_for_less", lab, permissions::alone),
             trial("permissions::services_of_somebody_elses_pools_ask_for_less", lab, permissions::foreign),
             trial(
                 "permissions::what_services_lack_is_said_once_and_stops_nothing_else",

@@ -13,7 +13,9 @@ use crate::admin::board::{KubernetesFact, StatusBoard};
 use crate::admin::status::HealthVerdict;
 use crate::clock;
 use crate::config::{self, Config};
-use crate::kube::access::{self, AccessSettings, Condition, Connection, EndpointSettings, InCluster};
+use crate::kube::access::{
+    self, AccessSettings, Condition, Connection, EndpointSettings, InCluster, Touchstone,
+};
 use crate::kube::cordon::watch_cordon;
 use crate::kube::events::{Events, publish};
 use crate::kube::health::{Probe, Target};
@@ -75,7 +77,10 @@ fn settings(config: &Config) -> AccessSettings {
                 .as_ref()
                 .is_some_and(|services| services.namespace.is_none()),
         },
-        lease: lease_name(config),
+        touchstone: match config.services {
+            Some(_) if control_plane.is_none() => Touchstone::Nodes,
+            _ => Touchstone::Lease(lease_name(config)),
+        },
         connect_timeout: config.election.timing.request_timeout(),
         read_timeout: config.election.timing.request_timeout(),
     }

@@ -16,7 +16,7 @@ use vipcast::allocator::{self, AllocatorReport, Ask, Candidate, Inputs, Outputs,
 use vipcast::clock;
 use vipcast::drain::{Drain, Trigger};
 use vipcast::election::Vacancy;
-use vipcast::kube::access::{self, AccessSettings, Connection, EndpointSettings};
+use vipcast::kube::access::{self, AccessSettings, Connection, EndpointSettings, Touchstone};
 use vipcast::kube::events::{Events, publish};
 use vipcast::kube::lease::LeaseName;
 use vipcast::kube::pools::{ConfigMapName, PoolSources, Pools, watch_pools};
@@ -220,7 +220,10 @@ pub(crate) async fn connect(api: &RealApi, user: &str) -> (watch::Receiver<Optio
         home: None,
         in_cluster: None,
         endpoint: EndpointSettings::default(),
-        lease: LeaseName { namespace: "default".to_owned(), name: allocator::LEASE.to_owned() },
+        touchstone: Touchstone::Lease(LeaseName {
+            namespace: "default".to_owned(),
+            name: allocator::LEASE.to_owned(),
+        }),
         connect_timeout: Duration::from_secs(2),
         read_timeout: Duration::from_secs(5),
     };

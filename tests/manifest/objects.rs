@@ -51,7 +51,9 @@ fn lines() -> Vec<String> {
                       --services-pools [{"name":"lan","addresses":"192.0.2.64/26"}] --services-pool-config-maps default/pools"#;
     vec![
         "rbac".to_owned(),
-        "rbac --kube-vip-names --manifest-namespace kube-public".to_owned(),
+        format!("rbac --kube-vip-names --services-namespace default {services}"),
+        "rbac --role --kube-vip-names --events-enabled=false --manifest-namespace kube-public --namespace default"
+            .to_owned(),
         "rbac --rolebinding --events-enabled=false --manifest-namespace kube-node-lease".to_owned(),
         "service-account --manifest-namespace kube-public".to_owned(),
         "podmonitor".to_owned(),
@@ -64,7 +66,6 @@ fn lines() -> Vec<String> {
         format!(
             "daemonset --inCluster --taint=false --from-configmap --manifest-namespace kube-public {LINE}"
         ),
-        format!("rbac --role --services-namespace default {services}"),
         format!("daemonset --inCluster {services}"),
     ]
 }

@@ -55,56 +55,75 @@ pub(crate) fn missing() {
 
 /// Members; what they keep each other's Leases for is over in ten minutes at the earliest.
 pub(crate) fn spread() {
-    let (asked, granted) = served("spread", &[], "");
+    let (asked, granted) = handed_over(&[SERVICES, "--services-distribution=spread"], &[SPREAD]);
     let later = [permission("leases", "delete")];
     assert_eq!(asked, granted.into_iter().filter(|it| !later.contains(it)).collect());
 }
 
 pub(crate) fn lease() {
-    let (asked, granted) = served("lease", &[], "");
+    let (asked, granted) = handed_over(&[SERVICES, "--services-distribution=lease"], &[LEASE]);
     assert_eq!(asked, granted);
 }
 
 /// The status is somebody else's to write.
 pub(crate) fn foreign() {
-    let settings = [("vipcast_services_allocate", "false"), ("vipcast_services_metallb_pools", "false")];
-    let flags = " --services-allocate=false --services-metallb-pools=false";
-    let (asked, granted) = served("spread", &settings, flags);
+    let settings =
+        [SPREAD, ("vipcast_services_allocate", "false"), ("vipcast_services_metallb_pools", "false")];
+    let flags = [
+        SERVICES,
+        "--services-distribution=spread",
+        "--services-allocate=false",
+        "--services-metallb-pools=false",
+    ];
+    let (asked, granted) = handed_over(&flags, &settings);
     assert_eq!(asked, granted);
 }
 
-/// What two daemons that announce a control plane and Services have asked for, and what was permitted, of that which is
-/// asked for within a minute and without MetalLB: repetitions of Events, and changes of what is not there, are not. Nothing
-/// was refused.
-fn served(
-    distribution: &str,
-    settings: &[(&str, &str)],
-    flags: &str,
-) -> (BTreeSet<Permission>, BTreeSet<Permission>) {
+/// Without a control-plane VIP its Lease is none of a daemon's business.
+pub(crate) fn alone() {
+    let named = |distribution| ("vipcast_services_distribution", distribution);
+    for distribution in ["lease", "leasePerService"] {
+        let flags = format!("rbac --arp --services --services-distribution={distribution}");
+        served_alone(&flags, &[named(distribution)]);
+    }
+    let flags = "rbac --bgp --localAS=65000 --bgppeers=10.77.0.9:65000 --services --services-allocate=false \
+                 --services-metallb-pools=false --events-enabled=false";
+    let settings = [
+        ("vip_arp", ""),
+        ("bgp_enable", "true"),
+        ("bgp_as", "65000"),
+        ("bgp_routerid", "10.77.0.11"),
+        ("bgp_peers", "10.77.0.9:65000"),
+        ("vipcast_services_allocate", "false"),
+        ("vipcast_services_metallb_pools", "false"),
+        ("vipcast_events_enabled", "false"),
+    ];
+    served_alone(flags, &settings);
+}
+
+fn served_alone(flags: &str, settings: &[(&str, &str)]) {
+    let objects = objects(flags);
     let mut cluster = Cluster::start();
-    let objects = objects(&format!("{SERVICES} --services-distribution {distribution}{flags}"));
-    cluster.permit(&objects);
-    cluster.offer();
-    for node in 0..2 {
-        cluster.serve(node, distribution, settings);
+    let without = [("cp_enable", "false"), ("address", "")];
+    let mut granted = cluster.serve_all(&objects, 1, &[&without, settings].concat());
+    let mut asked = cluster.asked();
+    for verb in LATER {
+        granted.remove(&permission("leases", verb));
+        asked.remove(&permission("leases", verb));
     }
-    let unasked = [permission("events", "patch"), permission("ipaddresspools", "watch")];
-    let mut granted = granted(&objects);
-    granted.retain(|it| !unasked.contains(it) && *it != permission("/readyz", "get"));
-    let late = permission("leases", "delete");
-    let unasked_for = || {
-        let asked = cluster.asked();
-        granted.iter().filter(|it| **it != late && !asked.contains(*it)).cloned().collect::<BTreeSet<_>>()
-    };
-    let until = clock::now() + A_REPETITION;
-    while !unasked_for().is_empty() && clock::now() < until {
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    assert_eq!(unasked_for(), BTreeSet::new(), "permitted, and never asked for");
+    assert_eq!((cluster.refused(), asked), (BTreeSet::new(), granted), "{flags}");
+}
+
+/// What two daemons that announce a control plane and Services have asked for until one has followed the other, and what
+/// was permitted.
+fn handed_over(flags: &[&str], settings: &[(&str, &str)]) -> (BTreeSet<Permission>, BTreeSet<Permission>) {
+    let objects = objects(&flags.join(" "));
+    let mut cluster = Cluster::start();
+    let granted = cluster.serve_all(&objects, 2, &[&[POOLS][..], settings].concat());
     cluster.bed.terminate(0);
     cluster.bed.wait_held(1);
     let mut asked = cluster.asked();
-    asked.retain(|it| !unasked.contains(it));
+    asked.retain(|it| !UNASKED.contains(&(it.0.as_str(), it.1.as_str())));
     assert_eq!(cluster.refused(), BTreeSet::new());
     (asked, granted)
 }
@@ -116,7 +135,7 @@ pub(crate) fn lacking() {
         ("endpointslices", "list", "watch refused, asking again until it is granted"),
     ] {
         let mut cluster = Cluster::start();
-        let mut objects = objects(&format!("{SERVICES} --services-distribution spread"));
+        let mut objects = objects(&format!("{SERVICES} --services-distribution=spread"));
         for rules in objects.iter_mut().filter_map(|object| object.get_mut("rules")?.as_array_mut()) {
             for rule in rules.iter_mut().filter(|rule| rule["resources"] == json!([resource])) {
                 rule["verbs"].as_array_mut().unwrap().retain(|it| it != verb);
@@ -126,7 +145,7 @@ pub(crate) fn lacking() {
         }
         cluster.permit(&objects);
         cluster.offer();
-        cluster.serve(0, "spread", &[]);
+        cluster.serve(0, &[POOLS, SPREAD]);
         let missing = permission(resource, verb);
         wait("it is asked for again", A_REPETITION, || {
             let refused =
@@ -187,14 +206,44 @@ impl Cluster {
         }
     }
 
-    fn serve(&mut self, node: usize, distribution: &str, settings: &[(&str, &str)]) {
+    /// Daemons for a Service, until they have asked for all that these objects permit, of that which is asked for within a
+    /// minute and without MetalLB; says what that is.
+    fn serve_all(
+        &mut self,
+        objects: &[Value],
+        daemons: usize,
+        settings: &[(&str, &str)],
+    ) -> BTreeSet<Permission> {
+        self.permit(objects);
+        self.offer();
+        for node in 0..daemons {
+            self.serve(node, settings);
+        }
+        let mut granted = granted(objects);
+        granted.retain(|it| !UNASKED.contains(&(it.0.as_str(), it.1.as_str())));
+        let late = LATER.map(|verb| permission("leases", verb));
+        let unasked_for = || {
+            let asked = self.asked();
+            granted
+                .iter()
+                .filter(|it| !late.contains(it) && !asked.contains(*it))
+                .cloned()
+                .collect::<BTreeSet<_>>()
+        };
+        let until = clock::now() + A_REPETITION;
+        while !unasked_for().is_empty() && clock::now() < until {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        assert_eq!(unasked_for(), BTreeSet::new(), "permitted, and never asked for");
+        granted
+    }
+
+    fn serve(&mut self, node: usize, settings: &[(&str, &str)]) {
         let credentials = self.credentials(node);
         let services = [
             ("k8s_config_file", credentials.as_str()),
             ("svc_enable", "true"),
             ("vip_servicesinterface", "eth0"),
-            ("vipcast_services_distribution", distribution),
-            ("vipcast_services_pools", POOLS),
         ];
         self.bed.start(node, &[&services, settings].concat());
     }
@@ -223,17 +272,19 @@ impl Cluster {
         }
         for (resource, verb) in granted(objects) {
             let what = format!("{verb} {resource} is permitted");
-            wait(&what, SOON, || self.is_permitted(&resource, &verb).then_some(()));
+            let any = || LEASES.iter().any(|lease| self.is_permitted(&resource, &verb, lease));
+            wait(&what, SOON, || any().then_some(()));
         }
     }
 
-    fn is_permitted(&self, resource: &str, verb: &str) -> bool {
+    /// Of Leases, whether it is for that one.
+    fn is_permitted(&self, resource: &str, verb: &str, lease: &str) -> bool {
         let mut spec = json!({ "user": USER });
         if resource.starts_with('/') {
             spec["nonResourceAttributes"] = json!({ "path": resource, "verb": verb });
         } else {
             let (group, namespace, name) = match resource {
-                "leases" => ("coordination.k8s.io", "kube-system", "plndr-cp-lock"),
+                "leases" => ("coordination.k8s.io", "kube-system", lease),
                 "events" => ("events.k8s.io", "default", ""),
                 "configmaps" => ("", "kube-system", "kubevip"),
                 "endpointslices" => ("discovery.k8s.io", "", ""),
@@ -353,7 +404,18 @@ fn permission(subject: &str, verb: &str) -> Permission {
 const A_REPETITION: Duration = Duration::from_secs(60);
 /// A control plane and Services, with a pool that is for namespaces with a label.
 const SERVICES: &str = r#"rbac --controlplane --address 10.77.0.100 --arp --services --services-pools [{"name":"lan","addresses":"10.77.2.0/24","namespaceSelector":"team=shop"}]"#;
-const POOLS: &str = r#"[{"name":"lan","addresses":"10.77.2.0/24","namespaceSelector":"team=shop"}]"#;
+const POOLS: (&str, &str) = (
+    "vipcast_services_pools",
+    r#"[{"name":"lan","addresses":"10.77.2.0/24","namespaceSelector":"team=shop"}]"#,
+);
+const SPREAD: (&str, &str) = ("vipcast_services_distribution", "spread");
+const LEASE: (&str, &str) = ("vipcast_services_distribution", "lease");
+/// A Lease is read again after a conflict, and deleted with its Service or its Node.
+const LATER: [&str; 2] = ["get", "delete"];
+/// One of these is needed, whatever is announced.
+const LEASES: [&str; 2] = ["plndr-cp-lock", "vipcast-allocator"];
+/// Repetitions of Events, changes of what is not there, and what the health gate asks for.
+const UNASKED: &[(&str, &str)] = &[("events", "patch"), ("ipaddresspools", "watch"), ("/readyz", "get")];
 const USER: &str = "system:serviceaccount:kube-system:vipcast";
 const POLICY: &str = "\
 apiVersion: audit.k8s.io/v1

@@ -45,12 +45,21 @@ pub struct AccessSettings {
     pub in_cluster: Option<InCluster>,
     /// Which address is dialled.
     pub endpoint: EndpointSettings,
-    /// The Lease whose reading shows that credentials work.
-    pub lease: LeaseName,
+    /// What is read to see that credentials work.
+    pub touchstone: Touchstone,
     /// For TCP to an API server.
     pub connect_timeout: Duration,
     /// For the answer to a test.
     pub read_timeout: Duration,
+}
+
+/// Something that the daemon must be permitted to read anyway.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Touchstone {
+    /// The Lease of the control-plane VIP, which need not exist.
+    Lease(LeaseName),
+    /// Nodes: of whoever announces Services alone, it depends on the settings which Leases it may read.
+    Nodes,
 }
 
 /// A server that has accepted our credentials, and how to ask it.

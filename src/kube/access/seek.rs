@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::Node;
+use kube::api::ListParams;
 use kube::{Api, Client, Config};
 use tokio::time::timeout;
 
-use super::AccessSettings;
 use super::beside::Beside;
 use super::choice::{Choice, Fact, File, Reason, Source, Standing, choose};
 use super::condition::Condition;
 use super::credentials::{Fingerprint, inspect, load};
 use super::endpoint::{Endpoint, endpoint, is_one_of_many, local};
+use super::{AccessSettings, Touchstone};
 use crate::kube::client;
 use crate::kube::failure::{Failure, innermost};
+use crate::kube::lease::LeaseName;
 
 /// Credentials that work.
 pub(super) struct Found {
@@ -55,12 +58,22 @@ pub(super) async fn seek(settings: &AccessSettings) -> Result<Found, Condition> 
     }
 }
 
-/// Credentials work where the Lease can be read, whether it exists or not. A 404 counts only with the
+/// Credentials work where what has to be read can be read, whether a Lease exists or not. A 404 counts only with the
 /// reason `NotFound`: an API server that is still starting says plain 404 for groups it does not serve yet.
 pub(super) async fn test(settings: &AccessSettings, client: &Client) -> Result<(), Failure> {
-    let api = Api::<Lease>::namespaced(client.clone(), &settings.lease.namespace);
-    let answer = timeout(settings.read_timeout, api.get_opt(&settings.lease.name)).await;
-    answer.map_err(|_| Failure::TimedOut)?.map(|_| ()).map_err(Failure::from)
+    let answer = timeout(settings.read_timeout, touch(&settings.touchstone, client.clone())).await;
+    answer.map_err(|_| Failure::TimedOut)?.map_err(Failure::from)
+}
+
+async fn touch(touchstone: &Touchstone, client: Client) -> kube::Result<()> {
+    match touchstone {
+        Touchstone::Lease(LeaseName { namespace, name }) => {
+            Api::<Lease>::namespaced(client, namespace).get_opt(name).await.map(drop)
+        }
+        Touchstone::Nodes => {
+            Api::<Node>::all(client).list_metadata(&ListParams::default().limit(1)).await.map(drop)
+        }
+    }
 }
 
 enum Rejection {

@@ -64,7 +64,10 @@ fn settings(root: &Path) -> AccessSettings {
         home: None,
         in_cluster: None,
         endpoint: EndpointSettings::default(),
-        lease: LeaseName { namespace: "kube-system".into(), name: "plndr-cp-lock".into() },
+        touchstone: Touchstone::Lease(LeaseName {
+            namespace: "kube-system".into(),
+            name: "plndr-cp-lock".into(),
+        }),
         connect_timeout: Duration::from_secs(2),
         read_timeout: Duration::from_secs(5),
     }
