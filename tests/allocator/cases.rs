@@ -261,10 +261,13 @@ async fn an_exhausted_pool_is_an_event_with_numbers_and_a_freed_address_is_given
     bed.has("b", &["192.0.2.1"]).await;
 }
 
-/// The first Event about a Service.
+/// The first Event of ours about a Service: the server has some of its own.
 async fn event(bed: &Bed, name: &str) -> Event {
     let events = Api::<Event>::namespaced(bed.client.clone(), &bed.namespace);
-    let about = |event: &Event| event.regarding.as_ref().is_some_and(|it| it.name.as_deref() == Some(name));
+    let about = |event: &Event| {
+        event.reporting_controller.as_deref() == Some("vipcast")
+            && event.regarding.as_ref().is_some_and(|it| it.name.as_deref() == Some(name))
+    };
     let came = async {
         loop {
             let all = events.list(&ListParams::default()).await.expect("is listed");
