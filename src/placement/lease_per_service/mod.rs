@@ -114,6 +114,8 @@ struct Driver<L> {
     seen: BTreeMap<LeaseName, Seen>,
     /// The scopes of which all are known.
     listed: Vec<Scope>,
+    /// Those of ours that somebody else uses for something else.
+    foreign: BTreeSet<LeaseName>,
     claims: Claims<LeaseName>,
     leavings: Leavings,
     grants: BTreeMap<IpAddr, Grant>,
@@ -135,6 +137,7 @@ impl<L: Leases> Driver<L> {
             touched: BTreeSet::new(),
             seen: BTreeMap::new(),
             listed: Vec::new(),
+            foreign: BTreeSet::new(),
             claims: Claims::new(settings.timing.lease_duration),
             leavings: Leavings::new(settings.timing.lease_duration),
             grants: BTreeMap::new(),
@@ -221,7 +224,8 @@ impl<L: Leases> Driver<L> {
     fn permitted(&self, text: &str) -> Option<LeaseName> {
         let name = LeaseName::parse(text)?;
         let watched = self.settings.scopes.iter().any(|scope| scope.covers(&name));
-        (watched && !self.settings.reserved.contains(&name)).then_some(name)
+        let reserved = self.settings.reserved.contains(&name) || RESERVED.contains(&name.name.as_str());
+        (watched && !reserved && name.namespace != HEARTBEATS).then_some(name)
     }
 
     fn touch(&mut self, name: LeaseName) {
@@ -244,6 +248,7 @@ impl<L: Leases> Driver<L> {
     }
 
     fn update(&mut self, name: &LeaseName) {
+        self.look_whose(name);
         let Some(unit) = self.units.get_mut(name) else { return };
         let ruling = unit.ruling();
         if ruling.holder.is_some() {
@@ -277,13 +282,27 @@ impl<L: Leases> Driver<L> {
     fn stand(&self, name: &LeaseName, ruling: &Ruling, served: &BTreeSet<IpAddr>) {
         let Some(unit) = self.units.get(name) else { return };
         unit.claim(served);
-        let open = self.wanted.is_open() && self.knows(name);
+        let open = self.wanted.is_open() && self.knows(name) && !self.foreign.contains(name);
         unit.stand(Conditions {
             link_up: !served.is_empty(),
             courtesy: Unit::courtesy(ruling, self.before(name, unit, served)),
             ..lease::conditions(open, self.stopping || !self.housed.contains_key(name))
         });
         unit.vacate(ruling);
+    }
+
+    /// A Lease whose holder is called as no Node can be is the lock of a program, which names itself `HOST_UUID`.
+    fn is_foreign(&self, name: &LeaseName) -> bool {
+        let holder = self.seen.get(name).and_then(|seen| seen.record.holder.as_ref());
+        holder.is_some_and(|holder| holder.contains('_'))
+    }
+
+    fn look_whose(&mut self, name: &LeaseName) {
+        if !self.is_foreign(name) {
+            self.foreign.remove(name);
+        } else if self.foreign.insert(name.clone()) {
+            warn!(lease = %name, "a Service names a Lease that somebody else uses: nobody announces it");
+        }
     }
 
     /// How many nodes come before this one, without whoever has just given it up.
@@ -337,6 +356,7 @@ impl<L: Leases> Driver<L> {
     fn ended(&mut self, name: &LeaseName) {
         self.update(name);
         let Some(unit) = self.units.remove(name) else { return };
+        self.foreign.remove(name);
         self.touch(name.clone());
         let released = unit.written().filter(|record| record.holder.is_none());
         if let Some(record) = released.filter(|_| !self.stopping && !self.housed.contains_key(name)) {
@@ -366,6 +386,11 @@ impl<L: Leases> Driver<L> {
         self.knows(name).then(|| Observed::new(lease))
     }
 }
+
+/// Where kubelets say that they are alive.
+const HEARTBEATS: &str = "kube-node-lease";
+/// The control plane's by default, wherever it is.
+const RESERVED: [&str; 1] = ["plndr-cp-lock"];
 
 /// By which nodes are put in order for a Lease.
 fn key(name: &LeaseName) -> Key {

@@ -110,6 +110,22 @@ async fn services_that_name_one_lease_have_one_announcer_and_names_that_cannot_b
     assert_eq!((at.holder, at.next.as_deref()), (Some(owners[&ip(1)].clone()), Some(other)));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_lock_of_another_program_is_never_taken_and_one_that_kube_vip_left_is() {
+    let bed = Bed::new(&["a", "b"]).await;
+    bed.put("shop/operator", None, "host1_0b5c2d9e");
+    bed.put("shop/front", None, "host1");
+    let named = |last: u8, lease: &str| (ip(last), Some(facts(last, lease)));
+    let leases = ["shop/operator", "shop/front", "kube-node-lease/host1", "vips/plndr-cp-lock"];
+    let wanted = (1..).zip(leases).map(|(last, lease)| named(last, lease)).collect();
+    bed.demand(Demand::Wanted(wanted)).await;
+    pass(10_000).await;
+    assert_eq!(bed.announced().into_keys().collect::<Vec<_>>(), [ip(2)]);
+    let leases = bed.api.lock().unwrap().leases.clone();
+    let lock = record(&leases[&LeaseName::parse("shop/operator").unwrap()]);
+    assert_eq!((lock.holder.as_deref(), leases.len()), (Some("host1_0b5c2d9e"), 2));
+}
+
 /// Nodes learn that a Service has another Lease one after the other.
 #[tokio::test(start_paused = true)]
 async fn an_address_that_has_another_lease_is_announced_when_the_holder_of_the_first_has_let_go() {
