@@ -23,13 +23,17 @@ pub struct Decision {
     pub refused: Vec<Refused>,
     /// Every pool, in the order in which they are tried, and what came of it.
     pub considered: Vec<Considered>,
+    /// Whether it needs an address of each family (`RequireDualStack`).
+    pub needs_both: bool,
 }
 
 impl Decision {
     /// What is refused and missed: a second family that is only preferred (`PreferDualStack`) is not.
     pub fn missing(&self) -> impl Iterator<Item = &Refused> {
-        let preferred =
-            |it: &Refused| matches!(it.asked, Asked::Want(Want::Family(_))) && !self.assigned.is_empty();
+        let preferred = |it: &Refused| {
+            let family = matches!(it.asked, Asked::Want(Want::Family(_)));
+            family && !self.needs_both && !self.assigned.is_empty()
+        };
         self.refused.iter().filter(move |it| !preferred(it))
     }
 }

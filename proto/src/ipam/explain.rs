@@ -8,7 +8,7 @@ use super::decision::{Asked, Assigned, Considered, Decision, Note, Refusal, Refu
 use super::entry::{Entry, Want};
 use super::family::Family;
 use super::pool::Pool;
-use super::service::{Assignment, ServiceKey, Standing};
+use super::service::{Assignment, FamilyPolicy, ServiceKey, Standing};
 
 impl Ipam {
     /// What a Service has and why, with the numbers as they are now; `None` where it is not known or not ours.
@@ -19,6 +19,7 @@ impl Ipam {
             assigned: entry.held().map(|held| self.assigned(entry, held)).collect(),
             refused: self.refused(entry),
             considered: self.considered(entry),
+            needs_both: entry.view.family_policy == FamilyPolicy::RequireDualStack,
         })
     }
 

@@ -99,7 +99,8 @@ fn pool(key: &str, scope: &str, value: &str, common: &Common, problems: &mut Pro
     } else {
         ranges(value, common.skip_ends, problems)
     };
-    if ranges.is_empty() && !dhcp {
+    // A namespace with pools of its own never gets a global address, not even where they are written wrong.
+    if ranges.is_empty() && !dhcp && scope == GLOBAL {
         return None;
     }
     Some(Pool {
@@ -252,6 +253,7 @@ mod tests {
         assert_eq!(
             brief(&pools),
             [
+                "cidr-bad [] for [bad]",
                 "cidr-dhcp [] for [dhcp]",
                 "cidr-mixed [192.0.2.0-192.0.2.3] for [mixed]",
                 "range-ok [198.51.100.1-198.51.100.3] for [ok]",

@@ -97,3 +97,18 @@ fn an_address_that_is_asked_for_in_one_family_leaves_the_other_to_the_policy() {
         ]
     );
 }
+
+#[test]
+fn a_second_family_that_is_needed_and_not_there_is_missed() {
+    let mut ipam = ipam(vec![pool("p", &["192.0.2.1-192.0.2.9"])]);
+    for (policy, missed) in [
+        (FamilyPolicy::SingleStack, 0),
+        (FamilyPolicy::PreferDualStack, 0),
+        (FamilyPolicy::RequireDualStack, 1),
+    ] {
+        let families: &[Family] = if policy == FamilyPolicy::SingleStack { &[V4] } else { &[V4, V6] };
+        create(&mut ipam, &[Service::new("web/a").families(policy, families)]);
+        let decision = ipam.decision(&key("web/a")).unwrap();
+        assert_eq!((decision.assigned.len(), decision.missing().count()), (1, missed), "{policy:?}");
+    }
+}

@@ -87,6 +87,12 @@ fn pools_serve_as_the_cloud_provider_documents() {
             expected: &["web/a [an IPv4 address: no pool serves this Service]"],
         },
         Case {
+            name: "a mistake does not lead to the global pool",
+            config: &[("cidr-web", "192.0.2.0/40"), ("cidr-global", "192.0.2.0/24")],
+            services: all(&["web/a", "db/a"]),
+            expected: &["web/a [an IPv4 address: no pool serves this Service]", "db/a 192.0.2.1"],
+        },
+        Case {
             name: "both families from one key",
             config: &[("cidr-global", "192.0.2.0/24,2001:db8::/64")],
             services: vec![
