@@ -69,7 +69,7 @@ impl EveryNode {
     fn publish(&mut self) {
         let until = self.until.filter(|_| self.wanted.is_open() && !self.stopping);
         let grant = until.map(|until| Grant { until, fence: until + KEEP, predecessor: Predecessor::Left });
-        let granted = |grant| self.wanted.served().map(|address| (address, grant)).collect();
+        let granted = |grant| self.wanted.foremost().map(|address| (address, grant)).collect();
         let grants: BTreeMap<_, _> = grant.map(granted).unwrap_or_default();
         self.outlet.publish(grants);
     }
@@ -79,7 +79,7 @@ impl EveryNode {
         match ask {
             Ask::Where(address, answer) => {
                 let held = self.outlet.published.contains_key(&address);
-                let takes = self.wanted.is_open() && self.wanted.serves(address);
+                let takes = self.wanted.is_open() && self.wanted.foremost().any(|it| it == address);
                 let (chosen, holder) = (takes.then(node), held.then(node));
                 let wanted = self.wanted.contains(address);
                 drop(answer.send(Whereabouts { wanted, held, chosen, holder, ..Whereabouts::default() }));
@@ -184,11 +184,25 @@ mod tests {
         look(&mut grants, 10).await;
         demand.send(Demand::Wanted([(ip(2), Some(plain(ip(2)))), (ip(1), None)].into())).await.unwrap();
         look(&mut grants, 11).await;
-        trigger.start();
+        // A cordoned node leaves it to others, where there are any.
+        let cordoned = Facts { preferred: [MemberId::of("b")].into(), ..plain(ip(2)) };
+        demand.send(Demand::Wanted([(ip(2), Some(cordoned))].into())).await.unwrap();
+        demand.send(Demand::Nodes(["a".into(), "b".into()].into())).await.unwrap();
         look(&mut grants, 12).await;
+        demand.send(Demand::Nodes(["a".into()].into())).await.unwrap();
+        look(&mut grants, 13).await;
+        trigger.start();
+        look(&mut grants, 14).await;
         let (one, two) = (ip(1), ip(2));
-        let expected =
-            [(1, vec![]), (2, vec![(one, 30)]), (10, vec![(one, 40)]), (11, vec![(two, 40)]), (12, vec![])];
+        let expected = [
+            (1, vec![]),
+            (2, vec![(one, 30)]),
+            (10, vec![(one, 40)]),
+            (11, vec![(two, 40)]),
+            (12, vec![]),
+            (13, vec![(two, 40)]),
+            (14, vec![]),
+        ];
         assert_eq!(seen, expected);
         assert!(tasks.try_join_next().is_none(), "it waits for the withdrawal");
         let granted = Arc::clone(&grants.borrow());

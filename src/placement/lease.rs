@@ -83,7 +83,10 @@ impl Driver {
     }
 
     fn conditions(&self) -> Conditions {
-        Conditions { link_up: self.wanted.is_of_use(), ..conditions(self.wanted.is_open(), self.stopping) }
+        let first = self.wanted.foremost().next().is_some() || self.wanted.served().next().is_none();
+        let courtesy = if first || self.ruling.grant.is_some() { Duration::ZERO } else { COURTESY };
+        let open = conditions(self.wanted.is_open(), self.stopping);
+        Conditions { link_up: self.wanted.is_of_use(), courtesy, ..open }
     }
 
     fn answer(&self, ask: Ask) {
@@ -113,10 +116,13 @@ impl Driver {
         self.ruling.holder.clone().filter(|holder| !expired(holder))
     }
 
-    /// Of what others can serve, this node knows nothing.
+    /// Of what keeps others from it beside what the cluster says, this node knows nothing.
     fn announces(&self, address: std::net::IpAddr) -> Option<String> {
-        let served = self.owner().as_ref() != Some(&self.node) || self.wanted.serves(address);
-        self.owner().filter(|_| served && self.wanted.contains(address))
+        let serves = |owner: &String| match *owner == self.node {
+            true => self.wanted.serves(address),
+            false => self.wanted.may_be_served_by(address, owner),
+        };
+        self.owner().filter(serves)
     }
 
     fn report(&self) -> PlacementReport {
@@ -150,6 +156,9 @@ pub(super) fn conditions(open: bool, stopping: bool) -> Conditions {
         courtesy: Duration::ZERO,
     }
 }
+
+/// For so long a cordoned node leaves a free Lease to others, of whom it is not known whether they run this daemon.
+const COURTESY: Duration = Duration::from_millis(240);
 
 #[cfg(test)]
 mod tests {
@@ -220,6 +229,34 @@ mod tests {
         let (answer, answered) = oneshot::channel();
         ask.send(Ask::Owners(answer)).await.unwrap();
         assert_eq!(answered.await.unwrap(), [(ip(1), Some("a".into())), (ip(2), None)].into());
+        // Who is cordoned keeps what it has, and takes nothing that others may take.
+        let cordoned = Facts { preferred: [MemberId::of("b")].into(), ..Facts::plain(ip(1)) };
+        demand.send(Demand::Nodes(["a".into(), "b".into()].into())).await.unwrap();
+        demand.send(one(cordoned)).await.unwrap();
+        settle().await;
+        assert_eq!((conditions.borrow().courtesy, grants.borrow().len()), (Duration::ZERO, 1));
+        let standby = |holder: &str| Ruling {
+            grant: None,
+            role: election::Role::Standby,
+            holder: Some(holder.to_owned()),
+            ..ours.clone()
+        };
+        ruling.send_replace(standby("b"));
+        settle().await;
+        assert_eq!(conditions.borrow().courtesy, COURTESY);
+        let owners = async |holder: &str| {
+            ruling.send_replace(standby(holder));
+            settle().await;
+            let (answer, answered) = oneshot::channel();
+            ask.send(Ask::Owners(answer)).await.unwrap();
+            answered.await.unwrap().into_values().collect::<Vec<_>>()
+        };
+        let by = |name: &str| Some(name.to_owned());
+        assert_eq!(owners("b").await, [by("b"), by("b")]);
+        assert_eq!(owners("c").await, [by("c"), None], "the second has Pods on b only");
+        demand.send(one(Facts::plain(ip(1)))).await.unwrap();
+        ruling.send_replace(ours.clone());
+        settle().await;
         trigger.start();
         settle().await;
         assert_eq!(*conditions.borrow(), Conditions { stopping: true, ..Conditions::FIT });

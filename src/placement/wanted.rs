@@ -1,6 +1,6 @@
 //! What is wanted, for drivers that need not know who else could serve it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use vipcast_proto::placement::{Facts, MemberId, Weight};
@@ -13,17 +13,19 @@ pub(super) struct Wanted {
     me: MemberId,
     facts: BTreeMap<IpAddr, Facts>,
     weight: Weight,
+    /// The nodes that may announce anything.
+    fit: BTreeSet<MemberId>,
 }
 
 impl Wanted {
     pub(super) fn new(node: &str) -> Self {
-        Self { me: MemberId::of(node), facts: BTreeMap::new(), weight: 0 }
+        Self { me: MemberId::of(node), facts: BTreeMap::new(), weight: 0, fit: BTreeSet::new() }
     }
 
     pub(super) fn take(&mut self, demand: Demand) {
         match demand {
             Demand::Weight(weight) => self.weight = weight,
-            Demand::Nodes(_) => {}
+            Demand::Nodes(nodes) => self.fit = nodes.iter().map(|node| MemberId::of(node)).collect(),
             Demand::Wanted(changes) => {
                 for (address, facts) in changes {
                     match facts {
@@ -48,6 +50,22 @@ impl Wanted {
     /// What this node can serve.
     pub(super) fn served(&self) -> impl Iterator<Item = IpAddr> + '_ {
         self.facts.iter().filter(|(_, facts)| self.can_serve(facts)).map(|(&address, _)| address)
+    }
+
+    /// What this node can serve and no node that is fit should rather: it is cordoned, or others are preferred.
+    pub(super) fn foremost(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.served().filter(|address| self.facts(*address).is_some_and(|facts| self.comes_first(facts)))
+    }
+
+    fn comes_first(&self, facts: &Facts) -> bool {
+        let preferred = &facts.preferred;
+        preferred.is_empty() || preferred.contains(&self.me) || preferred.is_disjoint(&self.fit)
+    }
+
+    /// Whether it is wanted, and that node may serve it, as far as the cluster says.
+    pub(super) fn may_be_served_by(&self, address: IpAddr, node: &str) -> bool {
+        let eligible = self.facts.get(&address).map(|facts| facts.eligible.as_ref());
+        eligible.is_some_and(|nodes| nodes.is_none_or(|nodes| nodes.contains(&MemberId::of(node))))
     }
 
     /// Whether it is wanted, and this node can serve it.
