@@ -76,6 +76,16 @@ fn alerts_know_the_nodes_that_announce_without_a_lease_and_by_routes_only() {
 }
 
 #[test]
+fn alerts_do_not_take_a_daemon_of_services_for_none() {
+    let text = read("docs/alerts.yaml");
+    let absent = text.split("absent(").nth(1).unwrap().split(')').next().unwrap();
+    assert_eq!(absent, "vipcast_build_info");
+    let of_services =
+        words(&text).filter(|word| word.starts_with("vipcast_service")).collect::<BTreeSet<_>>();
+    assert_eq!(of_services.len(), 4, "{of_services:?}");
+}
+
+#[test]
 fn log_lines_of_the_table_are_written_somewhere() {
     let sources: String =
         files(&root().join("src"), "rs").iter().map(|path| fs::read_to_string(path).unwrap()).collect();

@@ -106,6 +106,9 @@ pub struct AddressStatus {
     /// The Lease whose holder announces it, as `namespace/name`, where each Service has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<String>,
+    /// Whether other nodes can announce it as well, each for itself (`everyNode`): which of them do is not known here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub also_by_others: bool,
     /// Why these nodes, or why none.
     pub why: String,
 }
@@ -161,6 +164,9 @@ pub struct AddressExplanation {
     /// The Lease whose holder announces it, as `namespace/name`, where each Service has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<String>,
+    /// Whether other nodes can announce it as well, each for itself (`everyNode`): which of them do is not known here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub also_by_others: bool,
     /// Why these nodes, or why none.
     pub why_owners: String,
     /// Every node that is known, and whether it may announce it.
@@ -256,10 +262,10 @@ pub struct PoolUsage {
 }
 
 impl ServiceStatus {
-    /// Whether it has what it wants, and all of it is announced.
+    /// Whether it has what it wants, and all of it is announced, as far as that is known.
     #[must_use]
     pub fn is_served(&self) -> bool {
-        let announced = |address: &AddressStatus| !address.owners.is_empty();
+        let announced = |address: &AddressStatus| !address.owners.is_empty() || address.also_by_others;
         !self.addresses.is_empty() && self.lacks.is_empty() && self.addresses.iter().all(announced)
     }
 }
@@ -286,6 +292,7 @@ impl AddressExplanation {
             modes: Vec::new(),
             interface: assigned.interface.clone(),
             lease: None,
+            also_by_others: false,
             why_owners: String::new(),
             nodes: Vec::new(),
             successors: Vec::new(),

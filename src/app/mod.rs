@@ -25,6 +25,7 @@ use crate::admin::metrics::Metrics;
 use crate::admin::server::Admin;
 use crate::admin::service_metrics::ServiceFigures;
 use crate::admin::services::Ask;
+use crate::admin::status::HealthVerdict;
 use crate::announce::{layer2, responder};
 use crate::cli::version::{REVISION, VERSION};
 use crate::config::{self, Announced, Config};
@@ -169,10 +170,12 @@ impl Daemon<'_> {
             let (conditions, proof) = self.conditions(interfaces, tasks);
             let wires = (core.rulings, core.vacancy);
             self.elect(conditions, proof, wires, servers.clone(), &mut movers, tasks);
+        } else {
+            self.witness.board.health(HealthVerdict::Disabled, "no control-plane VIP is announced here");
         }
         if let Some((settings, ends)) = self.config.services.as_ref().zip(served) {
-            let (desired, reports, vips) = (core.desired, core.reports, self.vips());
-            let parts = services::Parts { settings, ends, desired, reports, desk, vips, servers };
+            let (desired, reports) = (core.desired, core.reports);
+            let parts = services::Parts { settings, ends, desired, reports, desk, servers };
             guard = self.serve(parts, &mut movers, tasks);
         }
         Moving { movers, speaker, guard, vips: self.vips() }

@@ -1,7 +1,7 @@
 //! Services in the daemon: the watches, the placement, the allocator and the responder, and what connects them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
@@ -44,8 +44,6 @@ pub(super) struct Parts<'a> {
     pub(super) reports: mpsc::Sender<(String, Report)>,
     /// From operators, and to their metrics.
     pub(super) desk: (mpsc::Receiver<Ask>, watch::Sender<Arc<ServiceFigures>>),
-    /// The control plane's, which no Service gets.
-    pub(super) vips: BTreeSet<IpAddr>,
     /// Where the API servers of all nodes are.
     pub(super) servers: watch::Receiver<BTreeSet<SocketAddr>>,
 }
@@ -87,7 +85,7 @@ impl Daemon<'_> {
         tasks.spawn("services watch", watch_catalog(self.connections.clone(), filter, events_out));
         tasks.spawn("interfaces", services::follow(local_out));
         tasks.spawn("service networks watch", watch_service_networks(self.connections.clone(), networks_out));
-        let forbidden = forbidden(parts.settings, &parts.vips);
+        let forbidden = forbidden(parts.settings);
         let settings = self.services_settings(&parts, forbidden.clone(), terms.class);
         let (stand, standings) = watch::channel(BTreeMap::new());
         let host = parts.settings.host_annotation.then(|| HostWires {
@@ -320,9 +318,10 @@ fn own_leases(settings: &settings::Services) -> OwnLeases {
 }
 
 /// Beside what the cluster says of itself.
-fn forbidden(settings: &settings::Services, vips: &BTreeSet<IpAddr>) -> Forbidden {
+fn forbidden(settings: &settings::Services) -> Forbidden {
     let mut forbidden = Forbidden::default();
-    vips.iter().for_each(|&vip| forbidden.address(vip, ForbiddenReason::ControlPlane));
+    let vips = settings.control_plane_vips.iter();
+    vips.for_each(|&vip| forbidden.address(vip, ForbiddenReason::ControlPlane));
     settings.gateways.iter().for_each(|&gateway| forbidden.address(gateway, ForbiddenReason::Gateway));
     for &network in &settings.pod_networks {
         forbidden.network(network, ForbiddenReason::PodNetwork(network));
@@ -343,6 +342,16 @@ mod tests {
     use crate::config::{Flags, HostFacts, resolve};
     use crate::drain::Drain;
     use crate::kube::events::{About, Notice, Reason};
+
+    #[test]
+    fn nobody_gets_the_control_planes_vip_by_whomever_it_is_announced() {
+        let env = [("vip_arp", "true"), ("svc_enable", "true"), ("address", "192.0.2.10")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let host = HostFacts { hostname: "n1".into(), service_account_namespace: None };
+        let config = resolve(&Flags::default(), env.into_iter(), None, &host).unwrap().config;
+        let vip = "192.0.2.10".parse().unwrap();
+        assert_eq!(forbidden(&config.services.unwrap()).reason(vip), Some(&ForbiddenReason::ControlPlane));
+    }
 
     #[tokio::test]
     async fn a_flood_of_events_about_services_leaves_room_for_those_about_vips() {

@@ -52,6 +52,8 @@ pub struct Services {
     pub service_networks: Vec<IpNet>,
     /// Addresses of routers, beside those that are found: no Service gets one of them.
     pub gateways: Vec<IpAddr>,
+    /// The VIPs of the control plane, by whomever they are announced: no Service gets one of them.
+    pub control_plane_vips: Vec<IpAddr>,
 }
 
 /// Which Services are ours, by their class.

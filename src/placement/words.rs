@@ -104,6 +104,8 @@ pub struct PlacementReport {
     pub letting_go: usize,
     /// How many are wanted in the cluster.
     pub wanted: usize,
+    /// Where addresses are spread: how many of them no member that is there can serve.
+    pub unserved: usize,
 }
 
 /// One member of a spread.

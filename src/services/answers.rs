@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use vipcast_proto::ipam::{Decision, PoolReport, Request, ServiceKey, ServiceView, Severity};
+use vipcast_proto::ipam::{Decision, FamilyPolicy, PoolReport, Request, ServiceKey, ServiceView, Severity};
 use vipcast_proto::l2::ethernet::MacAddr;
 use vipcast_proto::placement::Liveness;
 use vipcast_proto::service::{Because, NotOurs, Ownership, Plan, Service};
@@ -104,7 +104,10 @@ impl Services {
             let missing = |it: &Request| {
                 !it.unusable.is_empty() || it.addresses.iter().any(|address| !has.contains(address))
             };
-            has.is_empty() || service.view.request.as_ref().is_some_and(missing)
+            let needs_both = service.view.family_policy == FamilyPolicy::RequireDualStack;
+            has.is_empty()
+                || needs_both && has.len() < 2
+                || service.view.request.as_ref().is_some_and(missing)
         };
         self.ours(namespace).filter(lacks).map(|service| service.key().clone()).collect()
     }
@@ -117,6 +120,7 @@ impl Services {
             modes: self.settings.means.words(address),
             interface: self.interface(address),
             lease: self.lease_of(address),
+            also_by_others: self.also_by_others(address),
             why: self.why(address),
         });
         ServiceStatus {
@@ -144,6 +148,14 @@ impl Services {
 
     fn lease_of(&self, address: IpAddr) -> Option<String> {
         self.lease(self.catalog.plan(&address)?).map(|lease| lease.to_string())
+    }
+
+    /// Whether other nodes announce an address without telling this one.
+    fn also_by_others(&self, address: IpAddr) -> bool {
+        let other = |node: &Arc<str>| node.as_ref() != self.settings.node;
+        let mut others = self.catalog.nodes().filter(|node| other(node));
+        self.wires.sources.placed.borrow().mode == Mode::EveryNode.word()
+            && others.any(|node| self.catalog.is_eligible(&address, node))
     }
 
     /// Why an address is announced as it is, as far as it is the same for every node; empty: nothing speaks against it.
@@ -185,6 +197,7 @@ impl Services {
             modes: self.settings.means.words(address),
             interface: self.interface(address),
             lease: self.lease_of(address),
+            also_by_others: self.also_by_others(address),
             why_owners: self.why(address),
             nodes: self.candidates(address),
             successors: vec![],
@@ -295,7 +308,7 @@ impl Sources {
                     address.why = format!("{rival} on the LAN has it, so this node does not take it");
                 }
                 if address.why.is_empty() {
-                    address.why = spread_words(!address.owners.is_empty(), role);
+                    address.why = spread_words(!address.owners.is_empty(), address.also_by_others, role);
                 }
             }
             let key = ServiceKey {
@@ -364,12 +377,18 @@ impl Sources {
                 }
                 (Some(chosen), Some(holder)) => format!("it moves from {holder} to {chosen}"),
                 (Some(chosen), None) => format!("{chosen} is to announce it"),
-                (None, _) => spread_words(at.holder.is_some(), self.placed.borrow().role),
+                (None, holder) => {
+                    spread_words(holder.is_some(), address.also_by_others, self.placed.borrow().role)
+                }
             };
         }
         if let Some(without) = at.chosen.or(at.holder) {
             let anybody = self.placed.borrow().mode == LEASE;
-            let nobody = if anybody { "whichever node takes the Lease first" } else { "no other node can" };
+            let nobody = match (anybody, address.also_by_others) {
+                (true, _) => "whichever node takes the Lease first",
+                (false, true) => "the others that can announce it already",
+                (false, false) => "no other node can",
+            };
             let why = at.next.is_none().then(|| nobody.to_owned());
             address.successors = vec![Successor { without, then: at.next, why }];
         }
@@ -438,11 +457,11 @@ fn shared(plan: &Plan, with: &ServiceKey) -> Vec<String> {
     others.map(ToString::to_string).collect()
 }
 
-fn spread_words(announced: bool, role: Role) -> String {
-    let words = match (announced, silence(role)) {
+fn spread_words(announced: bool, also_by_others: bool, role: Role) -> String {
+    let words = match (announced, also_by_others || silence(role).is_some()) {
         (true, _) => "announced",
-        (false, None) => "nobody announces it",
-        (false, Some(_)) => "not by this node; of others it is not known here",
+        (false, false) => "nobody announces it",
+        (false, true) => "not by this node; of others it is not known here",
     };
     words.to_owned()
 }

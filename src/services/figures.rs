@@ -33,7 +33,8 @@ impl Services {
         let placed = sources.placed.borrow();
         let allocated = sources.allocated.borrow();
         let spread = placed.mode == Mode::Spread.word();
-        let rest = placed.wanted.saturating_sub(placed.held);
+        let unserved = placed.unserved;
+        let rest = placed.wanted.saturating_sub(placed.held + unserved);
         let if_it_is = |whose: Rest| if whose == whose_rest(&placed) { rest } else { 0 };
         ServiceFigures {
             services: self.counts(),
@@ -41,7 +42,7 @@ impl Services {
                 held: placed.held,
                 elsewhere: if_it_is(Rest::Others),
                 unknown: if_it_is(Rest::Unknown),
-                nowhere: self.spots.len().saturating_sub(placed.wanted) + if_it_is(Rest::Nobody),
+                nowhere: self.spots.len().saturating_sub(placed.wanted) + unserved + if_it_is(Rest::Nobody),
             },
             members: spread
                 .then(|| placed.members.iter().filter(|member| member.liveness == Liveness::Alive).count()),

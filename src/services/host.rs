@@ -107,7 +107,7 @@ impl Hosts {
             Some(404 | 409 | 422) => {}
             Some(401 | 403) => {
                 if self.trouble.is_news(failure.to_string()) {
-                    warn!(error = %failure, "{VIP_HOST} cannot be written");
+                    warn!(error = %failure, "kube-vip.io/vipHost cannot be written");
                 }
                 self.look(key, clock::now() + REFUSED);
             }

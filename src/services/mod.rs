@@ -247,6 +247,10 @@ impl Services {
         if !self.catalog.is_complete() {
             return self.unknown();
         }
+        let (node, weight) = (&self.settings.node, self.settings.weight);
+        if weight > 0 && !self.catalog.nodes().any(|known| known.as_ref() == node) {
+            return Some(format!("there is no Node {node} (vip_nodename)"));
+        }
         let role = self.wires.sources.placed.borrow_and_update().role;
         // One that is drained, not fit or of weight 0 does what it is there for.
         answers::silence(role).filter(|_| self.told != Some(0)).map(str::to_owned)
@@ -271,7 +275,7 @@ impl Services {
         self.littered = true;
         self.want(changes.addresses).await?;
         self.look_at_hosts(&changes.services);
-        if !changes.nodes.is_empty() && self.settings.leases != OwnLeases::None {
+        if !changes.nodes.is_empty() {
             self.rank().await?;
         }
         self.weigh().await?;

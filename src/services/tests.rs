@@ -331,6 +331,15 @@ async fn a_node_is_ready_from_when_it_can_announce_services_and_for_good() {
 }
 
 #[tokio::test]
+async fn a_daemon_under_a_name_that_no_node_has_is_not_ready_and_says_so() {
+    let mut bench = Bench::new(|settings| settings.node = "a.example.org".into()).await;
+    bench.place(|placed| placed.role = Role::Member);
+    bench.list(vec![service("shop", VIP)]).await;
+    let why = "Services cannot be announced yet: there is no Node a.example.org (vip_nodename)";
+    assert_eq!(bench.status.ready(), Err(why.to_owned()));
+}
+
+#[tokio::test]
 async fn a_node_that_is_to_announce_nothing_is_ready_when_that_is_known() {
     let mut bench = Bench::new(|settings| settings.weight = 0).await;
     assert!(bench.status.ready().is_err());
@@ -342,10 +351,10 @@ async fn a_node_that_is_to_announce_nothing_is_ready_when_that_is_known() {
 async fn what_others_announce_is_counted_only_where_it_is_seen() {
     let mut bench = Bench::new(|_| ()).await;
     bench.list(vec![service("shop", VIP), service("blog", "192.0.2.8"), service("gone", ROUTER)]).await;
-    let mut counts = |mode, role, holder: Option<&str>, held| {
+    let mut counts = |mode, role, holder: Option<&str>, held, unserved| {
         bench.place(|placed| {
-            (placed.mode, placed.role, placed.holder, placed.wanted, placed.held) =
-                (mode, role, holder.map(str::to_owned), 2, held);
+            (placed.mode, placed.role, placed.holder, placed.wanted, placed.held, placed.unserved) =
+                (mode, role, holder.map(str::to_owned), 2, held, unserved);
         });
         bench.services.figures().addresses
     };
@@ -356,17 +365,19 @@ async fn what_others_announce_is_counted_only_where_it_is_seen() {
         nowhere: 1 + nowhere,
     };
     let seen = [
-        ("spread", Role::Member, None, 1),
-        ("lease", Role::Member, Some("a"), 1),
-        ("everyNode", Role::Member, None, 1),
-        ("lease", Role::Standby, Some("b"), 0),
-        ("lease", Role::Standby, None, 0),
-        ("lease", Role::Silent, Some("b"), 0),
+        ("spread", Role::Member, None, 1, 0),
+        ("spread", Role::Member, None, 1, 1),
+        ("lease", Role::Member, Some("a"), 1, 0),
+        ("everyNode", Role::Member, None, 1, 0),
+        ("lease", Role::Standby, Some("b"), 0, 0),
+        ("lease", Role::Standby, None, 0, 0),
+        ("lease", Role::Silent, Some("b"), 0, 0),
     ];
     assert_eq!(
-        seen.map(|(mode, role, holder, held)| counts(mode, role, holder, held)),
+        seen.map(|(mode, role, holder, held, unserved)| counts(mode, role, holder, held, unserved)),
         [
             expect(1, 1, 0, 0),
+            expect(1, 0, 0, 1),
             expect(1, 0, 0, 1),
             expect(1, 0, 1, 0),
             expect(0, 2, 0, 0),

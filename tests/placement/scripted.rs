@@ -208,6 +208,10 @@ pub(crate) fn questions() {
         }
         let members: Vec<_> = b.report.borrow().members.iter().map(|member| member.name.clone()).collect();
         assert_eq!(members, ["a", "b"]);
+        let nobodys = Facts { eligible: Some(BTreeSet::new()), ..Facts::plain([198, 51, 100, 1].into()) };
+        b.demand.send(Demand::Wanted([([198, 51, 100, 1].into(), Some(nobodys))].into())).await.unwrap();
+        clock::pause(ms(1_000)).await;
+        assert_eq!((b.report.borrow().wanted, b.report.borrow().unserved), (COUNT as usize + 1, 1));
     });
 }
 

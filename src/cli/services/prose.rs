@@ -52,7 +52,12 @@ fn address(text: &mut String, it: &AddressExplanation) {
 }
 
 fn announced(it: &AddressExplanation) -> String {
-    let owners = if it.owners.is_empty() { "nobody".to_owned() } else { it.owners.join(", ") };
+    let owners = match (it.owners.is_empty(), it.also_by_others) {
+        (true, false) => "nobody".to_owned(),
+        (true, true) => "other eligible nodes, not this one".to_owned(),
+        (false, false) => it.owners.join(", "),
+        (false, true) => format!("{}, and other eligible nodes", it.owners.join(", ")),
+    };
     let modes = if it.modes.is_empty() { String::new() } else { format!(" ({})", it.modes.join(", ")) };
     let interface = it.interface.as_ref().map(|name| format!(", on {name}")).unwrap_or_default();
     format!("{owners}{modes}{interface}")

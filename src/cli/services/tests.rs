@@ -28,6 +28,7 @@ fn address(text: &str, owners: &[&str], why: &str) -> AddressStatus {
         modes: if owners.is_empty() { vec![] } else { vec!["arp".into()] },
         interface: None,
         lease: None,
+        also_by_others: false,
         owners,
         why: why.into(),
     }
@@ -84,6 +85,7 @@ fn explanation() -> ServiceExplanation {
         modes: vec!["arp".into()],
         interface: Some("eth0".into()),
         lease: Some("default/kubevip-web".into()),
+        also_by_others: false,
         why_owners: "its share by hashing".into(),
         nodes: vec![candidate("n1", true, "has a ready endpoint"), candidate("n2", false, "cordoned")],
         successors: vec![Successor { without: "n1".into(), then: None, why: None }],
@@ -133,8 +135,9 @@ fn a_service_is_served_when_it_has_all_it_wants_and_all_of_it_is_announced() {
         service("web", at(&[]), &[]),
         service("web", at(&["n1"]), &["more"]),
         service("web", vec![], &[]),
+        service("web", vec![AddressStatus { also_by_others: true, ..at(&[]).remove(0) }], &[]),
     ];
-    assert_eq!(served.map(|service| service.is_served()), [true, false, false, false]);
+    assert_eq!(served.map(|service| service.is_served()), [true, false, false, false, true]);
 }
 
 #[test]
@@ -187,6 +190,15 @@ Pools, in the order in which they are tried
   lan   vipcast  has 192.0.2.7
 ";
     assert_eq!(prose::service(&explanation()), expected);
+    let announced = |owners: &[&str]| {
+        let mut it = explanation();
+        it.addresses[0].also_by_others = true;
+        it.addresses[0].owners = owners.iter().map(|&owner| owner.to_owned()).collect();
+        let text = prose::service(&it);
+        text.lines().find(|line| line.contains("announced by")).unwrap().trim().to_owned()
+    };
+    assert!(announced(&["n1"]).contains("n1, and other eligible nodes (arp)"), "{}", announced(&["n1"]));
+    assert!(announced(&[]).contains("other eligible nodes, not this one (arp)"), "{}", announced(&[]));
 }
 
 #[test]

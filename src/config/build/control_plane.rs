@@ -11,7 +11,8 @@ use crate::config::table as t;
 use crate::config::types::{Announced, ControlPlane};
 use crate::config::value::Prefixes;
 
-pub(super) fn control_plane(r: &mut Reader<'_>, ways: Ways) -> Option<Option<ControlPlane>> {
+/// What is announced of it here, and its VIPs whoever announces them: no Service may have one.
+pub(super) fn control_plane(r: &mut Reader<'_>, ways: Ways) -> Option<(Option<ControlPlane>, Vec<IpAddr>)> {
     let enabled = r.value(&t::CONTROL_PLANE);
     let addresses = r.optional(&t::ADDRESS);
     let prefixes = r.optional(&t::PREFIX_LENGTH);
@@ -23,8 +24,9 @@ pub(super) fn control_plane(r: &mut Reader<'_>, ways: Ways) -> Option<Option<Con
             let fix = "set address to the VIP, for example address=192.0.2.10";
             r.problems.push(Problem::plain("address", "the control plane is switched on without a VIP", fix));
         }
-        return (!enabled).then_some(None);
+        return (!enabled).then_some((None, vec![]));
     };
+    let every = addresses.to_vec();
     let vips: Option<Vec<IpNet>> = if ways.arp || !ways.bgp {
         prefix_notices(r, &addresses, prefixes);
         addresses.iter().map(|address| vip(r, *address, prefixes)).collect()
@@ -33,7 +35,7 @@ pub(super) fn control_plane(r: &mut Reader<'_>, ways: Ways) -> Option<Option<Con
         Some(addresses.into_iter().map(IpNet::from).collect())
     };
     let control_plane = ControlPlane { vips: vips?, port: port?, announced: announced? };
-    Some(enabled.then_some(control_plane))
+    Some((enabled.then_some(control_plane), every))
 }
 
 /// As in kube-vip: ARP always elects, BGP where that is asked for.

@@ -67,7 +67,13 @@ pub(super) fn goes_together(r: &mut Reader<'_>, rows: Rows, timing: Timing) -> b
     let before = r.problems.len();
     if renew_deadline >= lease_duration {
         let lease = r.name(rows.lease_duration);
-        let reason = format!("not shorter than {lease}, {}s", lease_duration.as_secs());
+        // What somebody wrote is named anyway.
+        let own = if r.says(rows.renew_deadline) {
+            String::new()
+        } else {
+            format!("{}s, ", renew_deadline.as_secs())
+        };
+        let reason = format!("{own}not shorter than {lease}, {}s", lease_duration.as_secs());
         r.blame(
             rows.renew_deadline,
             reason,
@@ -77,7 +83,7 @@ pub(super) fn goes_together(r: &mut Reader<'_>, rows: Rows, timing: Timing) -> b
     if retry_period.saturating_mul(2) > renew_deadline {
         let renew = r.name(rows.renew_deadline);
         let reason = format!(
-            "more than half of {renew}, {}s: one lost request would lose the VIP",
+            "more than half of {renew}, {}s: one lost request would lose the Lease",
             renew_deadline.as_secs()
         );
         r.blame(rows.retry_period, reason, format!("write at most {}", renew_deadline.as_secs() / 2));

@@ -27,7 +27,7 @@ use services::services;
 /// Reads everything, so that everything that is wrong is noted; `None` where something is.
 pub(super) fn config(r: &mut Reader<'_>, host: &HostFacts) -> Option<Config> {
     let ways = mode(r);
-    let control_plane = control_plane(r, ways);
+    let (control_plane, all_vips) = control_plane(r, ways).unzip();
     let layer2 = layer2(r, ways);
     let services_lease = services::lease(r, host);
     let election = election(r, host);
@@ -38,7 +38,7 @@ pub(super) fn config(r: &mut Reader<'_>, host: &HostFacts) -> Option<Config> {
     let health = health(r);
     let node_name = node_name(r, host);
     let vips: Vec<_> = control_plane.iter().flatten().flat_map(|one| &one.vips).map(IpNet::addr).collect();
-    let services = services(r, ways, services_lease, election.as_ref(), &vips);
+    let services = services(r, ways, services_lease, election.as_ref(), &all_vips.unwrap_or_default());
     let of_services = matches!(services, Some(Some(_)) | None);
     let bgp = bgp(r, host, node_name.as_deref(), bgp::Announced { vips: &vips, of_services });
     if let (Some(Some(bgp)), Some(election)) = (&bgp, &election)
@@ -99,7 +99,7 @@ fn mode(r: &mut Reader<'_>) -> Ways {
         (Some(false), false) if !other_announcer => r.problems.push(Problem::plain(
             "cp_enable and vip_arp",
             "nothing is switched on",
-            "set cp_enable=true and vip_arp=true (or bgp_enable=true), and the VIP in address",
+            "set cp_enable=true and vip_arp=true (or bgp_enable=true), and the VIP in address; for Services svc_enable=true",
         )),
         (Some(false), _) => {
             let fix = "set cp_enable=true, or svc_enable=true for Services";
@@ -108,7 +108,7 @@ fn mode(r: &mut Reader<'_>) -> Ways {
         (Some(true), false) if other_announcer => {}
         (Some(true), false) => {
             let fix = "set vip_arp=true or bgp_enable=true";
-            r.blame(&t::LAYER2.spec, "nothing that announces the VIP is switched on", fix);
+            r.blame(&t::LAYER2.spec, "nothing that announces addresses is switched on", fix);
         }
     }
     ways

@@ -34,7 +34,7 @@ pub(super) fn services(
         idle(r);
         return (r.problems.len() == before).then_some(None);
     }
-    let services = read?;
+    let services = Services { control_plane_vips: vips.to_vec(), ..read? };
     enabled?;
     if !r.is_explicit(&t::DISTRIBUTION.spec) {
         r.derived(&t::DISTRIBUTION.spec, services.distribution.to_string(), "as kube-vip would");
@@ -90,6 +90,7 @@ fn read(
         pod_networks: pod_networks?.unwrap_or_default(),
         service_networks: service_networks?.unwrap_or_default(),
         gateways: gateways?.unwrap_or_default(),
+        control_plane_vips: vec![],
     })
 }
 

@@ -125,12 +125,12 @@ fn something_has_to_be_announced_and_some_way_to_do_it_has_to_be_on() {
         complaints(&[("vip_arp", ""), ("cp_enable", "")]),
         [
             "cp_enable and vip_arp: nothing is switched on; set cp_enable=true and vip_arp=true (or bgp_enable=true), \
-          and the VIP in address"
+          and the VIP in address; for Services svc_enable=true"
         ]
     );
     assert_eq!(
         complaints(&[("vip_arp", "false")]),
-        ["vip_arp=false (environment): nothing that announces the VIP is switched on; \
+        ["vip_arp=false (environment): nothing that announces addresses is switched on; \
           set vip_arp=true or bgp_enable=true"]
     );
     assert_eq!(

@@ -253,7 +253,7 @@ fn what_to_write_is_said_in_kubesprays_names() {
         complaints("kube_vip_arp_enabled: false\nkube_vip_controlplane_enabled: false"),
         ["kube_vip_controlplane_enabled and kube_vip_arp_enabled: nothing is switched on; \
           set kube_vip_controlplane_enabled: true and kube_vip_arp_enabled: true (or kube_vip_bgp_enabled: true), \
-          and the VIP in kube_vip_address"]
+          and the VIP in kube_vip_address; for Services kube_vip_services_enabled: true"]
     );
 }
 

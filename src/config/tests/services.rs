@@ -23,6 +23,18 @@ fn alone(more: &[(&str, &str)]) -> Config {
     resolve(&Flags::default(), env, None, &host()).unwrap().config
 }
 
+#[test]
+fn the_control_planes_vip_is_known_where_others_announce_it() {
+    let vip: std::net::IpAddr = "192.0.2.10".parse().unwrap();
+    let config = alone(&[("address", "192.0.2.10")]);
+    assert_eq!((config.control_plane, config.services.unwrap().control_plane_vips), (None, vec![vip]));
+    let pools = r#"[{"name": "lan", "addresses": "192.0.2.0/28"}]"#;
+    let more = pairs(&[("address", "192.0.2.10"), ("vipcast_services_pools", pools)]);
+    let env = pairs(KUBE_VIP).into_iter().chain(more);
+    let notices = resolve(&Flags::default(), env, None, &host()).unwrap().notices;
+    assert!(notices.iter().any(|notice| notice.to_string().contains("192.0.2.10")), "{notices:?}");
+}
+
 fn object(namespace: &str, name: &str) -> ObjectName {
     ObjectName { namespace: namespace.into(), name: name.into() }
 }
@@ -54,6 +66,7 @@ fn kube_vips_switch_is_enough_and_means_what_it_means_there() {
         pod_networks: vec![],
         service_networks: vec![],
         gateways: vec![],
+        control_plane_vips: vec![],
     };
     let resolved = resolve(&Flags::default(), pairs(KUBE_VIP).into_iter(), None, &host()).unwrap();
     assert_eq!((resolved.config.services, resolved.config.control_plane), (Some(expected), None));
@@ -152,6 +165,7 @@ services:
         pod_networks: vec!["10.244.0.0/16".parse().unwrap()],
         service_networks: vec!["10.96.0.0/12".parse().unwrap(), "fd00:96::/112".parse().unwrap()],
         gateways: vec!["192.0.2.1".parse().unwrap()],
+        control_plane_vips: vec![],
     };
     let resolved = file(text).unwrap();
     assert_eq!((resolved.config.services, resolved.notices), (Some(expected), vec![]));

@@ -176,7 +176,7 @@ fn timings_are_checked_against_each_other() {
         timing("5", "3", "2"),
         Err(vec![
             "vip_retryperiod=2s (environment): more than half of vip_renewdeadline, 3s: one lost request would lose \
-             the VIP; write at most 1"
+             the Lease; write at most 1"
                 .to_owned()
         ])
     );

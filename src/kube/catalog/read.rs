@@ -64,7 +64,9 @@ pub(super) fn node(from: object::Node) -> Option<service::Node> {
     let object::Node { metadata, spec, status } = from;
     let is = |kind: &str| status.conditions.iter().any(|one| one.kind == kind && one.status == "True");
     let tainted = |key: &str| spec.taints.iter().any(|taint| taint.key == key);
-    let internal = status.addresses.iter().filter(|address| address.kind == "InternalIP");
+    // The first of each family counts most.
+    let of_kind = |kind| status.addresses.iter().filter(move |address| address.kind == kind);
+    let addresses = of_kind("InternalIP").chain(of_kind("ExternalIP"));
     Some(service::Node {
         ready: is("Ready"),
         network_unavailable: is("NetworkUnavailable"),
@@ -72,7 +74,7 @@ pub(super) fn node(from: object::Node) -> Option<service::Node> {
         // The taint comes a moment after the field; somebody may set only one of them.
         cordoned: spec.unschedulable == Some(true) || tainted(UNSCHEDULABLE),
         excluded: metadata.labels.get(EXCLUDED).is_some(),
-        addresses: internal.filter_map(|address| address.address.parse::<IpAddr>().ok()).collect(),
+        addresses: addresses.filter_map(|address| address.address.parse::<IpAddr>().ok()).collect(),
         pod_networks: spec.pod_cidrs.iter().filter_map(|cidr| cidr.parse().ok()).collect(),
         name: metadata.name,
         labels: metadata.labels,

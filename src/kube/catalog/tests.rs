@@ -154,7 +154,10 @@ async fn each_kind_is_told_of_as_the_catalog_knows_it() {
         "spec": {"podCIDRs": ["10.244.0.0/24"], "taints": [{"key": "node.kubernetes.io/unschedulable"}]},
         "status": {
             "conditions": [{"type": "Ready", "status": "True"}, {"type": "NetworkUnavailable", "status": "False"}],
-            "addresses": [{"type": "Hostname", "address": "a"}, {"type": "InternalIP", "address": "192.0.2.1"}],
+            "addresses": [
+                {"type": "ExternalIP", "address": "203.0.113.1"}, {"type": "Hostname", "address": "a"},
+                {"type": "InternalIP", "address": "192.0.2.1"},
+            ],
         },
     });
     rig.create("/api/v1/nodes", &node).await;
@@ -182,7 +185,7 @@ async fn each_kind_is_told_of_as_the_catalog_knows_it() {
             ("disk".into(), "ssd".into()),
             ("node.kubernetes.io/exclude-from-external-load-balancers".into(), String::new()),
         ]),
-        addresses: vec!["192.0.2.1".parse().unwrap()],
+        addresses: ["192.0.2.1", "203.0.113.1"].map(|address| address.parse().unwrap()).into(),
         pod_networks: vec!["10.244.0.0/24".parse().unwrap()],
         ..Node::default()
     };

@@ -117,6 +117,7 @@ impl Reporter {
             queued: spread.queued().count(),
             letting_go: spread.letting_go().count(),
             wanted: spread.wanted(),
+            unserved: spread.choices().filter(|(_, chosen)| chosen.is_none()).count(),
         }
     }
 

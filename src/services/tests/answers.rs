@@ -122,6 +122,30 @@ async fn while_the_api_server_is_away_nobody_is_said_to_announce_what_others_may
     assert_eq!(bench.told(&[]).await.notes, [""; 0]);
 }
 
+/// Nodes that share no Lease do not tell each other.
+#[tokio::test]
+async fn where_every_node_announces_what_others_do_is_not_known_and_no_outage() {
+    let mut bench = Bench::new(|_| ()).await;
+    bench.list(vec![service("shop", VIP)]).await;
+    bench.place(|placed| (placed.mode, placed.role) = (Mode::EveryNode.word(), Role::Member));
+    bench.hear(Event::Nodes(Change::Listed(vec![node("a", true)]))).await;
+    assert_eq!(bench.first_told(&[]).await, (vec![], "nobody announces it".to_owned(), false), "alone");
+
+    bench.hear(Event::Nodes(Change::Listed(vec![node("a", true), node("b", true)]))).await;
+    let why = "not by this node; of others it is not known here".to_owned();
+    assert_eq!(bench.first_told(&[]).await, (vec![], why.clone(), true));
+    let explained = bench.explained(Whereabouts::default()).await;
+    let address = &explained.addresses[0];
+    assert_eq!((address.also_by_others, address.why_owners.clone()), (true, why));
+    let holder = Some("a".to_owned());
+    let explained = bench.explained(Whereabouts { holder, ..Whereabouts::default() }).await;
+    let leaves = explained.addresses[0].successors[0].why.clone();
+    assert_eq!(leaves.as_deref(), Some("the others that can announce it already"));
+
+    bench.hear(Event::Nodes(Change::Listed(vec![node("a", true), node("b", false)]))).await;
+    assert_eq!(bench.first_told(&[]).await, (vec![], "nobody announces it".to_owned(), false));
+}
+
 #[tokio::test]
 async fn the_status_counts_services_and_what_of_them_is_announced_here() {
     let mut bench = Bench::new(|_| ()).await;
