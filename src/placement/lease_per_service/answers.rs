@@ -42,11 +42,14 @@ impl<L: Leases> Driver<L> {
         }
     }
 
-    /// Who holds the Lease of an address. Of what others can serve, this node knows nothing.
+    /// Who holds the Lease of an address. Of what keeps others from it beside what the cluster says, this node knows nothing.
     fn holder(&self, address: IpAddr) -> Option<String> {
-        let unit = self.units.get(self.homes.get(&address)?)?;
-        let holder = unit.ruling().holder?;
-        let held = holder != self.settings.node || self.outlet.published.contains_key(&address);
+        let home = self.homes.get(&address).filter(|home| !self.foreign.contains(*home))?;
+        let holder = self.units.get(home)?.ruling().holder?;
+        let held = match holder == self.settings.node {
+            true => self.outlet.published.contains_key(&address),
+            false => self.wanted.may_be_served_by(address, &holder),
+        };
         held.then_some(holder)
     }
 

@@ -291,17 +291,18 @@ impl<L: Leases> Driver<L> {
         unit.vacate(ruling);
     }
 
-    /// A Lease whose holder is called as no Node can be is the lock of a program, which names itself `HOST_UUID`.
-    fn is_foreign(&self, name: &LeaseName) -> bool {
-        let holder = self.seen.get(name).and_then(|seen| seen.record.holder.as_ref());
-        holder.is_some_and(|holder| holder.contains('_'))
-    }
-
+    /// A Lease whose holder is called as no Node can be is the lock of a program, which names itself `HOST_UUID`. It stays
+    /// that when it is released: the next one of that program takes it.
     fn look_whose(&mut self, name: &LeaseName) {
-        if !self.is_foreign(name) {
-            self.foreign.remove(name);
-        } else if self.foreign.insert(name.clone()) {
-            warn!(lease = %name, "a Service names a Lease that somebody else uses: nobody announces it");
+        let seen = self.seen.get(name).filter(|_| self.housed.contains_key(name));
+        match seen.map(|seen| seen.record.holder.as_ref()) {
+            Some(None) => {}
+            Some(Some(holder)) if holder.contains('_') => {
+                if self.foreign.insert(name.clone()) {
+                    warn!(lease = %name, "a Service names a Lease that somebody else uses: nobody announces it");
+                }
+            }
+            Some(Some(_)) | None => drop(self.foreign.remove(name)),
         }
     }
 
@@ -356,7 +357,6 @@ impl<L: Leases> Driver<L> {
     fn ended(&mut self, name: &LeaseName) {
         self.update(name);
         let Some(unit) = self.units.remove(name) else { return };
-        self.foreign.remove(name);
         self.touch(name.clone());
         let released = unit.written().filter(|record| record.holder.is_none());
         if let Some(record) = released.filter(|_| !self.stopping && !self.housed.contains_key(name)) {
@@ -377,8 +377,14 @@ impl<L: Leases> Driver<L> {
             held: self.outlet.published.len(),
             letting_go: self.units.values().map(|unit| unit.tenure.parting().len()).sum(),
             wanted: self.wanted.len(),
+            unserved: self.wanted.addresses().filter(|address| self.is_unserved(*address)).count(),
             ..PlacementReport::default()
         }
+    }
+
+    /// Whether it has no Lease that anybody could hold.
+    fn is_unserved(&self, address: IpAddr) -> bool {
+        self.homes.get(&address).is_none_or(|home| self.foreign.contains(home))
     }
 
     fn observed(&self, name: &LeaseName) -> Option<Observed> {

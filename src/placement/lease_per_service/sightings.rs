@@ -74,6 +74,7 @@ impl<L: Leases> Driver<L> {
         self.claims.deleted(clock::now(), name);
         if let Some(unit) = self.units.get(name) {
             unit.observe(Observed::new(None));
+            self.touch(name.clone());
         }
     }
 

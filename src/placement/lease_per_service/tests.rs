@@ -124,6 +124,22 @@ async fn a_lock_of_another_program_is_never_taken_and_one_that_kube_vip_left_is(
     let leases = bed.api.lock().unwrap().leases.clone();
     let lock = record(&leases[&LeaseName::parse("shop/operator").unwrap()]);
     assert_eq!((lock.holder.as_deref(), leases.len()), (Some("host1_0b5c2d9e"), 2));
+    assert_eq!(bed.whereabouts("a", ip(1)).await.holder, None);
+    assert_eq!(bed.nodes["a"].report.borrow().unserved, 3, "and the two that have no Lease");
+    // Released, it is for the next of that program.
+    let name = LeaseName::parse("shop/operator").unwrap();
+    let mut released = leases[&name].clone();
+    released.spec.as_mut().unwrap().holder_identity = Some(String::new());
+    bed.api.lock().unwrap().keep(name.clone(), released);
+    pass(5_000).await;
+    assert_eq!(record(&bed.api.lock().unwrap().leases[&name]).holder, None);
+    {
+        let mut server = bed.api.lock().unwrap();
+        let lease = server.leases.remove(&name).unwrap();
+        server.tell(&Sighting::Deleted(lease));
+    }
+    pass(8_000).await;
+    assert_eq!(bed.announced().into_keys().collect::<Vec<_>>(), [ip(1), ip(2)], "there is none any more");
 }
 
 /// Nodes learn that a Service has another Lease one after the other.

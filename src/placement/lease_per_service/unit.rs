@@ -14,7 +14,7 @@ use super::store::{Channels, Desk, Leases};
 use crate::change::publish;
 use crate::election::{self, Conditions, Inputs, Reporter, Ruling, Vacancy};
 use crate::kube::lease::{LeaseName, Observed, render_claim};
-use crate::placement::lease::unproven;
+use crate::placement::lease::{COURTESY, unproven};
 use crate::witness::Witness;
 
 /// One Lease, while it is wanted or not given back yet.
@@ -124,7 +124,7 @@ impl Unit {
     /// For how long to leave a free Lease to others, where `before` of them come first.
     pub(super) fn courtesy(ruling: &Ruling, before: usize) -> Duration {
         match ruling.role {
-            Role::Standby => (STEP * u32::try_from(before).unwrap_or(u32::MAX)).min(PATIENCE),
+            Role::Standby => (STEP * u32::try_from(before).unwrap_or(u32::MAX)).min(COURTESY),
             Role::Holder | Role::Leaving => Duration::ZERO,
         }
     }
@@ -140,5 +140,3 @@ async fn tell(name: LeaseName, mut rulings: watch::Receiver<Ruling>, news: mpsc:
 
 /// Longer than it takes a claim to be seen by those who come later.
 const STEP: Duration = Duration::from_millis(30);
-/// Of nodes of the cluster it is not known whether they run this daemon.
-const PATIENCE: Duration = Duration::from_millis(240);
