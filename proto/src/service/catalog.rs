@@ -224,6 +224,11 @@ impl Catalog {
         reasons
     }
 
+    /// The nodes that are fit, of those that have the same part in the cluster as `node`: they are of the control plane, or not.
+    pub fn fit_like<'a>(&'a self, node: &str) -> impl Iterator<Item = &'a Arc<str>> + 'a {
+        self.nodes.alike(node).filter(|other| self.weight(other) > 0)
+    }
+
     /// Whether a node may announce an address.
     #[must_use]
     pub fn is_eligible(&self, address: &IpAddr, node: &str) -> bool {
@@ -356,12 +361,14 @@ impl Catalog {
             return;
         }
         turn.nodes = true;
-        let territory = |of: &Node| (of.addresses.clone(), of.pod_networks.clone());
+        let territory =
+            |of: &Node| (of.addresses.clone(), of.external_addresses.clone(), of.pod_networks.clone());
         turn.territory |= known.map(territory) != Some(territory(&node));
         if known.is_none_or(|known| known.labels != node.labels) {
             turn.dirty.extend(self.index.choosy());
         }
-        if known.is_some_and(|known| known.cordoned != node.cordoned) {
+        let standing = |of: &Node| (of.cordoned, of.leads());
+        if known.is_some_and(|known| standing(known) != standing(&node)) {
             turn.changes.nodes.insert(node.name.as_str().into());
         }
         if known.is_none() {

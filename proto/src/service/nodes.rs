@@ -30,6 +30,8 @@ pub struct Node {
     pub labels: Labels,
     /// Its addresses of type `InternalIP`, in their order.
     pub addresses: Vec<IpAddr>,
+    /// Those of type `ExternalIP`.
+    pub external_addresses: Vec<IpAddr>,
     /// `spec.podCIDRs`.
     pub pod_networks: Vec<IpNet>,
 }
@@ -50,6 +52,11 @@ pub(super) struct Territory {
 impl Node {
     fn id(&self) -> MemberId {
         MemberId::of(&self.name)
+    }
+
+    /// Whether it is of the control plane.
+    pub(super) fn leads(&self) -> bool {
+        self.labels.get(CONTROL_PLANE).is_some()
     }
 
     fn ailments(&self) -> Vec<Reason> {
@@ -103,12 +110,19 @@ impl Nodes {
         self.all.values().filter(|node| node.cordoned).map(Node::id).collect()
     }
 
+    /// Those of the control plane if `name` is of it, else the others.
+    pub(super) fn alike<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Arc<str>> + 'a {
+        let ours = self.all.get(name).is_some_and(Node::leads);
+        self.all.iter().filter(move |(_, node)| node.leads() == ours).map(|(name, _)| name)
+    }
+
     pub(super) fn ids(&self) -> BTreeSet<MemberId> {
         self.all.values().map(Node::id).collect()
     }
 
-    /// What is the Nodes' own. The first address of each family is, whoever has it; a further one may be a VIP that a
-    /// speaker put on an interface, and is one if a Service has it.
+    /// What is the Nodes' own. The first internal address of each family is, whoever has it; a further one may be a VIP that a
+    /// speaker put on an interface, an external one what a cloud or K3s says that the Node takes packets for, and either is
+    /// no Node's if a Service has it.
     pub(super) fn territory(&self, is_held: impl Fn(IpAddr) -> bool) -> Territory {
         let mut territory = Territory::default();
         for (name, node) in &self.all {
@@ -118,6 +132,9 @@ impl Nodes {
                     territory.addresses.entry(address).or_insert_with(|| name.clone());
                 }
             }
+            for &address in node.external_addresses.iter().filter(|address| !is_held(**address)) {
+                territory.addresses.entry(address).or_insert_with(|| name.clone());
+            }
             territory.networks.extend(&node.pod_networks);
         }
         territory
@@ -125,7 +142,9 @@ impl Nodes {
 
     /// Whether any Node reports this address, as its own or not.
     pub(super) fn report(&self, address: IpAddr) -> bool {
-        self.all.values().any(|node| node.addresses.contains(&address))
+        let reports =
+            |node: &Node| [&node.addresses, &node.external_addresses].iter().any(|it| it.contains(&address));
+        self.all.values().any(reports)
     }
 }
 
@@ -156,6 +175,8 @@ impl Territory {
     }
 }
 
+const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,13 +206,29 @@ mod tests {
     }
 
     #[test]
+    fn nodes_are_alike_that_are_of_the_control_plane_or_not() {
+        let lead = |name| Node {
+            labels: [(CONTROL_PLANE.into(), String::new())].into_iter().collect(),
+            ..node(name)
+        };
+        let all = nodes([lead("cp1"), lead("cp2"), node("w1"), node("w2")]);
+        let alike = |name: &str| all.alike(name).map(|name| name.to_string()).collect::<Vec<_>>();
+        assert_eq!(
+            (alike("cp1"), alike("w2")),
+            (vec!["cp1".into(), "cp2".into()], vec!["w1".into(), "w2".into()])
+        );
+    }
+
+    #[test]
     fn a_further_address_is_a_nodes_own_unless_a_service_has_it() {
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
         let addresses = ["192.0.2.1", "192.0.2.7", "2001:db8::1", "192.0.2.8"].map(ip).to_vec();
         let pod_networks = vec!["10.244.0.0/24".parse().unwrap()];
-        let nodes = nodes([Node { addresses, pod_networks: pod_networks.clone(), ..node("a") }]);
-        let held = [ip("192.0.2.1"), ip("192.0.2.7")];
-        let own = ["192.0.2.1", "192.0.2.8", "2001:db8::1"].map(|text| (ip(text), "a".into()));
+        let external_addresses = ["203.0.113.1", "203.0.113.7", "2001:db8:1::7"].map(ip).to_vec();
+        let node = Node { addresses, external_addresses, pod_networks: pod_networks.clone(), ..node("a") };
+        let nodes = nodes([node]);
+        let held = [ip("192.0.2.1"), ip("192.0.2.7"), ip("203.0.113.7"), ip("2001:db8:1::7")];
+        let own = ["192.0.2.1", "192.0.2.8", "2001:db8::1", "203.0.113.1"].map(|text| (ip(text), "a".into()));
         assert_eq!(
             nodes.territory(|address| held.contains(&address)),
             Territory { addresses: own.into(), networks: pod_networks.into_iter().collect() }

@@ -46,13 +46,17 @@ impl Model {
 
     pub(crate) fn forbidden(&self) -> Forbidden {
         let mut forbidden = self.given.clone();
+        let is_held = |address| self.services.values().any(|it| it.view.ingress.contains(&address));
         for node in self.nodes.values() {
             for (at, &address) in node.addresses.iter().enumerate() {
                 let earlier = &node.addresses[..at];
                 let first = earlier.iter().all(|earlier| earlier.is_ipv4() != address.is_ipv4());
-                if first || !self.services.values().any(|it| it.view.ingress.contains(&address)) {
+                if first || !is_held(address) {
                     forbidden.address(address, ForbiddenReason::Node(node.name.clone()));
                 }
+            }
+            for &address in node.external_addresses.iter().filter(|&&address| !is_held(address)) {
+                forbidden.address(address, ForbiddenReason::Node(node.name.clone()));
             }
         }
         let networks: BTreeSet<_> = self.nodes.values().flat_map(|node| node.pod_networks.clone()).collect();

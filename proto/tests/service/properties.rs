@@ -200,9 +200,10 @@ fn nodes() -> impl Strategy<Value = Node> {
         prop::bool::weighted(0.1).boxed(),
         any::<bool>().boxed(),
     ];
-    let addresses = vec(select(ADDRESSES.to_vec()).prop_map(ip), 0..3);
+    let addresses = || vec(select(ADDRESSES.to_vec()).prop_map(ip), 0..3);
     let nets = vec(Just("10.244.0.0/24".parse().unwrap()), 0..2);
-    (select(NODES.to_vec()), flags, addresses, nets).prop_map(|(name, flags, addresses, pod_networks)| {
+    let all = (select(NODES.to_vec()), flags, addresses(), addresses(), nets);
+    all.prop_map(|(name, flags, addresses, external_addresses, pod_networks)| {
         let [ready, network_unavailable, cordoned, excluded, ssd] = flags;
         Node {
             name: name.to_owned(),
@@ -213,6 +214,7 @@ fn nodes() -> impl Strategy<Value = Node> {
             excluded,
             labels: if ssd { labels(&[("disk", "ssd")]) } else { labels(&[]) },
             addresses,
+            external_addresses,
             pod_networks,
         }
     })

@@ -64,9 +64,10 @@ pub(super) fn node(from: object::Node) -> Option<service::Node> {
     let object::Node { metadata, spec, status } = from;
     let is = |kind: &str| status.conditions.iter().any(|one| one.kind == kind && one.status == "True");
     let tainted = |key: &str| spec.taints.iter().any(|taint| taint.key == key);
-    // The first of each family counts most.
-    let of_kind = |kind| status.addresses.iter().filter(move |address| address.kind == kind);
-    let addresses = of_kind("InternalIP").chain(of_kind("ExternalIP"));
+    let of_kind = |kind| {
+        let all = status.addresses.iter().filter(move |address| address.kind == kind);
+        all.filter_map(|address| address.address.parse::<IpAddr>().ok()).collect()
+    };
     Some(service::Node {
         ready: is("Ready"),
         network_unavailable: is("NetworkUnavailable"),
@@ -74,7 +75,8 @@ pub(super) fn node(from: object::Node) -> Option<service::Node> {
         // The taint comes a moment after the field; somebody may set only one of them.
         cordoned: spec.unschedulable == Some(true) || tainted(UNSCHEDULABLE),
         excluded: metadata.labels.get(EXCLUDED).is_some(),
-        addresses: addresses.filter_map(|address| address.address.parse::<IpAddr>().ok()).collect(),
+        addresses: of_kind("InternalIP"),
+        external_addresses: of_kind("ExternalIP"),
         pod_networks: spec.pod_cidrs.iter().filter_map(|cidr| cidr.parse().ok()).collect(),
         name: metadata.name,
         labels: metadata.labels,

@@ -185,7 +185,8 @@ async fn each_kind_is_told_of_as_the_catalog_knows_it() {
             ("disk".into(), "ssd".into()),
             ("node.kubernetes.io/exclude-from-external-load-balancers".into(), String::new()),
         ]),
-        addresses: ["192.0.2.1", "203.0.113.1"].map(|address| address.parse().unwrap()).into(),
+        addresses: vec!["192.0.2.1".parse().unwrap()],
+        external_addresses: vec!["203.0.113.1".parse().unwrap()],
         pod_networks: vec!["10.244.0.0/24".parse().unwrap()],
         ..Node::default()
     };
