@@ -43,7 +43,7 @@ pub struct ServicesSummary {
     pub role: String,
     /// Services of ours.
     pub services: usize,
-    /// Those of them that have no address.
+    /// Those of them that lack an address.
     pub waiting: usize,
     /// Addresses of Services of ours.
     pub addresses: usize,

@@ -151,6 +151,7 @@ impl Daemon<'_> {
             interface: named,
             forbidden,
             leases: own_leases(parts.settings),
+            by_every_node: parts.settings.distribution == Distribution::EveryNode,
         }
     }
 
@@ -199,6 +200,7 @@ impl Daemon<'_> {
             connections: self.connections.clone(),
             servers,
             witness: self.witness.clone(),
+            yields: self.config.bgp.as_ref().is_none_or(|bgp| bgp.drain.cordoned),
             wires,
         };
         placement::start(self.mode(settings), parts, moving, tasks);

@@ -2,6 +2,7 @@
 //! that was frozen has lost it when it wakes up.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use tracing::info;
@@ -13,11 +14,13 @@ use crate::change::publish;
 use crate::clock;
 
 /// Runs until the process is stopping and nothing is announced any more, or nobody listens.
-pub async fn run(node: String, wires: Wires) {
+/// While it is cordoned, what other nodes can announce is left to them if it `yields`.
+pub async fn run(node: String, yields: bool, wires: Wires) {
     let Wires { mut demand, mut asks, grants, mut remains, report, drain, patience } = wires;
     let mut driver = EveryNode {
         wanted: Wanted::new(&node),
         node,
+        yields,
         outlet: Outlet::new(grants),
         stopping: false,
         until: None,
@@ -51,6 +54,7 @@ pub async fn run(node: String, wires: Wires) {
 
 struct EveryNode {
     node: String,
+    yields: bool,
     wanted: Wanted,
     outlet: Outlet,
     stopping: bool,
@@ -69,9 +73,14 @@ impl EveryNode {
     fn publish(&mut self) {
         let until = self.until.filter(|_| self.wanted.is_open() && !self.stopping);
         let grant = until.map(|until| Grant { until, fence: until + KEEP, predecessor: Predecessor::Left });
-        let granted = |grant| self.wanted.foremost().map(|address| (address, grant)).collect();
+        let granted = |grant| self.offered().map(|address| (address, grant)).collect();
         let grants: BTreeMap<_, _> = grant.map(granted).unwrap_or_default();
         self.outlet.publish(grants);
+    }
+
+    fn offered(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        let wanted = &self.wanted;
+        wanted.served().filter(move |address| !self.yields || wanted.comes_first(*address))
     }
 
     fn answer(&self, ask: Ask) {
@@ -79,7 +88,7 @@ impl EveryNode {
         match ask {
             Ask::Where(address, answer) => {
                 let held = self.outlet.published.contains_key(&address);
-                let takes = self.wanted.is_open() && self.wanted.foremost().any(|it| it == address);
+                let takes = self.wanted.is_open() && self.offered().any(|it| it == address);
                 let (chosen, holder) = (takes.then(node), held.then(node));
                 let wanted = self.wanted.contains(address);
                 drop(answer.send(Whereabouts { wanted, held, chosen, holder, ..Whereabouts::default() }));
@@ -122,7 +131,6 @@ const CATCH_UP: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::net::IpAddr;
     use std::sync::Arc;
 
     use tokio::sync::{mpsc, oneshot, watch};
@@ -152,7 +160,7 @@ mod tests {
             patience: Duration::from_secs(5),
         };
         let mut tasks = JoinSet::new();
-        tasks.spawn(run("a".into(), wires));
+        tasks.spawn(run("a".into(), true, wires));
         let start = clock::now();
         let plain = Facts::plain;
         let elsewhere = Facts { eligible: Some([MemberId::of("b")].into()), ..plain(ip(2)) };
@@ -209,6 +217,20 @@ mod tests {
         remain.send_replace(Remains { granted, lingering: Arc::new(BTreeSet::new()) });
         tasks.join_next().await.unwrap().unwrap();
         assert_eq!(report.borrow().role, Role::Left);
+    }
+
+    #[test]
+    fn who_does_not_yield_announces_while_it_is_cordoned() {
+        let mut wanted = Wanted::new("a");
+        wanted.take(Demand::Nodes(["a".into(), "b".into()].into()));
+        let cordoned = Facts { preferred: [MemberId::of("b")].into(), ..Facts::plain(ip(1)) };
+        wanted.take(Demand::Wanted([(ip(1), Some(cordoned))].into()));
+        let outlet = Outlet::new(watch::channel(Grants::default()).0);
+        let mut driver =
+            EveryNode { wanted, node: "a".into(), yields: false, outlet, stopping: false, until: None };
+        assert_eq!(driver.offered().collect::<Vec<_>>(), [ip(1)]);
+        driver.yields = true;
+        assert_eq!(driver.offered().count(), 0);
     }
 
     /// What the list says of an address, and what its explanation says.

@@ -83,7 +83,8 @@ impl Driver {
     }
 
     fn conditions(&self) -> Conditions {
-        let first = self.wanted.foremost().next().is_some() || self.wanted.served().next().is_none();
+        let mut served = self.wanted.served().peekable();
+        let first = served.peek().is_none() || served.any(|address| self.wanted.comes_first(address));
         let courtesy = if first || self.ruling.grant.is_some() { Duration::ZERO } else { COURTESY };
         let open = conditions(self.wanted.is_open(), self.stopping);
         Conditions { link_up: self.wanted.is_of_use(), courtesy, ..open }
@@ -157,8 +158,8 @@ pub(super) fn conditions(open: bool, stopping: bool) -> Conditions {
     }
 }
 
-/// For so long a cordoned node leaves a free Lease to others, of whom it is not known whether they run this daemon.
-const COURTESY: Duration = Duration::from_millis(240);
+/// For so long at most a free Lease is left to nodes that come first, of which it is not known whether they run this daemon.
+pub(super) const COURTESY: Duration = Duration::from_millis(240);
 
 #[cfg(test)]
 mod tests {

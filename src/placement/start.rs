@@ -29,6 +29,8 @@ pub struct Parts {
     pub servers: watch::Receiver<BTreeSet<SocketAddr>>,
     /// Where it tells what happens.
     pub witness: Witness,
+    /// Where every node announces: whether this one leaves addresses to others while it is cordoned.
+    pub yields: bool,
     /// What it is connected with.
     pub wires: Wires,
 }
@@ -40,12 +42,14 @@ pub fn start(mode: Mode, parts: Parts, placement: &mut Tasks, tasks: &mut Tasks)
         Mode::Spread => start_spread(parts, tasks, placement),
         Mode::Lease(name) => start_lease(name, parts, tasks, placement),
         Mode::LeasePerService(of) => start_lease_per_service(of, parts, tasks, placement),
-        Mode::EveryNode => placement.spawn("placement", every_node::run(parts.node, parts.wires)),
+        Mode::EveryNode => {
+            placement.spawn("placement", every_node::run(parts.node, parts.yields, parts.wires))
+        }
     }
 }
 
 fn start_spread(parts: Parts, tasks: &mut Tasks, placement: &mut Tasks) {
-    let Parts { node, namespace, timing, connections, servers, witness, wires } = parts;
+    let Parts { node, namespace, timing, connections, servers, witness, wires, .. } = parts;
     let (out, sightings) = mpsc::channel(SIGHTINGS);
     tasks.spawn("member watch", watch_members(namespace.clone(), connections.clone(), out));
     let store = MemberStore::new(namespace, node.clone(), timing.lease_duration, connections);
@@ -54,7 +58,7 @@ fn start_spread(parts: Parts, tasks: &mut Tasks, placement: &mut Tasks) {
 }
 
 fn start_lease(name: LeaseName, parts: Parts, tasks: &mut Tasks, placement: &mut Tasks) {
-    let Parts { node, namespace: _, timing, connections, servers, witness, wires } = parts;
+    let Parts { node, namespace: _, timing, connections, servers, witness, wires, .. } = parts;
     let (out, observed) = watch::channel(None);
     tasks.spawn("lease watch of services", watch_lease(name.clone(), connections.clone(), out));
     let holder = Holder { identity: node.clone(), lease_duration: timing.lease_duration };
@@ -82,7 +86,7 @@ fn start_lease(name: LeaseName, parts: Parts, tasks: &mut Tasks, placement: &mut
 }
 
 fn start_lease_per_service(of: PerService, parts: Parts, tasks: &mut Tasks, placement: &mut Tasks) {
-    let Parts { node, namespace, timing, connections, servers, witness, wires } = parts;
+    let Parts { node, namespace, timing, connections, servers, witness, wires, .. } = parts;
     let scopes = match of.namespace {
         None => vec![Scope::Cluster],
         Some(own) => {

@@ -52,14 +52,11 @@ impl Wanted {
         self.facts.iter().filter(|(_, facts)| self.can_serve(facts)).map(|(&address, _)| address)
     }
 
-    /// What this node can serve and no node that is fit should rather: it is cordoned, or others are preferred.
-    pub(super) fn foremost(&self) -> impl Iterator<Item = IpAddr> + '_ {
-        self.served().filter(|address| self.facts(*address).is_some_and(|facts| self.comes_first(facts)))
-    }
-
-    fn comes_first(&self, facts: &Facts) -> bool {
-        let preferred = &facts.preferred;
-        preferred.is_empty() || preferred.contains(&self.me) || preferred.is_disjoint(&self.fit)
+    /// Whether no node that is fit should rather serve it: because this one is cordoned, or others are preferred.
+    pub(super) fn comes_first(&self, address: IpAddr) -> bool {
+        self.facts(address).is_some_and(|Facts { preferred, .. }| {
+            preferred.is_empty() || preferred.contains(&self.me) || preferred.is_disjoint(&self.fit)
+        })
     }
 
     /// Whether it is wanted, and that node may serve it, as far as the cluster says.

@@ -99,17 +99,10 @@ impl Services {
 
     /// Those that have nothing, or not all that they ask for: only these are asked after.
     fn lacking(&self, namespace: Option<&str>) -> BTreeSet<ServiceKey> {
-        let lacks = |service: &&Service| {
-            let has = &service.view.ingress;
-            let missing = |it: &Request| {
-                !it.unusable.is_empty() || it.addresses.iter().any(|address| !has.contains(address))
-            };
-            let needs_both = service.view.family_policy == FamilyPolicy::RequireDualStack;
-            has.is_empty()
-                || needs_both && has.len() < 2
-                || service.view.request.as_ref().is_some_and(missing)
-        };
-        self.ours(namespace).filter(lacks).map(|service| service.key().clone()).collect()
+        self.ours(namespace)
+            .filter(|service| is_waiting(service))
+            .map(|service| service.key().clone())
+            .collect()
     }
 
     fn status(&self, service: &Service) -> ServiceStatus {
@@ -441,6 +434,15 @@ pub(super) const fn silence(role: Role) -> Option<&'static str> {
         Role::Refused => Some("another machine speaks under its name"),
         Role::Member | Role::Standby | Role::Leaving | Role::Left => None,
     }
+}
+
+/// Whether it has nothing, or not all that it asks for.
+pub(super) fn is_waiting(service: &Service) -> bool {
+    let has = &service.view.ingress;
+    let missing =
+        |it: &Request| !it.unusable.is_empty() || it.addresses.iter().any(|address| !has.contains(address));
+    let needs_both = service.view.family_policy == FamilyPolicy::RequireDualStack;
+    has.is_empty() || needs_both && has.len() < 2 || service.view.request.as_ref().is_some_and(missing)
 }
 
 fn lacks(decision: &Decision) -> Vec<String> {

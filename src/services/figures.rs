@@ -6,7 +6,7 @@ use std::time::Duration;
 use vipcast_proto::placement::Liveness;
 
 use super::Services;
-use super::answers::silence;
+use super::answers::{is_waiting, silence};
 use crate::admin::service_metrics::{AddressCounts, ServiceCounts, ServiceFigures};
 use crate::change::publish;
 use crate::clock;
@@ -54,7 +54,7 @@ impl Services {
     pub(super) fn counts(&self) -> ServiceCounts {
         let mut counts = ServiceCounts::default();
         for service in self.catalog.services().filter(|service| service.ownership.is_ours()) {
-            if service.view.ingress.is_empty() {
+            if is_waiting(service) {
                 counts.waiting += 1;
             } else {
                 counts.assigned += 1;

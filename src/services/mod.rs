@@ -61,6 +61,8 @@ pub struct Settings {
     pub forbidden: Forbidden,
     /// Which Services have a Lease of their own.
     pub leases: OwnLeases,
+    /// Whether every node announces what it can serve.
+    pub by_every_node: bool,
 }
 
 /// Which Services have a Lease of their own, whose holder announces them.
@@ -401,9 +403,14 @@ impl Services {
         };
     }
 
-    /// Which nodes are fit: they are put in order.
+    /// Which nodes are fit: they are put in order. Where nobody says so, it is taken for granted that vipcast runs on those
+    /// that have the same part in the cluster.
     async fn rank(&mut self) -> Option<()> {
-        let fit = self.catalog.nodes().filter(|node| self.catalog.weight(node) > 0).cloned().collect();
+        let fit = if self.settings.by_every_node {
+            self.catalog.fit_like(&self.settings.node).cloned().collect()
+        } else {
+            self.catalog.nodes().filter(|node| self.catalog.weight(node) > 0).cloned().collect()
+        };
         self.wires.demand.send(Demand::Nodes(fit)).await.ok()
     }
 

@@ -65,6 +65,7 @@ impl Bench {
             security: false,
             forbidden: Forbidden::default(),
             leases: OwnLeases::None,
+            by_every_node: false,
         };
         change(&mut settings);
         let options = Options { exclusion: Exclusion::Ignored, namespace_labels };

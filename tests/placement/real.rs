@@ -40,7 +40,7 @@ impl Bench {
             let (_connected, connections) = watch::channel(Some(connection));
             let (_known, servers) = watch::channel(BTreeSet::new());
             let namespace = NAMESPACE.to_owned();
-            let parts = Parts { node, namespace, timing, connections, servers, witness, wires };
+            let parts = Parts { node, namespace, timing, connections, servers, witness, yields: true, wires };
             let mut tasks = Tasks::default();
             let mut placement = Tasks::default();
             start(mode, parts, &mut placement, &mut tasks);

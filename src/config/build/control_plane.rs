@@ -19,23 +19,25 @@ pub(super) fn control_plane(r: &mut Reader<'_>, ways: Ways) -> Option<(Option<Co
     let port = r.value(&t::PORT);
     let announced = announced(r, ways);
     let (enabled, addresses, prefixes) = (enabled?, addresses?, prefixes?);
+    if !enabled {
+        return Some((None, addresses.unwrap_or_default()));
+    }
     let Some(addresses) = addresses else {
-        if enabled && r.layers.complete {
+        if r.layers.complete {
             let fix = "set address to the VIP, for example address=192.0.2.10";
             r.problems.push(Problem::plain("address", "the control plane is switched on without a VIP", fix));
         }
-        return (!enabled).then_some((None, vec![]));
+        return None;
     };
-    let every = addresses.to_vec();
     let vips: Option<Vec<IpNet>> = if ways.arp || !ways.bgp {
         prefix_notices(r, &addresses, prefixes);
         addresses.iter().map(|address| vip(r, *address, prefixes)).collect()
     } else {
         whole_addresses(r, prefixes);
-        Some(addresses.into_iter().map(IpNet::from).collect())
+        Some(addresses.iter().copied().map(IpNet::from).collect())
     };
     let control_plane = ControlPlane { vips: vips?, port: port?, announced: announced? };
-    Some((enabled.then_some(control_plane), every))
+    Some((Some(control_plane), addresses))
 }
 
 /// As in kube-vip: ARP always elects, BGP where that is asked for.

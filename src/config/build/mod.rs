@@ -39,6 +39,12 @@ pub(super) fn config(r: &mut Reader<'_>, host: &HostFacts) -> Option<Config> {
     let node_name = node_name(r, host);
     let vips: Vec<_> = control_plane.iter().flatten().flat_map(|one| &one.vips).map(IpNet::addr).collect();
     let services = services(r, ways, services_lease, election.as_ref(), &all_vips.unwrap_or_default());
+    if let (Some(None), Some(Some(services))) = (&control_plane, &services)
+        && !services.control_plane_vips.is_empty()
+    {
+        let text = "announced by others: no Service gets it";
+        r.notices.push(Notice::info(r.name(&t::ADDRESS.spec), text));
+    }
     let of_services = matches!(services, Some(Some(_)) | None);
     let bgp = bgp(r, host, node_name.as_deref(), bgp::Announced { vips: &vips, of_services });
     if let (Some(Some(bgp)), Some(election)) = (&bgp, &election)

@@ -255,7 +255,7 @@ pub(in crate::config) static DRAIN_CORDON: Setting<bool> = switch("bgp.drain.cor
     .env(&[name("vipcast_bgp_drain_cordoned")])
     .flags(&[name("bgp-drain-cordoned")])
     .default("true")
-    .help("withdraw routes also while this node is cordoned, as by `kubectl drain`, and another one of the control plane is ready");
+    .help("withdraw routes also while this node is cordoned, as by `kubectl drain`, and another one is ready: of the control plane for the VIP, of the same part of the cluster for Services");
 pub(in crate::config) static DRAIN_COMMUNICATION: Setting<String> = Setting::new(
     "bgp.drain.communication",
     Kind::Text("at most 128 octets"),

@@ -32,7 +32,8 @@ fn the_control_planes_vip_is_known_where_others_announce_it() {
     let more = pairs(&[("address", "192.0.2.10"), ("vipcast_services_pools", pools)]);
     let env = pairs(KUBE_VIP).into_iter().chain(more);
     let notices = resolve(&Flags::default(), env, None, &host()).unwrap().notices;
-    assert!(notices.iter().any(|notice| notice.to_string().contains("192.0.2.10")), "{notices:?}");
+    let said = |words: &str| notices.iter().any(|notice| notice.to_string().contains(words));
+    assert!(said("192.0.2.10") && said("announced by others"), "{notices:?}");
 }
 
 fn object(namespace: &str, name: &str) -> ObjectName {
