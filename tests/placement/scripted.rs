@@ -209,9 +209,13 @@ pub(crate) fn questions() {
         let members: Vec<_> = b.report.borrow().members.iter().map(|member| member.name.clone()).collect();
         assert_eq!(members, ["a", "b"]);
         let nobodys = Facts { eligible: Some(BTreeSet::new()), ..Facts::plain([198, 51, 100, 1].into()) };
-        b.demand.send(Demand::Wanted([([198, 51, 100, 1].into(), Some(nobodys))].into())).await.unwrap();
+        for node in [&a, &b] {
+            let wanted = [([198, 51, 100, 1].into(), Some(nobodys.clone()))].into();
+            node.demand.send(Demand::Wanted(wanted)).await.unwrap();
+        }
         clock::pause(ms(1_000)).await;
         assert_eq!((b.report.borrow().wanted, b.report.borrow().unserved), (COUNT as usize + 1, 1));
+        assert_eq!(b.whereabouts([198, 51, 100, 1].into()).await.holder, None);
     });
 }
 

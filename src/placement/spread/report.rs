@@ -117,7 +117,7 @@ impl Reporter {
             queued: spread.queued().count(),
             letting_go: spread.letting_go().count(),
             wanted: spread.wanted(),
-            unserved: if role == Role::Silent { 0 } else { unserved(spread) },
+            unserved: if role == Role::Silent { 0 } else { spread.unserved() },
         }
     }
 
@@ -213,15 +213,6 @@ fn tell(before: &PlacementReport, now: &PlacementReport) {
             info!(member = member.name, weight = member.weight, ?liveness, "member seen");
         }
     }
-}
-
-/// What nobody can have, and nobody has kept either.
-fn unserved(spread: &Spread) -> usize {
-    let held: BTreeSet<IpAddr> = spread.grants().map(|(address, _)| address).collect();
-    let nobodys = |(address, chosen): &(IpAddr, Option<MemberId>)| {
-        chosen.is_none() && !held.contains(address) && spread.claimed_by(*address).is_empty()
-    };
-    spread.choices().filter(nobodys).count()
 }
 
 fn verdict(answer: &Answer) -> metrics::Outcome {

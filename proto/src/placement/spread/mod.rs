@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::hash::MemberId;
 use super::homes::Homes;
-use super::members::{Change, Member, Members};
+use super::members::{Change, Claimants, Member, Members};
 use super::statement::Statement;
 use super::tenancy::{Sighted, Source, Tenancy, Turn};
 use super::view::{View, Weight};
@@ -177,7 +177,28 @@ impl Spread {
     /// Which other members claim `address`, by what they said last. Its holder is one of them, if it is not us.
     #[must_use]
     pub fn claimed_by(&self, address: IpAddr) -> BTreeSet<String> {
-        self.members.claimants().of(address)
+        self.claiming(&self.members.claimants(), address)
+    }
+
+    /// Where nobody is to have an address, hashing's choice has no reason to say that it does not claim it.
+    fn claiming(&self, claimants: &Claimants<'_>, address: IpAddr) -> BTreeSet<String> {
+        let mut names = claimants.of(address);
+        if let Some(facts) = self.wanted.get(&address).filter(|_| self.chosen(address).is_none()) {
+            names.retain(|name| facts.tier(MemberId::of(name)).is_some());
+        }
+        names
+    }
+
+    /// How many addresses nobody can have, as this member sees it, and nobody has kept either.
+    #[must_use]
+    pub fn unserved(&self) -> usize {
+        let nobodys: BTreeSet<_> =
+            self.choices().filter(|(_, chosen)| chosen.is_none()).map(|(address, _)| address).collect();
+        let kept = self.grants().filter(|(address, _)| nobodys.contains(address)).count();
+        let claimants = self.members.claimants();
+        let claimed =
+            nobodys.iter().filter(|address| !self.claiming(&claimants, **address).is_empty()).count();
+        nobodys.len().saturating_sub(kept + claimed)
     }
 
     /// Whether `address` is wanted.
