@@ -1,11 +1,13 @@
 //! What a cluster need not have: where a kind is not known to the API server, there are no objects of it.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
 use kube::api::{ListParams, WatchEvent, WatchParams};
-use kube::core::Status;
+use kube::core::watch::{Bookmark, BookmarkMeta};
+use kube::core::{Status, TypeMeta};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 
@@ -30,10 +32,10 @@ where
 
     async fn watch(&self, version: &str) -> kube::Result<Changes<K>> {
         if version == ABSENT {
-            return Ok(stream::once(expired()).boxed());
+            let again = |api: Api<K>| async { Some((asked_again(&api).await, api)) };
+            return Ok(stream::unfold(self.0.clone(), again).boxed());
         }
-        let params = WatchParams::default().timeout(WATCH_SECONDS);
-        Ok(self.0.watch(&params, version).await?.boxed())
+        Ok(self.0.watch(&params(), version).await?.boxed())
     }
 }
 
@@ -41,10 +43,27 @@ fn nothing<K>() -> Page<K> {
     Page { items: vec![], version: Some(ABSENT.into()), next: None }
 }
 
-/// After a while it is listed again: the kind may be known by then.
-async fn expired<K>() -> kube::Result<WatchEvent<K>> {
+/// After a while: the kind may be known by then, and is listed. It is asked for by a watch, so that a cluster without it
+/// costs its server no lists for ever.
+async fn asked_again<K>(api: &Api<K>) -> kube::Result<WatchEvent<K>>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+{
     clock::pause(ABSENCE).await;
-    Ok(WatchEvent::Error(Status::failure("the kind was not known", "Expired").with_code(GONE).boxed()))
+    match api.watch(&params(), "0").await {
+        Err(kube::Error::Api(status)) if status.code == NOT_FOUND => Ok(WatchEvent::Bookmark(Bookmark {
+            types: TypeMeta::default(),
+            metadata: BookmarkMeta { resource_version: ABSENT.into(), annotations: BTreeMap::new() },
+        })),
+        Err(error) => Err(error),
+        Ok(_) => {
+            Ok(WatchEvent::Error(Status::failure("the kind is known now", "Expired").with_code(GONE).boxed()))
+        }
+    }
+}
+
+fn params() -> WatchParams {
+    WatchParams::default().timeout(WATCH_SECONDS)
 }
 
 /// No API server gives such a version.
@@ -63,6 +82,7 @@ mod tests {
     use axum::http::{StatusCode, Uri};
     use axum::response::{IntoResponse as _, Response};
     use axum::{Json, Router};
+    use futures::poll;
     use k8s_openapi::api::networking::v1::ServiceCIDR;
     use serde_json::json;
     use tokio::sync::watch;
@@ -74,11 +94,11 @@ mod tests {
 
     type Seen = Arc<Mutex<Vec<String>>>;
 
-    /// Knows the kind from the second request on.
+    /// Knows the kind from the third request on.
     async fn answer(State(seen): State<Seen>, uri: Uri) -> Response {
         let mut seen = seen.lock().unwrap();
         seen.push(uri.to_string());
-        if seen.len() < 2 {
+        if seen.len() < 3 {
             return (StatusCode::NOT_FOUND, "404 page not found").into_response();
         }
         let cidr = json!({"metadata": {"name": "kubernetes", "resourceVersion": "5"}, "spec": {"cidrs": ["10.96.0.0/16"]}});
@@ -93,17 +113,23 @@ mod tests {
         let source = Optional(Api::<ServiceCIDR>::all(connection.watch.clone()));
         let list = source.list(None).await.unwrap();
         assert_eq!((list.items.len(), list.version.as_deref()), (0, Some(ABSENT)));
-        tokio::time::pause();
-        let start = clock::now();
         let mut changes = source.watch(ABSENT).await.unwrap();
-        assert!(matches!(changes.next().await, Some(Ok(WatchEvent::Error(status))) if status.code == GONE));
-        assert_eq!((clock::now() - start).as_secs(), ABSENCE.as_secs());
-        tokio::time::resume();
+        let mut told = vec![];
+        for _ in 0..2 {
+            let mut next = changes.next();
+            tokio::time::pause();
+            tokio::time::advance(ABSENCE - Duration::from_secs(1)).await;
+            assert!(poll!(&mut next).is_pending(), "not before");
+            tokio::time::advance(ABSENCE).await;
+            // What answers is a real server.
+            tokio::time::resume();
+            told.push(next.await.unwrap().unwrap());
+        }
+        let [WatchEvent::Bookmark(mark), WatchEvent::Error(over)] = &told[..] else { panic!("{told:?}") };
+        assert_eq!((mark.metadata.resource_version.as_str(), over.code), (ABSENT, GONE));
         assert_eq!(source.list(None).await.unwrap().items.len(), 1);
-        assert_eq!(
-            *seen.lock().unwrap(),
-            ["/apis/networking.k8s.io/v1/servicecidrs"; 2].map(|path| format!("{path}?"))
-        );
+        let watches: Vec<_> = seen.lock().unwrap().iter().map(|uri| uri.contains("watch=true")).collect();
+        assert_eq!(watches, [false, true, true, false]);
     }
 
     #[tokio::test]
