@@ -1,21 +1,22 @@
 //! One figure: what was measured, what is required, and whether that is kept.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A measured figure.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct Figure {
     /// The event or condition.
-    pub(crate) of: &'static str,
+    pub(crate) of: Cow<'static, str>,
     /// What was measured.
     pub(crate) what: String,
     /// How much it was.
     pub(crate) value: f64,
     /// In what.
-    pub(crate) unit: &'static str,
+    pub(crate) unit: Cow<'static, str>,
     /// What it has to be.
     pub(crate) bound: Bound,
     /// What others show: in the same run, or in the same kind of laboratory.
@@ -23,7 +24,7 @@ pub(crate) struct Figure {
 }
 
 /// What a figure has to be.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Bound {
     /// No more than this.
@@ -36,6 +37,7 @@ pub(crate) enum Bound {
 
 impl Figure {
     pub(crate) fn new(of: &'static str, what: impl Into<String>, value: f64, unit: &'static str) -> Self {
+        let (of, unit) = (of.into(), unit.into());
         Self { of, what: what.into(), value, unit, bound: Bound::Told, others: String::new() }
     }
 

@@ -40,7 +40,7 @@ pub(crate) fn machine() -> String {
 
 fn row(figure: &Figure) -> [String; 6] {
     [
-        figure.of.to_owned(),
+        figure.of.to_string(),
         figure.what.clone(),
         figure.required(),
         figure.measured(),

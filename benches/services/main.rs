@@ -5,6 +5,7 @@
 //! cargo bench --bench services -- churn           some of it
 //! cargo bench --bench services -- --quick         fewer times and shorter, about ten minutes
 //! cargo bench --bench services -- --json FILE --markdown FILE
+//! cargo bench --bench services -- churn --from FILE --markdown FILE     with the rest as an earlier run wrote it
 //! cargo bench --profile dev --bench services -- --daemon FILE
 //! ```
 //! The last one measures another release binary, without building the benchmark itself for release.
@@ -70,6 +71,9 @@ struct Arguments {
     /// Write the figures as a page of documentation
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
+    /// Figures of other parts, as `--json` has written them
+    #[arg(long, value_name = "FILE")]
+    from: Vec<PathBuf>,
     /// The program to measure, instead of the one built with this benchmark
     #[arg(long, value_name = "FILE")]
     daemon: Option<PathBuf>,
@@ -106,7 +110,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let plan = plan(&arguments);
     let parts = if arguments.parts.is_empty() { Part::ALL.into() } else { arguments.parts };
-    let mut figures = Vec::new();
+    let mut figures: Vec<Figure> = arguments.from.iter().flat_map(earlier).collect();
     for part in parts {
         eprintln!("measuring: {}", part.title());
         let measured = part.measure(&plan);
@@ -131,10 +135,14 @@ fn plan(arguments: &Arguments) -> Plan {
         crowd: arguments.crowd,
         single: times(200, 50),
         runs: times(10, 3),
-        generations: times(10, 1),
+        generations: times(10, 2),
         idle: seconds(120, 20),
         churn: seconds(600, 60),
     }
+}
+
+fn earlier(file: &PathBuf) -> Vec<Figure> {
+    serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
 }
 
 /// What an unoptimised program costs says nothing.
