@@ -93,8 +93,14 @@ impl Advertiser {
 
     /// The Service addresses that are not announced yet, whatever is granted: the node would not carry their packets on.
     pub fn wait(&mut self, waiting: Arc<Waiting>) {
-        self.changed |= !Arc::ptr_eq(&self.waiting, &waiting);
-        self.waiting = waiting;
+        if !Arc::ptr_eq(&self.waiting, &waiting) {
+            // Of what comes to wait, or does not any more, little is granted to this node.
+            let granted = |vip: &&IpAddr| self.services.contains_key(vip);
+            let moved =
+                |from: &Waiting, to: &Waiting| from.keys().filter(granted).any(|vip| !to.contains_key(vip));
+            self.changed |= moved(&self.waiting, &waiting) || moved(&waiting, &self.waiting);
+            self.waiting = waiting;
+        }
     }
 
     /// What an announcer has done.

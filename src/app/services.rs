@@ -73,7 +73,7 @@ impl Daemon<'_> {
         let (events_out, events) = mpsc::channel(EVENTS);
         let (local_out, local) = watch::channel(Local::default());
         let (networks_out, networks) = watch::channel(vec![]);
-        let (interfaces_out, interfaces) = watch::channel(Interfaces::default());
+        let (interfaces_out, interfaces) = mpsc::channel(INTERFACES);
         let terms = terms(parts.settings);
         let namespace_labels = namespace_labels(parts.settings);
         let options = service::Options { exclusion: exclusion(parts.settings), namespace_labels };
@@ -160,7 +160,7 @@ impl Daemon<'_> {
         desired: watch::Receiver<Desired>,
         reports: mpsc::Sender<(String, Report)>,
         (interfaces, standings): (
-            watch::Receiver<Interfaces>,
+            mpsc::Receiver<Interfaces>,
             watch::Sender<BTreeMap<Arc<str>, responder::Standing>>,
         ),
         tasks: &mut Tasks,
@@ -336,6 +336,7 @@ fn forbidden(settings: &settings::Services) -> Forbidden {
 
 /// What comes at once when a cluster starts waits in the watches.
 const EVENTS: usize = 256;
+const INTERFACES: usize = 16;
 const QUESTIONS: usize = 16;
 
 #[cfg(test)]

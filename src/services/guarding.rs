@@ -4,23 +4,27 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use vipcast_proto::guard::{Demand, Others, Rules};
+use vipcast_proto::guard::{Demand, Others, Rule};
 use vipcast_proto::service::{Security, Service};
 
 use super::Services;
 
 impl Services {
-    /// Tells the guard what it should enforce, once everything is known and whenever something else decides about it.
-    pub(super) fn guard(&mut self) {
-        if !self.catalog.is_complete() || self.guarded == self.catalog.guarded() {
+    /// Tells the guard what it should enforce, once everything is known and whenever that is something else for one of these
+    /// addresses.
+    pub(super) fn guard(&mut self, addresses: &BTreeSet<IpAddr>) {
+        for &address in addresses {
+            let rule = self.wanted_rule(address);
+            if rule.as_ref() != self.rules.rule(address) {
+                Arc::make_mut(&mut self.rules).set(address, rule);
+            }
+        }
+        if !self.catalog.is_complete() {
             return;
         }
-        self.guarded = self.catalog.guarded();
-        self.rules = Arc::new(self.wanted_rules());
-        let rules = Some(Arc::clone(&self.rules));
-        self.wires.rules.send_if_modified(|old| {
-            let changed = *old != rules;
-            *old = rules;
+        self.wires.rules.send_if_modified(|told| {
+            let changed = !told.as_ref().is_some_and(|told| Arc::ptr_eq(told, &self.rules));
+            *told = Some(Arc::clone(&self.rules));
             changed
         });
     }
@@ -45,20 +49,15 @@ impl Services {
         }
     }
 
-    /// Only what shares an address with something that is restricted matters.
-    fn wanted_rules(&self) -> Rules {
-        let ours = || self.catalog.services().filter(|service| service.ownership.is_ours());
+    /// An address without restrictions has no rule.
+    fn wanted_rule(&self, address: IpAddr) -> Option<Rule> {
         let others = |service: &Service| match service.security {
             Security::Respected if self.settings.security => Others::Drop,
             Security::Respected | Security::Ignored => Others::Pass,
         };
-        let restricts =
-            |service: &&Service| others(service) == Others::Drop || !service.source_ranges.is_empty();
-        let restricted: BTreeSet<IpAddr> =
-            ours().filter(restricts).flat_map(|service| service.view.ingress.iter().copied()).collect();
-        let addresses = ours().flat_map(|service| service.view.ingress.iter().map(move |&at| (service, at)));
-        let demands = addresses.filter(|(_, address)| restricted.contains(address));
-        Rules::of(demands.map(|(service, address)| Demand {
+        let owners = self.catalog.plan(&address).into_iter().flat_map(|plan| &plan.owners);
+        let owners = owners.filter_map(|owner| self.catalog.service(&owner.key));
+        Rule::of(owners.map(|service| Demand {
             address,
             ports: &service.view.ports,
             source_ranges: &service.source_ranges,

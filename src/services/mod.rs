@@ -103,7 +103,7 @@ pub struct Wires {
     /// From the guard.
     pub guard: watch::Receiver<GuardState>,
     /// To the responder.
-    pub interfaces: watch::Sender<Interfaces>,
+    pub interfaces: mpsc::Sender<Interfaces>,
     /// To the allocator; `None`: somebody else gives addresses.
     pub feed: Option<mpsc::Sender<Feed>>,
     /// To whoever removes what nodes have left behind: the names of all Nodes.
@@ -151,11 +151,8 @@ struct Services {
     local: Local,
     /// Where each address is announced on this node, or why nowhere.
     spots: BTreeMap<IpAddr, Result<Spot, String>>,
-    interfaces: Interfaces,
     /// Who may reach which address.
     rules: Arc<Rules>,
-    /// What of the catalog they follow from.
-    guarded: u64,
     /// The addresses that this node was last said to be able to announce.
     able: BTreeSet<IpAddr>,
     /// The addresses that this node may be given.
@@ -184,9 +181,7 @@ impl Services {
             catalog,
             local: Local::default(),
             spots: BTreeMap::new(),
-            interfaces: Interfaces::default(),
             rules: Arc::default(),
-            guarded: 0,
             able: BTreeSet::new(),
             open: BTreeSet::new(),
             told: None,
@@ -206,7 +201,7 @@ impl Services {
         tokio::select! {
             event = self.wires.events.recv() => {
                 let changes = self.catch_up(event?);
-                self.guard();
+                self.guard(&changes.guarded);
                 self.act(changes).await?;
                 self.begin_to_feed().await
             }
@@ -313,7 +308,7 @@ impl Services {
 
     /// Plans are not as they were, or the places for them.
     async fn want(&mut self, addresses: BTreeSet<IpAddr>) -> Option<()> {
-        let mut wanted = BTreeMap::new();
+        let (mut wanted, mut interfaces) = (BTreeMap::new(), Interfaces::new());
         for address in addresses {
             let plan = self.catalog.plan(&address).cloned();
             let facts = plan.as_deref().and_then(|plan| self.facts(address, plan));
@@ -323,12 +318,17 @@ impl Services {
             if plan.is_none() {
                 self.spots.remove(&address);
             }
-            self.show(address, facts.is_some());
+            let spot =
+                self.spots.get(&address).and_then(|spot| spot.as_ref().ok()).filter(|_| facts.is_some());
+            interfaces.insert(address, spot.map(|spot| spot.interface.clone()));
             wanted.insert(address, facts);
         }
-        publish(&self.wires.interfaces, self.interfaces.clone());
         if wanted.is_empty() {
             return Some(());
+        }
+        // The responder knows where to answer for an address before it may.
+        if self.settings.means.layer2 {
+            self.wires.interfaces.send(interfaces).await.ok()?;
         }
         self.await_data_path(&wanted);
         self.wires.demand.send(Demand::Wanted(wanted)).await.ok()
@@ -387,20 +387,6 @@ impl Services {
         let named =
             |pool: &Pool| pool.interface.of(namespace).filter(|_| pool.ranges.contains(address)).cloned();
         pools.pools.iter().find_map(named)
-    }
-
-    /// The responder knows where to answer for an address before it may.
-    fn show(&mut self, address: IpAddr, wanted: bool) {
-        let spot = self.spots.get(&address).and_then(|spot| spot.as_ref().ok()).filter(|_| wanted);
-        let spot = spot.filter(|_| self.settings.means.layer2).map(|spot| spot.interface.clone());
-        if self.interfaces.get(&address) == spot.as_ref() {
-            return;
-        }
-        let interfaces = Arc::make_mut(&mut self.interfaces);
-        match spot {
-            Some(interface) => interfaces.insert(address, interface),
-            None => interfaces.remove(&address),
-        };
     }
 
     /// Which nodes are fit: they are put in order. Where nobody says so, it is taken for granted that vipcast runs on those

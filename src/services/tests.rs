@@ -32,7 +32,8 @@ struct Bench {
     demand: mpsc::Receiver<Demand>,
     rules: watch::Receiver<Option<Arc<Rules>>>,
     guard: watch::Sender<GuardState>,
-    interfaces: watch::Receiver<Interfaces>,
+    interfaces: mpsc::Receiver<Interfaces>,
+    shown: Interfaces,
     feed: mpsc::Receiver<Feed>,
     nodes: watch::Receiver<Nodes>,
     pools: watch::Sender<Pools>,
@@ -77,7 +78,7 @@ impl Bench {
         let (demand_out, demand) = mpsc::channel(64);
         let (rules_out, rules) = watch::channel(None);
         let (guard, guarded) = watch::channel(GuardState::default());
-        let (interfaces_out, interfaces) = watch::channel(Interfaces::default());
+        let (interfaces_out, interfaces) = mpsc::channel(64);
         let (feed_out, feed) = mpsc::channel(64);
         let (asks_out, asks) = mpsc::channel(1);
         let (placement, placing) = mpsc::channel(1);
@@ -124,6 +125,7 @@ impl Bench {
             rules,
             guard,
             interfaces,
+            shown: Interfaces::new(),
             feed,
             nodes,
             pools: pools_out,
@@ -199,8 +201,12 @@ impl Bench {
         changed.then(|| waiting.iter().map(|(address, ports)| format!("{address} {}", ports[0])).collect())
     }
 
-    fn shown(&self) -> Vec<(String, String)> {
-        self.interfaces.borrow().iter().map(|(at, name)| (at.to_string(), name.to_string())).collect()
+    fn shown(&mut self) -> Vec<(String, String)> {
+        while let Ok(news) = self.interfaces.try_recv() {
+            self.shown.extend(news);
+        }
+        let shown = self.shown.iter().filter_map(|(at, name)| Some((at, name.as_ref()?)));
+        shown.map(|(at, name)| (at.to_string(), name.to_string())).collect()
     }
 
     /// What the allocator was told since the last look: why the router may be nobody's address, and Services.

@@ -47,7 +47,7 @@ enum Order {
 
 pub(crate) struct Speaker {
     desired: watch::Sender<Desired>,
-    interfaces: watch::Sender<Interfaces>,
+    interfaces: mpsc::Sender<Interfaces>,
     orders: mpsc::UnboundedSender<Order>,
     pub(crate) reports: mpsc::UnboundedReceiver<Report>,
     pub(crate) links: watch::Receiver<BTreeMap<Arc<str>, Link>>,
@@ -59,7 +59,7 @@ pub(crate) struct Speaker {
 impl Speaker {
     pub(crate) fn start(namespace: &Namespace, config: Config) -> Self {
         let (desired, wanted) = watch::channel(Desired::default());
-        let (interfaces, named) = watch::channel(Interfaces::default());
+        let (interfaces, named) = mpsc::channel(64);
         let (orders, ordered) = mpsc::unbounded_channel();
         let (report_out, mut reported) = mpsc::channel(64);
         let (reports_out, reports) = mpsc::unbounded_channel();
@@ -98,7 +98,8 @@ impl Speaker {
     /// All of these are announced on `eth0` until then, and nothing else is.
     pub(crate) fn want(&self, vips: &BTreeSet<IpAddr>, until: Instant, predecessor: Predecessor) {
         let eth0: Arc<str> = "eth0".into();
-        self.interfaces.send_replace(Arc::new(vips.iter().map(|&vip| (vip, eth0.clone())).collect()));
+        let interfaces = vips.iter().map(|&vip| (vip, Some(eth0.clone()))).collect();
+        self.interfaces.try_send(interfaces).unwrap();
         self.permit(vips, until, predecessor);
     }
 

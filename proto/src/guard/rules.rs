@@ -56,12 +56,20 @@ impl Rules {
     /// address, it serves the sources of both, and only those if one of them has any.
     #[must_use]
     pub fn of<'a>(demands: impl IntoIterator<Item = Demand<'a>>) -> Self {
-        let mut rules: BTreeMap<IpAddr, Rule> = BTreeMap::new();
+        let mut by_address: BTreeMap<IpAddr, Vec<Demand<'a>>> = BTreeMap::new();
         for demand in demands {
-            rules.entry(demand.address).or_default().join(&demand);
+            by_address.entry(demand.address).or_default().push(demand);
         }
-        rules.retain(|_, rule| !rule.is_open());
-        Self(rules)
+        let rules = by_address.into_iter().filter_map(|(at, demands)| Some((at, Rule::of(demands)?)));
+        Self(rules.collect())
+    }
+
+    /// Another rule for an address, or none.
+    pub fn set(&mut self, address: IpAddr, rule: Option<Rule>) {
+        match rule {
+            Some(rule) => self.0.insert(address, rule),
+            None => self.0.remove(&address),
+        };
     }
 
     /// The rule of an address, if it is guarded.
@@ -89,6 +97,15 @@ impl Rules {
 }
 
 impl Rule {
+    /// The rule of one address for what all Services wish that have it, as [`Rules::of`] makes it; `None`: it is open to
+    /// everybody.
+    #[must_use]
+    pub fn of<'a>(demands: impl IntoIterator<Item = Demand<'a>>) -> Option<Self> {
+        let mut rule = Self::default();
+        demands.into_iter().for_each(|demand| rule.join(&demand));
+        (!rule.is_open()).then_some(rule)
+    }
+
     /// Whether a packet from `source` may pass. `protocol` is IANA's number; `port` counts where the protocol has ports.
     #[must_use]
     pub fn permits(&self, protocol: u8, port: u16, source: IpAddr) -> bool {

@@ -53,7 +53,6 @@ pub struct Catalog {
     listed: Listed,
     complete: bool,
     work: u64,
-    guarded: u64,
     // What follows from these.
     plans: BTreeMap<IpAddr, Arc<Plan>>,
     unfit: BTreeMap<Arc<str>, Vec<Reason>>,
@@ -97,7 +96,6 @@ impl Catalog {
             listed: Listed::default(),
             complete: false,
             work: 0,
-            guarded: 0,
             plans: BTreeMap::new(),
             unfit: BTreeMap::new(),
             cordoned: BTreeSet::new(),
@@ -244,12 +242,6 @@ impl Catalog {
         self.endpoints.serving(service, family).anywhere
     }
 
-    /// Grows whenever something else decides about who may reach the addresses of Services.
-    #[must_use]
-    pub fn guarded(&self) -> u64 {
-        self.guarded
-    }
-
     /// How many plans were made so far: what an event costs, without a clock.
     #[must_use]
     pub fn work(&self) -> u64 {
@@ -293,7 +285,10 @@ impl Catalog {
         if known.is_none_or(|known| known.view != service.view) {
             turn.changes.services.insert(key.clone());
         }
-        self.guarded += u64::from(known.map(Service::guarded) != Some(service.guarded()));
+        if known.map(Service::guarded) != Some(service.guarded()) {
+            let before = known.into_iter().flat_map(|known| &known.view.ingress);
+            turn.changes.guarded.extend(before.chain(&service.view.ingress));
+        }
         let ingress = service.view.ingress.clone();
         self.touch(&key, turn);
         let before = self.index.insert(service).map(|before| before.view.ingress.clone());
@@ -304,8 +299,8 @@ impl Catalog {
     fn remove_service(&mut self, key: &ServiceKey, turn: &mut Turn) {
         self.touch(key, turn);
         if let Some(before) = self.index.remove(key) {
-            self.guarded += 1;
             turn.changes.services.insert(key.clone());
+            turn.changes.guarded.extend(&before.view.ingress);
             self.held_changed(&before.view.ingress, &[], turn);
         }
     }
@@ -469,8 +464,9 @@ impl Catalog {
     fn first_plans(&mut self) -> Changes {
         let services = self.index.services().map(|service| service.key().clone()).collect();
         let nodes = self.nodes.names().cloned().collect();
+        let guarded = self.index.held().collect();
         let mut turn = Turn {
-            changes: Changes { services, nodes, forbidden: true, ..Changes::default() },
+            changes: Changes { services, nodes, guarded, forbidden: true, ..Changes::default() },
             dirty: self.index.held().collect(),
             ..Turn::default()
         };

@@ -51,6 +51,8 @@ pub struct Changes {
     pub services: BTreeSet<ServiceKey>,
     /// The addresses whose plan is another one now, or that came or went.
     pub addresses: BTreeSet<IpAddr>,
+    /// The addresses of which something else decides now who may reach them, or of which nothing does any more.
+    pub guarded: BTreeSet<IpAddr>,
     /// The Nodes that came or went, were cordoned or uncordoned, or whose fitness is another one now.
     pub nodes: BTreeSet<Arc<str>>,
     /// Whether there are other forbidden addresses now.
@@ -66,9 +68,10 @@ impl Changes {
 
     /// Takes in what has changed since.
     pub fn extend(&mut self, later: Self) {
-        let Self { services, addresses, nodes, forbidden } = later;
+        let Self { services, addresses, guarded, nodes, forbidden } = later;
         self.services.extend(services);
         self.addresses.extend(addresses);
+        self.guarded.extend(guarded);
         self.nodes.extend(nodes);
         self.forbidden |= forbidden;
     }
@@ -83,6 +86,7 @@ mod tests {
         let of = |name: &str, last: u8, forbidden| Changes {
             services: [ServiceKey { namespace: "shop".into(), name: name.into() }].into(),
             addresses: [IpAddr::from([192, 0, 2, last])].into(),
+            guarded: [IpAddr::from([198, 51, 100, last])].into(),
             nodes: [Arc::from(name)].into(),
             forbidden,
         };
@@ -92,6 +96,7 @@ mod tests {
         let expected = Changes {
             services: names.into(),
             addresses: [1, 2].map(|last| IpAddr::from([192, 0, 2, last])).into(),
+            guarded: [1, 2].map(|last| IpAddr::from([198, 51, 100, last])).into(),
             nodes: ["a", "b"].map(Arc::from).into(),
             forbidden: true,
         };

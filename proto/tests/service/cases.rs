@@ -34,13 +34,13 @@ fn nothing_is_planned_before_every_kind_is_listed_and_then_everything_at_once() 
         assert_eq!((catalog.addresses().count(), catalog.weight("a")), (0, 0));
     }
     let everything =
-        Changes { nodes: ["a".into()].into(), forbidden: true, ..changed(&["default/web"], &[VIP]) };
+        Changes { nodes: ["a".into()].into(), forbidden: true, ..changed(&["default/web"], &[VIP], &[VIP]) };
     assert_eq!(catalog.missing().collect::<Vec<_>>(), ["EndpointSlices", "Namespaces"]);
     assert_eq!(catalog.handle(slices), everything);
     // Only pools may need the labels of namespaces: who has an address need not wait for them.
     assert_eq!((catalog.is_complete(), catalog.is_labelled()), (true, false));
     let relabelled = catalog.handle(Event::Namespaces(Change::Listed(vec![namespace])));
-    assert_eq!((relabelled, catalog.is_labelled()), (changed(&["default/web"], &[]), true));
+    assert_eq!((relabelled, catalog.is_labelled()), (changed(&["default/web"], &[], &[]), true));
     assert_eq!((catalog.addresses().collect::<Vec<_>>(), catalog.weight("a")), (vec![ip(VIP)], 1));
     let seen = catalog.view(&key("default/web")).map(|view| view.namespace_labels.clone());
     assert_eq!(seen.as_deref(), Some(&labels));
@@ -58,14 +58,14 @@ fn with_cluster_any_member_will_do_while_an_endpoint_is_ready_anywhere() {
     assert_eq!(found(&catalog, VIP), Some(everywhere));
     assert_eq!(found(&catalog, "2001:db8::7"), Some(nowhere.clone()));
     assert_eq!(apply_slice(&mut catalog, slice("default/web", Family::V4, &["a", "b"])), Changes::default());
-    assert_eq!(apply_slice(&mut catalog, slice("default/web", Family::V4, &[])), changed(&[], &[VIP]));
+    assert_eq!(apply_slice(&mut catalog, slice("default/web", Family::V4, &[])), changed(&[], &[VIP], &[]));
     assert_eq!(found(&catalog, VIP), Some(nowhere));
     let endpointless = Written {
         annotations: labels(&[(ENDPOINTLESS, "true")]),
         ..written("default/web", &[VIP, "2001:db8::7"])
     };
     // The allocator needs to know nothing of it.
-    assert_eq!(apply(&mut catalog, endpointless), changed(&[], &[VIP, "2001:db8::7"]));
+    assert_eq!(apply(&mut catalog, endpointless), changed(&[], &[VIP, "2001:db8::7"], &[]));
     assert_eq!(placed(&catalog, VIP), Some(facts(VIP, None, &[])));
 }
 
@@ -142,7 +142,7 @@ fn an_address_that_would_do_harm_is_not_announced() {
     let addresses = ["192.0.2.1", "192.0.2.100", VIP].map(ip).to_vec();
     let a = Node { addresses, pod_networks: vec![net], ..node("a") };
     let seen = apply_node(&mut catalog, a);
-    assert_eq!(seen, Changes { forbidden: true, ..changed(&[], &["192.0.2.1", "10.244.0.9"]) });
+    assert_eq!(seen, Changes { forbidden: true, ..changed(&[], &["192.0.2.1", "10.244.0.9"], &[]) });
     let why = |address| found(&catalog, address).and_then(|plan| plan.placement.err());
     let forbidden_for = |reason| Some(Withheld::Forbidden(reason));
     assert_eq!(why("192.0.2.1"), forbidden_for(ForbiddenReason::Node("a".into())));
@@ -178,7 +178,7 @@ fn a_cordoned_node_comes_last_and_is_not_ruled_out() {
     assert_eq!(catalog.reasons(&ip("192.0.2.9"), "b"), [Reason::NotPreferred]);
     let cordoned = Node { cordoned: true, ..catalog.node("a").cloned().unwrap() };
     let seen = apply_node(&mut catalog, cordoned);
-    assert_eq!(seen, Changes { nodes: ["a".into()].into(), ..changed(&[], &[VIP, "192.0.2.9"]) });
+    assert_eq!(seen, Changes { nodes: ["a".into()].into(), ..changed(&[], &[VIP, "192.0.2.9"], &[]) });
     let without = [
         facts(VIP, None, &["b", "c"]),
         facts(OTHER, Some(&["a"]), &[]),
@@ -210,10 +210,10 @@ fn those_with_one_lease_name_stay_together_and_prefer_the_same_nodes() {
     assert_eq!(placed(&catalog, VIP), grouped(VIP, &[]));
     assert_eq!(placed(&catalog, "192.0.2.9"), Some(facts("192.0.2.9", Some(&["a"]), &[])));
     let seen = apply(&mut catalog, annotated("shop/db", &[OTHER], &elsewhere));
-    assert_eq!(seen, changed(&["shop/db"], &[VIP, OTHER]));
+    assert_eq!(seen, changed(&["shop/db"], &[VIP, OTHER], &[OTHER]));
     assert_eq!([VIP, OTHER].map(|it| placed(&catalog, it)), [grouped(VIP, &["a"]), grouped(OTHER, &["a"])]);
     let gone = catalog.handle(Event::Services(Change::Deleted(key("shop/db"))));
-    assert_eq!(gone, changed(&["shop/db"], &[VIP, OTHER]));
+    assert_eq!(gone, changed(&["shop/db"], &[VIP, OTHER], &[OTHER]));
     assert_eq!(placed(&catalog, VIP), grouped(VIP, &[]));
 }
 
@@ -245,9 +245,9 @@ fn a_service_that_is_not_ours_is_kept_for_the_allocator_and_not_announced() {
     assert_eq!(found(&catalog, VIP), None);
     assert_eq!(catalog.services().count(), 1);
     let ours = annotated("default/web", &[VIP], &[(ENDPOINTLESS, "true")]);
-    assert_eq!(apply(&mut catalog, ours.clone()), changed(&["default/web"], &[VIP]));
+    assert_eq!(apply(&mut catalog, ours.clone()), changed(&["default/web"], &[VIP], &[VIP]));
     let leaving = Written { deleting: true, ..ours };
-    assert_eq!(apply(&mut catalog, leaving), changed(&["default/web"], &[VIP]));
+    assert_eq!(apply(&mut catalog, leaving), changed(&["default/web"], &[VIP], &[VIP]));
     assert_eq!(found(&catalog, VIP), None);
 }
 
@@ -261,7 +261,7 @@ fn a_list_after_a_lost_watch_changes_only_what_is_not_as_it_was() {
     );
     assert_eq!(
         catalog.handle(Event::Services(Change::Listed(vec![read(web())]))),
-        changed(&["default/db"], &[OTHER])
+        changed(&["default/db"], &[OTHER], &[OTHER])
     );
     assert_eq!(catalog.handle(Event::Slices(Change::Listed(vec![]))), Changes::default());
     let nodes = Change::Listed(vec![node("b"), node("d")]);
@@ -278,13 +278,13 @@ fn labels_of_a_namespace_reach_its_services_and_no_others() {
     };
     let labelled = Namespace { name: "shop".into(), labels: labels(&[("team", "a")]) };
     let changes = catalog.handle(Event::Namespaces(Change::Applied(labelled.clone())));
-    assert_eq!(changes, changed(&["shop/web"], &[]));
+    assert_eq!(changes, changed(&["shop/web"], &[], &[]));
     assert_eq!(seen(&catalog), [labelled.labels.clone(), Labels::new()]);
     assert_eq!(catalog.handle(Event::Namespaces(Change::Applied(labelled))), Changes::default());
     assert_eq!(apply(&mut catalog, written("shop/web", &[])), Changes::default());
     assert_eq!(
         catalog.handle(Event::Namespaces(Change::Deleted("shop".into()))),
-        changed(&["shop/web"], &[])
+        changed(&["shop/web"], &[], &[])
     );
     assert_eq!(seen(&catalog), [Labels::new(), Labels::new()]);
 }

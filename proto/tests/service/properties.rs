@@ -1,15 +1,17 @@
 //! After any events the slow model agrees, and what changed is said, no more and no less.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
+use ipnet::IpNet;
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
-use vipcast_proto::ipam::{Family, Forbidden, ForbiddenReason};
+use vipcast_proto::ipam::{Family, Forbidden, ForbiddenReason, Port, ServiceKey};
 use vipcast_proto::service::{
     Catalog, Change, Changes, ENDPOINTLESS, Endpoint, EndpointSlice, Event, IGNORE, LEASE_NAME, Node,
-    PREFERRED_NODES, Service, SliceKey, Written,
+    PREFERRED_NODES, Security, Service, SliceKey, Written,
 };
 
 use crate::model::{Model, Slice, State};
@@ -138,6 +140,9 @@ impl World {
         let keys = before.services.keys().chain(self.model.services.keys());
         let services = keys.filter(|key| view(before, key) != view(&self.model, key)).cloned().collect();
         prop_assert_eq!(&changes.services, &services);
+        let unguarded = |at: &_| guards(before, *at) == guards(&self.model, *at);
+        prop_assert!(ADDRESSES.map(ip).iter().all(|at| changes.guarded.contains(at) || unguarded(at)));
+        prop_assert!(changes.guarded.is_empty() || before.services != self.model.services);
         let standing = |model: &Model, name: &str| {
             model.nodes.get(name).map(|node| (node.cordoned, self.health(model, node)))
         };
@@ -153,6 +158,13 @@ impl World {
         let counts = model.is_unfit(&healthy);
         vec![node.excluded, counts && !node.ready, counts && node.network_unavailable]
     }
+}
+
+/// All that decides about who may reach an address.
+fn guards(model: &Model, address: IpAddr) -> Vec<(&ServiceKey, &[Port], &[IpNet], Security)> {
+    let ours = model.services.values().filter(|service| service.ownership.is_ours());
+    let there = ours.filter(|service| service.view.ingress.contains(&address));
+    there.map(|it| (it.key(), it.view.ports.as_slice(), it.source_ranges.as_slice(), it.security)).collect()
 }
 
 fn pruned(key: &SliceKey, slice: &Slice) -> EndpointSlice {
@@ -173,9 +185,11 @@ fn services() -> impl Strategy<Value = Written> {
     );
     let ingress = vec(select(ADDRESSES.to_vec()), 0..3);
     let local = option::of(Just("Local".to_owned()));
-    let parts = (select(SERVICES.to_vec()), 0..2_i64, ingress, annotations, local);
-    parts.prop_map(|(name, created, ingress, annotations, external_traffic_policy)| Written {
+    let source_ranges = vec(Just("10.0.0.0/8".to_owned()), 0..2);
+    let parts = (select(SERVICES.to_vec()), 0..2_i64, ingress, annotations, local, source_ranges);
+    parts.prop_map(|(name, created, ingress, annotations, external_traffic_policy, source_ranges)| Written {
         created,
+        source_ranges,
         annotations: annotations.into_iter().map(|(key, text)| (key.to_owned(), text.to_owned())).collect(),
         external_traffic_policy,
         ..written(name, &ingress)

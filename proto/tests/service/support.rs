@@ -121,10 +121,11 @@ pub(crate) fn placed(catalog: &Catalog, address: &str) -> Option<Facts> {
     found(catalog, address).and_then(|plan| plan.placement.ok())
 }
 
-pub(crate) fn changed(services: &[&str], addresses: &[&str]) -> Changes {
+pub(crate) fn changed(services: &[&str], addresses: &[&str], guarded: &[&str]) -> Changes {
     Changes {
         services: services.iter().map(|name| key(name)).collect(),
         addresses: addresses.iter().map(|text| ip(text)).collect(),
+        guarded: guarded.iter().map(|text| ip(text)).collect(),
         ..Changes::default()
     }
 }

@@ -23,22 +23,22 @@ use vipcast_proto::l2::ethernet::MacAddr;
 use vipcast_proto::l2::responder::{Config, Responder, Tally};
 
 use self::nics::Nics;
-use self::split::{Shares, split};
+use self::split::{Places, Shares};
 use self::tell::Teller;
 use self::worker::{Said, Wanted, Worker};
 use crate::change::{Told, publish};
 use crate::witness::Witness;
 
-/// The interface of each Service address.
-pub type Interfaces = Arc<BTreeMap<IpAddr, Arc<str>>>;
+/// The interface of each of these Service addresses from now on; `None`: it is answered for nowhere.
+pub type Interfaces = BTreeMap<IpAddr, Option<Arc<str>>>;
 
 /// What connects the responders with the rest.
 #[derive(Debug)]
 pub struct Wires {
     /// From the core: what may be announced; what has no interface below is somebody else's.
     pub desired: watch::Receiver<Desired>,
-    /// From the services task: the interface of every Service address, granted or not.
-    pub interfaces: watch::Receiver<Interfaces>,
+    /// From the services task: the interfaces of Service addresses, granted or not.
+    pub interfaces: mpsc::Receiver<Interfaces>,
     /// To the core, under the name [`NAME`].
     pub reports: mpsc::Sender<(String, Report)>,
     /// The carrier of each interface that is named; one that is missing or cannot be used is down.
@@ -80,9 +80,9 @@ pub async fn run(config: Config, wires: Wires, witness: Witness) {
                 Ok(()) => all.stale = true,
                 Err(_) => return,
             },
-            changed = all.wires.interfaces.changed() => match changed {
-                Ok(()) => all.stale = true,
-                Err(_) => return,
+            news = all.wires.interfaces.recv() => match news {
+                Some(news) => all.place(news),
+                None => return,
             },
             Some((interface, said)) = heard.recv() => all.note(&interface, said),
             Some(ended) = all.tasks.join_next() => if let Err(reason) = ended && reason.is_panic() {
@@ -103,6 +103,7 @@ struct All {
     said: mpsc::Sender<(Arc<str>, Said)>,
     tasks: JoinSet<()>,
     members: BTreeMap<Arc<str>, Member>,
+    places: Places,
     /// There may be something new to share.
     stale: bool,
     /// Of what was shared; a member has applied it when its report says so.
@@ -139,6 +140,7 @@ impl All {
             said,
             tasks,
             members: BTreeMap::new(),
+            places: Places::default(),
             stale: true,
             version: 0,
             serial: 0,
@@ -148,14 +150,22 @@ impl All {
         }
     }
 
+    /// With everything else of that kind that is there already.
+    fn place(&mut self, news: Interfaces) {
+        let desired = self.wires.desired.borrow().vips.clone();
+        self.stale |= self.places.take(news, &desired);
+        while let Ok(more) = self.wires.interfaces.try_recv() {
+            self.stale |= self.places.take(more, &desired);
+        }
+    }
+
     /// Tells each interface what it is to answer for now.
     fn share(&mut self) {
         if !std::mem::take(&mut self.stale) {
             return;
         }
         let desired = self.wires.desired.borrow_and_update().clone();
-        let Shares { granted, left_out } =
-            split(&desired.vips, &self.wires.interfaces.borrow_and_update().clone());
+        let Shares { granted, left_out } = self.places.split(&desired.vips);
         (self.version, self.serial, self.moved) = (self.version + 1, desired.serial, true);
         self.tell_left_out(left_out);
         let total = granted.values().map(BTreeMap::len).sum();

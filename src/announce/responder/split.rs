@@ -6,32 +6,68 @@ use std::sync::Arc;
 
 use vipcast_proto::election::Grant;
 
+use super::Interfaces;
+
 /// What may be announced, by interface. An interface that is named and has nothing to announce is there, too.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(super) struct Shares {
     pub(super) granted: BTreeMap<Arc<str>, BTreeMap<IpAddr, Grant>>,
-    /// Interfaces that are too many.
+    /// Interfaces that are too many, or as many of them.
     pub(super) left_out: BTreeSet<Arc<str>>,
 }
 
-/// Walks both maps once, side by side.
-pub(super) fn split(desired: &BTreeMap<IpAddr, Grant>, interfaces: &BTreeMap<IpAddr, Arc<str>>) -> Shares {
-    let mut granted: BTreeMap<Arc<str>, Vec<(IpAddr, Grant)>> = BTreeMap::new();
-    let mut left_out = BTreeSet::new();
-    let mut desired = desired.iter().peekable();
-    for (vip, interface) in interfaces {
-        while desired.next_if(|(theirs, _)| *theirs < vip).is_some() {}
-        let grant = desired.next_if(|(theirs, _)| *theirs == vip).map(|(_, grant)| (*vip, *grant));
-        if let Some(share) = granted.get_mut(interface) {
-            share.extend(grant);
-        } else if granted.len() < MOST_INTERFACES {
-            granted.insert(interface.clone(), grant.into_iter().collect());
-        } else if left_out.len() < MOST_INTERFACES {
-            left_out.insert(interface.clone());
+/// On which interface each Service address is answered for, granted or not.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    interfaces: BTreeMap<IpAddr, Arc<str>>,
+    /// How many addresses name each.
+    named: BTreeMap<Arc<str>, usize>,
+}
+
+impl Places {
+    /// Takes in what is another one now. Returns whether that makes a difference to how these addresses are shared.
+    pub(super) fn take(&mut self, news: Interfaces, desired: &BTreeMap<IpAddr, Grant>) -> bool {
+        let mut differs = false;
+        for (vip, interface) in news {
+            let before = match &interface {
+                Some(interface) => self.interfaces.insert(vip, interface.clone()),
+                None => self.interfaces.remove(&vip),
+            };
+            if before != interface {
+                differs |= desired.contains_key(&vip) | self.name(interface) | self.unname(before);
+            }
         }
+        differs
     }
-    let granted = granted.into_iter().map(|(interface, share)| (interface, share.into_iter().collect()));
-    Shares { granted: granted.collect(), left_out }
+
+    /// What of `desired` belongs to which interface.
+    pub(super) fn split(&self, desired: &BTreeMap<IpAddr, Grant>) -> Shares {
+        let mut names = self.named.keys();
+        let mut granted: BTreeMap<_, Vec<_>> =
+            names.by_ref().take(MOST_INTERFACES).map(|name| (name.clone(), vec![])).collect();
+        for (&vip, &grant) in desired {
+            let share = self.interfaces.get(&vip).and_then(|interface| granted.get_mut(interface));
+            share.into_iter().for_each(|share| share.push((vip, grant)));
+        }
+        let granted = granted.into_iter().map(|(interface, share)| (interface, share.into_iter().collect()));
+        Shares { granted: granted.collect(), left_out: names.take(MOST_INTERFACES).cloned().collect() }
+    }
+
+    /// Returns whether nobody named it before.
+    fn name(&mut self, interface: Option<Arc<str>>) -> bool {
+        let Some(interface) = interface else { return false };
+        let count = self.named.entry(interface).or_default();
+        *count += 1;
+        *count == 1
+    }
+
+    /// Returns whether nobody names it any more.
+    fn unname(&mut self, interface: Option<Arc<str>>) -> bool {
+        let Some(interface) = interface else { return false };
+        let Some(count) = self.named.get_mut(&interface) else { return false };
+        *count = count.saturating_sub(1);
+        *count == 0 && self.named.remove(&interface).is_some()
+    }
 }
 
 /// Names of interfaces come from annotations of Services, which may say anything.
@@ -55,23 +91,52 @@ mod tests {
         Grant { until, fence: until, predecessor: Predecessor::Left }
     }
 
+    fn named(names: impl IntoIterator<Item = (u8, &'static str)>) -> Interfaces {
+        names.into_iter().map(|(last, name)| (vip(last), Some(Arc::from(name)))).collect()
+    }
+
     #[test]
     fn each_address_goes_to_its_interface_and_one_without_goes_nowhere() {
         let grant = grant();
         let desired = [1, 2, 4, 5].map(|last| (vip(last), grant)).into();
-        let named = [(2, "eth0"), (3, "eth1"), (4, "eth0"), (5, "eth2"), (6, "eth2")];
-        let interfaces = named.map(|(last, name)| (vip(last), Arc::from(name))).into();
+        let mut places = Places::default();
+        let names = [(2, "eth0"), (3, "eth1"), (4, "eth0"), (5, "eth2"), (6, "eth2")];
+        assert!(places.take(named(names), &desired));
         let of = |addresses: &[u8]| addresses.iter().map(|&last| (vip(last), grant)).collect();
         let granted = [("eth0", of(&[2, 4])), ("eth1", of(&[])), ("eth2", of(&[5]))]
             .map(|(name, share)| (Arc::from(name), share))
             .into();
-        assert_eq!(split(&desired, &interfaces), Shares { granted, left_out: [].into() });
+        assert_eq!(places.split(&desired), Shares { granted, left_out: [].into() });
+    }
+
+    #[test]
+    fn only_what_concerns_a_granted_address_or_the_first_or_last_of_an_interface_makes_a_difference() {
+        let desired = [(vip(1), grant())].into();
+        let mut places = Places::default();
+        let mut take =
+            |last, name: Option<&str>| places.take([(vip(last), name.map(Arc::from))].into(), &desired);
+        let seen = [
+            take(2, Some("eth0")),
+            take(3, Some("eth0")),
+            take(3, Some("eth0")),
+            take(1, Some("eth0")),
+            take(1, Some("eth0")),
+            take(1, None),
+            take(2, None),
+            take(2, None),
+            take(3, Some("eth1")),
+            take(3, None),
+        ];
+        assert_eq!(seen, [true, false, false, true, false, true, false, false, true, true]);
+        assert_eq!(places.split(&desired), Shares::default());
     }
 
     #[test]
     fn names_without_end_are_not_followed() {
-        let interfaces = (0..=u8::MAX).map(|last| (vip(last), format!("if{last:03}").into())).collect();
-        let Shares { granted, left_out } = split(&BTreeMap::new(), &interfaces);
+        let interfaces = (0..=u8::MAX).map(|last| (vip(last), Some(format!("if{last:03}").into()))).collect();
+        let mut places = Places::default();
+        places.take(interfaces, &BTreeMap::new());
+        let Shares { granted, left_out } = places.split(&BTreeMap::new());
         assert_eq!((granted.len(), left_out.len()), (MOST_INTERFACES, MOST_INTERFACES));
     }
 }
