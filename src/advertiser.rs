@@ -140,7 +140,6 @@ async fn changed<T>(receiver: Option<&mut watch::Receiver<T>>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use std::net::IpAddr;
     use std::time::Duration;
 
@@ -193,8 +192,8 @@ mod tests {
         }
 
         async fn report(&self, applied: u64, present: &[IpAddr]) {
-            let present: BTreeSet<_> = present.iter().copied().collect();
-            self.reports.send(("eth0".into(), Report { applied, present })).await.unwrap();
+            let report = Report::new(applied, present.iter().copied());
+            self.reports.send(("eth0".into(), report)).await.unwrap();
         }
 
         /// What the core says once it has nothing left to do, a millisecond from now.

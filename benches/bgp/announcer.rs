@@ -37,11 +37,11 @@ async fn speak(settings: Settings, count: u32) {
     let (_settings, configured) = watch::channel(Arc::new(settings));
     let until = clock::now() + Duration::from_secs(86_400);
     let grant = Grant { until, fence: until, predecessor: Predecessor::Left };
-    let present = (0..count).map(address).collect();
+    let present = (0..count).map(address);
     let vips: BTreeMap<IpAddr, Grant> = (0..count).map(|number| (address(number), grant)).collect();
     let (_desired, desired) = watch::channel(Desired { serial: 1, vips: vips.into() });
     let (holders, held) = mpsc::channel(1);
-    holders.try_send(("lo".to_owned(), Report { applied: 1, present })).unwrap();
+    holders.try_send(("lo".to_owned(), Report::new(1, present))).unwrap();
     let (bind, _bound) = watch::channel(Desired::default());
     let (reachable, _reached) = watch::channel(Link::Down);
     let (reports, mut reported) = mpsc::channel(16);

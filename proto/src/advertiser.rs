@@ -34,7 +34,7 @@ pub struct Report {
     /// The serial that is completely applied.
     pub applied: u64,
     /// Addresses that are still reachable through this announcer, wanted or not.
-    pub present: BTreeSet<IpAddr>,
+    pub present: Arc<BTreeSet<IpAddr>>,
 }
 
 /// How far the grants of Service addresses have got.
@@ -178,6 +178,12 @@ impl Advertiser {
 }
 
 impl Report {
+    /// What was done, and the addresses that are still reachable.
+    #[must_use]
+    pub fn new(applied: u64, present: impl IntoIterator<Item = IpAddr>) -> Self {
+        Self { applied, present: Arc::new(present.into_iter().collect()) }
+    }
+
     fn is_without(&self, vip: &IpAddr, since: u64) -> bool {
         self.applied >= since && !self.present.contains(vip)
     }
@@ -232,7 +238,7 @@ mod tests {
     }
 
     fn present(applied: u64, vips: &[IpAddr]) -> Report {
-        Report { applied, present: vips.iter().copied().collect() }
+        Report::new(applied, vips.iter().copied())
     }
 
     fn keys(desired: &Desired) -> Vec<IpAddr> {
@@ -394,7 +400,7 @@ mod tests {
         println!("a renewal of 10,000 addresses: {:?}", begun.elapsed() / 10);
         let (vips, lingering) = (Arc::clone(&core.desired(now).vips), Arc::clone(&core.remains().lingering));
         assert_eq!((vips.len(), core.desired(now).serial), (10_001, 10));
-        core.report("responder", Report { applied: 10, present: vips.keys().copied().collect() });
+        core.report("responder", Report::new(10, vips.keys().copied()));
         assert!(Arc::ptr_eq(&vips, &core.desired(now + Duration::from_millis(1)).vips));
         assert!(Arc::ptr_eq(&lingering, &core.remains().lingering));
     }

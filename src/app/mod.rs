@@ -28,6 +28,7 @@ use crate::admin::services::Ask;
 use crate::admin::status::HealthVerdict;
 use crate::announce::{layer2, responder};
 use crate::cli::version::{REVISION, VERSION};
+use crate::config::services::Distribution;
 use crate::config::{self, Announced, Config};
 use crate::drain::Drain;
 use crate::election::{self, Conditions, Inputs, Ruling, Vacancy};
@@ -90,7 +91,8 @@ pub async fn run(config: Config, drain: Drain, reload: Option<Reload>) -> anyhow
     let room = bgp::Room {
         drain: drain.clone(),
         stage: moving.speaker.as_ref().map(bgp::Speaker::stage),
-        cordoned: daemon.cordoned(how.is_some(), &mut tasks),
+        // The placement of Services knows for itself who else is there.
+        cordoned: daemon.cordoned(daemon.announced() == Some(Announced::ByEveryHealthyNode), &mut tasks),
         how: how.clone(),
         relieved: relieved_out,
         leaving: leave,
@@ -98,6 +100,17 @@ pub async fn run(config: Config, drain: Drain, reload: Option<Reload>) -> anyhow
     tasks.spawn("drain", room.run());
     let patience = || config.shutdown_wait + how.as_ref().map_or(Duration::ZERO, |how| how.borrow().wait);
     supervise(tasks, moving, &drain, &board, patience).await
+}
+
+/// Whether other nodes announce what this one does, so that routers have others to prefer. A VIP that waits for its Lease must
+/// not wait for Services.
+fn is_one_of_many(config: &Config) -> bool {
+    let services = config.services.as_ref();
+    match config.control_plane.as_ref().map(|control_plane| control_plane.announced) {
+        Some(Announced::ByEveryHealthyNode) => true,
+        Some(Announced::ByTheHolder) => false,
+        None => services.is_some_and(|services| services.distribution == Distribution::EveryNode),
+    }
 }
 
 /// The interfaces of the layer 2 announcer. Without it there are none, but an earlier life may have had some.
@@ -249,10 +262,7 @@ impl Daemon<'_> {
 
     /// How room is made for other nodes, where there are any that announce.
     fn graceful(&self, speaker: Option<&bgp::Speaker>) -> Option<watch::Receiver<config::bgp::Drain>> {
-        match self.announced() {
-            Some(Announced::ByEveryHealthyNode) => speaker.map(|speaker| speaker.drain.clone()),
-            Some(Announced::ByTheHolder) | None => None,
-        }
+        speaker.filter(|_| is_one_of_many(self.config)).map(|speaker| speaker.drain.clone())
     }
 
     fn cordoned(&self, matters: bool, tasks: &mut Tasks) -> watch::Receiver<bool> {

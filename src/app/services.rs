@@ -356,6 +356,27 @@ mod tests {
         assert_eq!(forbidden(&config.services.unwrap()).reason(vip), Some(&ForbiddenReason::ControlPlane));
     }
 
+    #[test]
+    fn routers_get_time_only_where_they_have_another_route_to_prefer() {
+        let bgp = [
+            ("bgp_enable", "true"),
+            ("bgp_as", "65000"),
+            ("bgp_peeraddress", "192.0.2.1"),
+            ("bgp_peeras", "65001"),
+            ("svc_enable", "true"),
+        ];
+        let control_plane = [("cp_enable", "true"), ("address", "192.0.2.10")];
+        let elected = [control_plane[0], control_plane[1], ("vip_leaderelection", "true")];
+        let spread = [("vipcast_services_distribution", "spread")];
+        let is_one_of_many = |more: &[(&str, &str)]| {
+            let env = bgp.iter().chain(more).map(|&(name, value)| (name.to_owned(), value.to_owned()));
+            let host = HostFacts { hostname: "n1".into(), service_account_namespace: None };
+            super::super::is_one_of_many(&resolve(&Flags::default(), env, None, &host).unwrap().config)
+        };
+        let seen = [&[][..], &spread, &control_plane, &elected].map(is_one_of_many);
+        assert_eq!(seen, [true, false, true, false]);
+    }
+
     #[tokio::test]
     async fn a_flood_of_events_about_services_leaves_room_for_those_about_vips() {
         let env =

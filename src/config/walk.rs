@@ -92,7 +92,10 @@ impl Walk {
                 return self.refuse(spec.key, tree, "a mapping", "write a list of mappings");
             }
             Value::List(_) => return self.refuse(spec.key, tree, "a list", "write a single value"),
-            Value::Map(_) => return self.refuse(spec.key, tree, "a mapping", "write a single value"),
+            Value::Map(_) => {
+                let words = if let Kind::Text(words) = spec.kind { words } else { "a single value" };
+                return self.refuse(spec.key, tree, "a mapping", &format!("write {words}"));
+            }
         };
         self.entries.insert(spec.key, entry);
     }

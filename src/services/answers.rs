@@ -369,6 +369,9 @@ impl Sources {
                     format!("{chosen} is the one it belongs to")
                 }
                 (Some(chosen), Some(holder)) => format!("it moves from {holder} to {chosen}"),
+                (Some(chosen), None) if self.placed.borrow().mode == LEASE => {
+                    format!("{chosen} has the Lease of all Services, and cannot announce it")
+                }
                 (Some(chosen), None) => format!("{chosen} is to announce it"),
                 (None, holder) => {
                     spread_words(holder.is_some(), address.also_by_others, self.placed.borrow().role)

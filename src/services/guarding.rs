@@ -11,8 +11,8 @@ use super::Services;
 
 impl Services {
     /// Tells the guard what it should enforce, once everything is known and whenever that is something else for one of these
-    /// addresses.
-    pub(super) fn guard(&mut self, addresses: &BTreeSet<IpAddr>) {
+    /// addresses. Returns those that it makes a difference to whether the guard has done it or not.
+    pub(super) fn guard(&mut self, addresses: &BTreeSet<IpAddr>) -> Vec<IpAddr> {
         for &address in addresses {
             let rule = self.wanted_rule(address);
             if rule.as_ref() != self.rules.rule(address) {
@@ -20,13 +20,29 @@ impl Services {
             }
         }
         if !self.catalog.is_complete() {
-            return;
+            return vec![];
         }
         self.wires.rules.send_if_modified(|told| {
             let changed = !told.as_ref().is_some_and(|told| Arc::ptr_eq(told, &self.rules));
             *told = Some(Arc::clone(&self.rules));
             changed
         });
+        addresses
+            .iter()
+            .copied()
+            .filter(|&address| self.is_freed(address) || self.is_bared(address))
+            .collect()
+    }
+
+    /// What kept it back does not any more.
+    fn is_freed(&self, address: IpAddr) -> bool {
+        !self.able.contains(&address) && self.is_filtered(address)
+    }
+
+    /// It is announced, and the guard, which is in trouble, will not filter it in a moment as it has to be from now on.
+    fn is_bared(&self, address: IpAddr) -> bool {
+        let troubled = self.wires.guard.borrow().trouble.is_some();
+        troubled && self.able.contains(&address) && !self.is_filtered(address)
     }
 
     /// What is enforced now may be announced now.

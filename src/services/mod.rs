@@ -200,8 +200,8 @@ impl Services {
         self.say_whether_ready();
         tokio::select! {
             event = self.wires.events.recv() => {
-                let changes = self.catch_up(event?);
-                self.guard(&changes.guarded);
+                let mut changes = self.catch_up(event?);
+                changes.addresses.extend(self.guard(&changes.guarded));
                 self.act(changes).await?;
                 self.begin_to_feed().await
             }

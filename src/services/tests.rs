@@ -1,6 +1,7 @@
 //! The task without a cluster and without a kernel: what they say by hand, and what follows from it.
 
 mod answers;
+mod guarding;
 
 use futures::FutureExt as _;
 use vipcast_proto::guard::{Demand as Restricted, Others};
@@ -546,37 +547,6 @@ async fn the_address_of_a_router_is_announced_by_nobody_who_knows() {
 }
 
 #[tokio::test]
-async fn what_must_be_filtered_is_announced_from_when_it_is_and_stays_while_its_rule_changes() {
-    let mut bench = Bench::new(|_| ()).await;
-    bench.list(vec![restricted("shop", "10.0.0.0/8")]).await;
-    assert_eq!(bench.wanted(), [on(VIP, false)]);
-    let rules = |range: &str| {
-        let (address, source_ranges) = (VIP.parse().unwrap(), &[range.parse().unwrap()]);
-        let rule = Restricted { address, ports: &PORTS, source_ranges, others: Others::Pass };
-        Some(Arc::new(Rules::of([rule])))
-    };
-    assert_eq!(bench.rules.borrow().clone(), rules("10.0.0.0/8"));
-    // Somebody else's rule is in force, or none.
-    bench.guard.send_replace(GuardState { trouble: Some("no nf_tables".into()), ..GuardState::default() });
-    bench.turn();
-    assert_eq!(bench.wanted(), []);
-    let explained = bench.services.candidates(VIP.parse().unwrap());
-    let explained: Vec<_> =
-        explained.iter().map(|it| (it.node.as_str(), it.eligible, it.why.as_str())).collect();
-    let filtered = ("a", false, "its packets cannot be filtered: no nf_tables");
-    assert_eq!(explained, [filtered, ("b", true, "nothing speaks against it")]);
-    bench.enforce();
-    assert_eq!(bench.wanted(), [on(VIP, true)]);
-    bench.hear(Event::Services(Change::Applied(restricted("shop", "172.16.0.0/12")))).await;
-    assert_eq!(bench.rules.borrow().clone(), rules("172.16.0.0/12"));
-    assert_eq!(bench.wanted(), []);
-    // The kernel has lost everything.
-    bench.guard.send_replace(GuardState::default());
-    bench.turn();
-    assert_eq!(bench.wanted(), [on(VIP, false)]);
-}
-
-#[tokio::test]
 async fn an_address_waits_for_the_data_path_when_this_node_may_be_given_it_and_not_again() {
     let mut bench = Bench::new(|_| ()).await;
     bench.list(vec![service("shop", VIP)]).await;
@@ -603,20 +573,6 @@ async fn an_address_without_endpoints_has_no_rules_to_wait_for() {
     bench.hear(Event::Slices(Change::Listed(vec![]))).await;
     bench.hear(Event::Services(Change::Listed(vec![shop]))).await;
     assert_eq!((bench.wanted(), bench.waits()), (vec![on(VIP, true)], None));
-}
-
-#[tokio::test]
-async fn only_ports_of_services_pass_where_that_is_switched_on_and_not_ignored() {
-    for (security, ignored, guarded) in
-        [(false, "false", false), (true, "false", true), (true, "true", false), (true, "yes", true)]
-    {
-        let mut bench = Bench::new(|settings| settings.security = security).await;
-        bench.list(vec![annotated("shop", INSECURE, ignored)]).await;
-        let rules = bench.rules.borrow().clone().unwrap();
-        let others = rules.rule(VIP.parse().unwrap()).map(vipcast_proto::guard::Rule::others);
-        assert_eq!(others, guarded.then_some(Others::Drop), "{security} {ignored}");
-        assert_eq!(bench.wanted(), [on(VIP, !guarded)]);
-    }
 }
 
 #[tokio::test]

@@ -121,7 +121,7 @@ async fn announce(
             ledger.drop(&node, address);
             present.remove(&address);
         }
-        let report = Report { applied: serial, present: present.clone() };
+        let report = Report::new(serial, present.clone());
         if reports.send((RESPONDER.to_owned(), report)).await.is_err() {
             return;
         }

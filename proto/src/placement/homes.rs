@@ -33,6 +33,11 @@ impl Homes {
         self.all.get(&address)?.best.map(|(.., member)| member)
     }
 
+    /// Those that are of interest, and at home nowhere.
+    pub(super) fn homeless(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.all.iter().filter(|(_, home)| home.best.is_none()).map(|(&address, _)| address)
+    }
+
     /// `address` is of interest, or the tiers of members have changed for it. Without a tier a member is passed over.
     pub(super) fn enter(&mut self, address: IpAddr, key: Key, tier: impl Fn(MemberId) -> Option<bool>) {
         let best = best(self.view.tickets(), key, tier);

@@ -97,7 +97,7 @@ struct Speaker {
     origin: Arc<Origin>,
     versions: Versions,
     /// What is on which interface.
-    held: BTreeMap<String, BTreeSet<IpAddr>>,
+    held: BTreeMap<String, Arc<BTreeSet<IpAddr>>>,
     /// What shall be on the loopback interface though it is not wanted any more.
     lingering: BTreeMap<IpAddr, Lingering>,
     bound_serial: u64,
@@ -263,7 +263,7 @@ impl Speaker {
         if self.reported.replace(now) == Some(now) {
             return true;
         }
-        let report = Report { applied: self.applied, present: self.versions.present() };
+        let report = Report::new(self.applied, self.versions.present());
         self.wires.reports.send((NAME.to_owned(), report)).await.is_ok()
     }
 

@@ -109,7 +109,7 @@ impl Bench {
         let written = diary.clone();
         core.spawn(async move {
             while let Some((_, report)) = reported.recv().await {
-                written.write(Entry::Report(report.applied, report.present));
+                written.write(Entry::Report(report.applied, (*report.present).clone()));
             }
         });
         Self { diary, desired, events, announcer, _core: core }
@@ -265,7 +265,7 @@ async fn what_expires_while_the_interface_is_away_does_not_count_as_gone() {
     let (mut announcer, _) = bench.announcer.join_next().await.unwrap().unwrap();
     bench.until(11_000).await;
     interrupt(&mut announcer);
-    assert_eq!(announcer.report(), Report { applied: 1, present: [vip(1)].into() });
+    assert_eq!(announcer.report(), Report::new(1, [vip(1)]));
     assert_eq!(announcer.presence(), [(vip(1), Presence::Stuck)].into());
     assert_eq!(announcer.handle(clock::now() + Duration::from_secs(1), Event::Tick), [Action::Drop(vip(1))]);
 }

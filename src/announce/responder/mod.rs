@@ -244,8 +244,13 @@ impl All {
         if self.members.values().all(|member| member.report.applied == self.version) {
             self.applied = self.serial;
         }
-        let present = self.members.values().flat_map(|member| member.report.present.iter().copied());
-        Report { applied: self.applied, present: present.collect() }
+        let mut parts = self.members.values().map(|member| &member.report.present);
+        let mut present = parts.next().cloned().unwrap_or_default();
+        // Nearly always there is one interface, and nothing to copy.
+        parts
+            .filter(|part| !part.is_empty())
+            .for_each(|part| Arc::make_mut(&mut present).extend(part.iter()));
+        Report { applied: self.applied, present }
     }
 }
 

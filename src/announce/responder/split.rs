@@ -1,5 +1,6 @@
 //! Which addresses are answered for on which interface.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -40,17 +41,30 @@ impl Places {
         differs
     }
 
-    /// What of `desired` belongs to which interface.
+    /// What of `desired` belongs to which interface. Where there are too many, those with the most addresses count.
     pub(super) fn split(&self, desired: &BTreeMap<IpAddr, Grant>) -> Shares {
-        let mut names = self.named.keys();
-        let mut granted: BTreeMap<_, Vec<_>> =
-            names.by_ref().take(MOST_INTERFACES).map(|name| (name.clone(), vec![])).collect();
-        for (&vip, &grant) in desired {
-            let share = self.interfaces.get(&vip).and_then(|interface| granted.get_mut(interface));
-            share.into_iter().for_each(|share| share.push((vip, grant)));
+        let mut names = self.by_addresses();
+        let mut shares: Vec<_> = names.by_ref().take(MOST_INTERFACES).map(|name| (name, vec![])).collect();
+        // Both are in order, and neighbours are nearly always on one interface.
+        let (mut places, mut usual) = (self.interfaces.iter().peekable(), 0);
+        for (vip, &grant) in desired {
+            while places.next_if(|(at, _)| *at < vip).is_some() {}
+            let Some((_, interface)) = places.next_if(|(at, _)| *at == vip) else { continue };
+            let is_its = |(name, _): &(Arc<str>, _)| name == interface;
+            if !shares.get(usual).is_some_and(is_its) {
+                usual = shares.iter().position(is_its).unwrap_or(shares.len());
+            }
+            shares.get_mut(usual).into_iter().for_each(|(_, share)| share.push((*vip, grant)));
         }
-        let granted = granted.into_iter().map(|(interface, share)| (interface, share.into_iter().collect()));
-        Shares { granted: granted.collect(), left_out: names.take(MOST_INTERFACES).cloned().collect() }
+        let granted = shares.into_iter().map(|(interface, share)| (interface, share.into_iter().collect()));
+        Shares { granted: granted.collect(), left_out: names.take(MOST_INTERFACES).collect() }
+    }
+
+    /// The interfaces, those with the most addresses first.
+    fn by_addresses(&self) -> impl Iterator<Item = Arc<str>> {
+        let mut named: Vec<_> = self.named.iter().collect();
+        named.sort_by_key(|(_, count)| Reverse(**count));
+        named.into_iter().map(|(name, _)| name.clone())
     }
 
     /// Returns whether nobody named it before.
@@ -133,10 +147,13 @@ mod tests {
 
     #[test]
     fn names_without_end_are_not_followed() {
-        let interfaces = (0..=u8::MAX).map(|last| (vip(last), Some(format!("if{last:03}").into()))).collect();
+        let mut interfaces: Interfaces =
+            (0..200).map(|last| (vip(last), Some(format!("if{last:03}").into()))).collect();
+        interfaces.extend(named([(200, "lan0"), (201, "lan0")]));
         let mut places = Places::default();
         places.take(interfaces, &BTreeMap::new());
         let Shares { granted, left_out } = places.split(&BTreeMap::new());
         assert_eq!((granted.len(), left_out.len()), (MOST_INTERFACES, MOST_INTERFACES));
+        assert!(granted.contains_key("lan0"), "one name more for few addresses takes it from many");
     }
 }

@@ -282,7 +282,11 @@ fn whole(r: &mut Reader<'_>, services: &Services, ways: Ways, vips: &[IpAddr]) {
         without_use(r, &t::WEIGHT.spec, "unless services.distribution is spread");
     }
     if services.distribution == Distribution::EveryNode {
-        without_use(r, &t::LEASE_NAME.spec, "where every node announces");
+        without_use(
+            r,
+            &t::LEASE_NAME.spec,
+            "where every node announces, but for its namespace: that of vipcast-allocator",
+        );
         without_use(r, &t::HOST_ANNOTATION.spec, "where every node announces");
     }
     if services.distribution != Distribution::Lease {

@@ -276,7 +276,9 @@ const fn ranges(key: &'static str) -> Setting<Vec<String>> {
 }
 
 const fn selectors(key: &'static str) -> Setting<Vec<LabelSelector>> {
-    let kind = Kind::Text("selectors as kubectl has them, several with `;` between: any of them will do");
+    let kind = Kind::Text(
+        "selectors as kubectl has them, such as `team=shops,tier in (front,api)`, several with `;` between: any of them will do",
+    );
     Setting::new(key, kind, s::selectors, s::show_selectors)
 }
 

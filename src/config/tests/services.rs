@@ -254,7 +254,7 @@ fn settings_without_use_are_named_and_kube_vips_defaults_are_not() {
         on(&bgp),
         [
             "vip_servicesinterface: without use where only BGP announces",
-            "svc_leasename: without use where every node announces",
+            "svc_leasename: without use where every node announces, but for its namespace: that of vipcast-allocator",
         ]
     );
 }

@@ -83,7 +83,8 @@ fn pools_are_blamed_by_their_place_and_all_at_once() {
     let pools = "[{name: lan, addresses: 192.0.2.0/24}, {name: lan, addresses: 192.0.3.0/24}, \
                  {addresses: 192.0.2.300}, {name: b, addresses: 192.0.2.7, avoid: 192.0.2.7}, \
                  {name: c, addresses: 192.0.2.9, serviceSelector: a b}, {name: d}, \
-                 {name: e, addresses: '192.0.2.8,127.0.0.0/8,fe80::1'}, {name: f, addresses: 0.0.0.0/0}]";
+                 {name: e, addresses: '192.0.2.8,127.0.0.0/8,fe80::1'}, {name: f, addresses: 0.0.0.0/0}, \
+                 {name: g, addresses: 192.0.2.10, serviceSelector: {matchLabels: {app: web}}}]";
     let expected = [
         "vipcast_services_pools[1].name=lan (environment): the name of a pool before; \
          give every pool a name of its own",
@@ -107,6 +108,8 @@ fn pools_are_blamed_by_their_place_and_all_at_once() {
          can be a VIP: 0.0.0.0/8 (this network), 127.0.0.0/8 (loopback), 169.254.0.0/16 (link-local), \
          224.0.0.0/4 (multicast), 255.255.255.255/32 (broadcast); write only addresses that hosts of your \
          network can have",
+        "vipcast_services_pools[8].serviceSelector (environment): a mapping; write selectors as kubectl has them, \
+         such as `team=shops,tier in (front,api)`, several with `;` between: any of them will do",
     ];
     assert_eq!(refused(&[("vipcast_services_pools", pools)]), expected);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
-use kube::api::{DeleteParams, Preconditions};
+use kube::api::{DeleteParams, PostParams, Preconditions};
 use tokio::time::timeout;
 use vipcast_proto::election::Intent;
 
@@ -54,6 +54,22 @@ pub async fn delete_lease(
     let preconditions = Preconditions { resource_version: Some(version), uid: None };
     let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
     match timeout(limit, api.delete(&name.name, &params)).await {
+        Ok(answer) => answer.map(drop).map_err(Failure::from),
+        Err(_) => Err(Failure::TimedOut),
+    }
+}
+
+/// Takes what the holder said was its own out of a Lease that is still just as `lease`.
+///
+/// # Errors
+///
+/// It is another one by now (409), or it could not be written.
+pub async fn silence_lease(connection: &Connection, lease: &Lease, limit: Duration) -> Result<(), Failure> {
+    let name = LeaseName::of(lease);
+    let api = Api::<Lease>::namespaced(connection.lease.clone(), &name.namespace);
+    let mut silent = lease.clone();
+    say(&mut silent, Intent::Release, "");
+    match timeout(limit, api.replace(&name.name, &PostParams::default(), &silent)).await {
         Ok(answer) => answer.map(drop).map_err(Failure::from),
         Err(_) => Err(Failure::TimedOut),
     }

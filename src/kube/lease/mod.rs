@@ -21,7 +21,7 @@ use tokio::sync::watch as channel;
 use tokio::time::timeout;
 use vipcast_proto::election::{Answer, Stamp, Write};
 
-pub use claim::{ADDRESSES, MARK, addresses, delete_lease, is_marked, render_claim};
+pub use claim::{ADDRESSES, MARK, addresses, delete_lease, is_marked, render_claim, silence_lease};
 pub use record::{Holder, VACATED, apply, blank, record};
 pub(super) use record::{micro_time, seconds, stamp, whole_seconds};
 pub use watch::{Observed, Scope, Sighting, watch_lease, watch_leases};

@@ -1,8 +1,10 @@
 //! Leases of Services that have gone: removed by whoever held them last, or by anybody when nobody has moved them for long enough.
 //! Every removal is of one version, so that whoever takes a Lease in that moment keeps it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use k8s_openapi::api::coordination::v1::Lease;
 use tokio::task::{JoinError, JoinSet};
 use tracing::{debug, info};
 
@@ -48,7 +50,8 @@ impl<L: Leases> Driver<L> {
         }
     }
 
-    /// Those that were made for Services, and that nobody wants or holds.
+    /// Those that were made for Services, and others that still say which addresses they are about: where nobody wants or
+    /// holds them.
     pub(super) fn sweep(&mut self, now: Instant) {
         if now < self.leavings.look_at {
             return;
@@ -62,11 +65,30 @@ impl<L: Leases> Driver<L> {
         let over = |(name, seen): (&LeaseName, &super::Seen)| {
             let wait = own.max(seen.record.lease_duration.unwrap_or(own));
             let unwanted = !self.units.contains_key(name) && !self.housed.contains_key(name);
-            let still = seen.still_since + wait <= now;
-            (seen.marked && unwanted && still).then(|| (name.clone(), seen.record.version.clone()))
+            let says = seen.marked || !seen.addresses.is_empty();
+            let over = says && unwanted && seen.still_since + wait <= now;
+            over.then(|| (name.clone(), seen.clone()))
         };
         let over: Vec<_> = self.seen.iter().filter_map(over).take(AT_ONCE).collect();
-        over.into_iter().for_each(|(name, version)| self.remove(name, version, "left behind"));
+        for (name, seen) in over {
+            if seen.marked {
+                self.remove(name, seen.record.version, "left behind");
+            } else {
+                self.silence(name, seen.lease);
+            }
+        }
+    }
+
+    /// What its holder said stands for ever where the Lease is not ours to remove, and keeps others from what they have now.
+    fn silence(&mut self, name: LeaseName, lease: Arc<Lease>) {
+        let silence = self.bench.leases.silence(lease);
+        self.leavings.removals.spawn(async move {
+            let lease = name.to_string();
+            match silence.await {
+                Ok(()) => info!(lease, "addresses taken out of a lease that nobody renews"),
+                Err(failure) => debug!(lease, error = %failure, "addresses not taken out of a lease"),
+            }
+        });
     }
 
     fn remove(&mut self, name: LeaseName, version: String, why: &'static str) {

@@ -13,7 +13,7 @@ use crate::clock;
 use crate::kube::lease::{LeaseName, Observed, Scope, Sighting, addresses, is_marked, record};
 
 /// A Lease, and how long it has looked like this.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) lease: Arc<Lease>,
     pub(super) record: Record,

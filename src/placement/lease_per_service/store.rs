@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::api::coordination::v1::Lease;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::timeout;
 use vipcast_proto::election::{Answer, Record, Write};
@@ -13,7 +14,9 @@ use crate::clock;
 use crate::election::Store;
 use crate::kube::access::Connection;
 use crate::kube::failure::Failure;
-use crate::kube::lease::{Holder, LeaseName, LeaseStore, MARK, Observed, Outcome, delete_lease};
+use crate::kube::lease::{
+    Holder, LeaseName, LeaseStore, MARK, Observed, Outcome, delete_lease, silence_lease,
+};
 use crate::services::LEASE_OF;
 
 /// Where Leases are.
@@ -30,6 +33,9 @@ pub trait Leases: Send + 'static {
         name: &LeaseName,
         version: String,
     ) -> impl Future<Output = Result<(), Failure>> + Send + 'static;
+
+    /// Takes out of a Lease, if it still is just this, which addresses its holder said are its own.
+    fn silence(&self, lease: Arc<Lease>) -> impl Future<Output = Result<(), Failure>> + Send + 'static;
 }
 
 /// Between a driver and the store of one Lease.
@@ -79,6 +85,11 @@ impl Leases for KubeLeases {
             let connection = connection.ok_or(Failure::NoServer)?;
             delete_lease(&connection, &name, version, REMOVAL).await
         }
+    }
+
+    fn silence(&self, lease: Arc<Lease>) -> impl Future<Output = Result<(), Failure>> + Send + 'static {
+        let connection = self.connections.borrow().clone();
+        async move { silence_lease(&connection.ok_or(Failure::NoServer)?, &lease, REMOVAL).await }
     }
 }
 

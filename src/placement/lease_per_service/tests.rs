@@ -163,6 +163,19 @@ async fn an_address_that_has_another_lease_is_announced_when_the_holder_of_the_f
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_dead_holder_said_in_a_lease_that_is_not_ours_to_remove_keeps_nobody_for_ever() {
+    let bed = Bed::new(&["a"]).await;
+    bed.put("shop/old", None, "dead");
+    bed.claim("shop/old", "192.0.2.1");
+    bed.tell("a", Demand::Wanted([(ip(1), Some(facts(1, "shop/new")))].into())).await;
+    pass(4_000).await;
+    assert_eq!(bed.announced(), BTreeMap::new());
+    pass(9_000).await;
+    assert_eq!(bed.announced(), [(ip(1), "a".to_owned())].into());
+    assert!(bed.names().contains("shop/old"), "it is somebody else's to remove");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lease_that_cannot_be_reached_delays_no_other() {
     let mut bed = Bed::new(&["a"]).await;
     bed.api.lock().unwrap().hung.insert(lease_of(1));
@@ -325,6 +338,14 @@ impl Bed {
         lease.metadata.labels = mark.map(|mark| [(MARK.to_owned(), mark.to_owned())].into());
         self.api.lock().unwrap().keep(name, lease);
     }
+
+    /// What its holder has written beside its name.
+    fn claim(&self, name: &str, addresses: &str) {
+        let (name, mut server) = (LeaseName::parse(name).unwrap(), self.api.lock().unwrap());
+        let mut lease = server.leases[&name].clone();
+        lease.metadata.annotations = Some([(ADDRESSES.to_owned(), addresses.to_owned())].into());
+        server.keep(name, lease);
+    }
 }
 
 impl Server {
@@ -378,6 +399,21 @@ impl Leases for Fake {
             }
             let lease = server.leases.remove(&name).unwrap();
             server.tell(&Sighting::Deleted(lease));
+            Ok(())
+        }
+    }
+
+    fn silence(&self, lease: Arc<Lease>) -> impl Future<Output = Result<(), Failure>> + Send + 'static {
+        let api = Arc::clone(&self.api);
+        async move {
+            clock::pause(LATENCY).await;
+            let (name, mut server) = (LeaseName::of(&lease), api.lock().unwrap());
+            if server.version_of(&name) != lease.metadata.resource_version {
+                return Err(Failure::Status { code: 409, message: "changed".into() });
+            }
+            let mut silent = (*lease).clone();
+            silent.metadata.annotations = None;
+            server.keep(name, silent);
             Ok(())
         }
     }

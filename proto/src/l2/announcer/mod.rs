@@ -199,7 +199,7 @@ impl Announcer {
     #[must_use]
     pub fn report(&self) -> Report {
         let present = self.vips.iter().filter(|(_, vip)| vip.phase.may_be_present()).map(|(&vip, _)| vip);
-        Report { applied: self.applied, present: present.collect() }
+        Report::new(self.applied, present)
     }
 
     /// Every address that is not simply absent.

@@ -54,7 +54,7 @@ fn conflict(by: u8, defended: bool) -> Action {
 }
 
 fn report(applied: u64, present: impl IntoIterator<Item = IpAddr>) -> Report {
-    Report { applied, present: present.into_iter().collect() }
+    Report::new(applied, present)
 }
 
 fn presence(announcer: &Announcer) -> Option<Presence> {

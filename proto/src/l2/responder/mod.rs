@@ -12,8 +12,9 @@ mod schedule;
 mod tests;
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::pace::Pace;
@@ -105,6 +106,8 @@ pub struct Turnover {
 pub struct Responder {
     config: Config,
     vips: BTreeMap<IpAddr, Vip>,
+    /// The same without the rest: it is told often, and changes seldom.
+    present: Arc<BTreeSet<IpAddr>>,
     schedule: Schedule,
     /// When the grant of each ends, the latest first.
     ends: Vec<(Instant, IpAddr)>,
@@ -127,6 +130,7 @@ impl Responder {
         Self {
             config,
             vips: BTreeMap::new(),
+            present: Arc::default(),
             schedule: Schedule::new(config.refresh_frames),
             ends: vec![],
             defences: Pace::new(DEFENCES, DEFENCES),
@@ -181,7 +185,7 @@ impl Responder {
     /// answered for no more.
     #[must_use]
     pub fn report(&self) -> Report {
-        Report { applied: self.applied, present: self.vips.keys().copied().collect() }
+        Report { applied: self.applied, present: Arc::clone(&self.present) }
     }
 
     /// Grows whenever [`Self::report`] changes.
@@ -254,10 +258,12 @@ impl Responder {
         *self.tally.of(&state.phase) += 1;
         self.moves += 1;
         self.vips.insert(vip, state);
+        Arc::make_mut(&mut self.present).insert(vip);
     }
 
     fn let_go(&mut self, vip: IpAddr) {
         if let Some(mut state) = self.vips.remove(&vip) {
+            Arc::make_mut(&mut self.present).remove(&vip);
             self.schedule.leave(vip, &mut state.place);
             *self.tally.of(&state.phase) -= 1;
             self.turnover.let_go += u64::from(matches!(state.phase, Phase::Held(_)));

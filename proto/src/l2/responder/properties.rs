@@ -71,7 +71,7 @@ impl Model {
         }
     }
 
-    fn live(&self, now: Instant) -> std::collections::BTreeSet<IpAddr> {
+    fn live(&self, now: Instant) -> BTreeSet<IpAddr> {
         self.grants.iter().filter(|(_, grant)| now < grant.until).map(|(&vip, _)| vip).collect()
     }
 
@@ -86,7 +86,7 @@ impl Model {
             assert!(self.up, "{action:?} without carrier");
             assert!(now < until && self.grants[&vip].until == until, "{action:?} without a grant");
         }
-        assert_eq!(responder.report().present, self.live(now));
+        assert_eq!(*responder.report().present, self.live(now));
         balanced(responder);
     }
 }
@@ -137,7 +137,7 @@ proptest! {
         let mut responder = Responder::new(CONFIG, seed);
         let predecessor = if left { Predecessor::Left } else { Predecessor::Unknown };
         let wanted = numbers.iter().map(|&number| (vip(number), grant(60_000, predecessor)));
-        let mut heard = std::collections::BTreeSet::new();
+        let mut heard = BTreeSet::new();
         let mut actions = responder.handle(at(0), desired(1, wanted));
         actions.extend(responder.handle(at(0), Event::Link(Link::Up)));
         while let Some(due) = responder.deadline().filter(|&due| due <= at(300)) {

@@ -171,7 +171,7 @@ fn a_question_is_answered_up_to_the_end_of_the_grant_and_not_at_it() {
     assert_eq!(responder.handle(at(2999), ask(vip(1))), [answer(vip(1), 3000)]);
     assert_eq!(responder.handle(at(2999), ask(vip(2))), [], "for what is not ours");
     assert_eq!(responder.handle(at(3000), ask(vip(1))), []);
-    assert_eq!(responder.report(), Report { applied: 1, present: BTreeSet::new() });
+    assert_eq!(responder.report(), Report::new(1, []));
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn a_grant_that_ended_on_its_way_here_is_none() {
     let mut responder = idle();
     let over = desired(1, [(vip(1), grant(500, Predecessor::Left))]);
     assert_eq!(responder.handle(at(500), over), []);
-    assert_eq!(responder.report(), Report { applied: 1, present: BTreeSet::new() });
+    assert_eq!(responder.report(), Report::new(1, []));
 }
 
 #[test]

@@ -192,8 +192,10 @@ impl Spread {
     /// How many addresses nobody can have, as this member sees it, and nobody has kept either.
     #[must_use]
     pub fn unserved(&self) -> usize {
-        let nobodys: BTreeSet<_> =
-            self.choices().filter(|(_, chosen)| chosen.is_none()).map(|(address, _)| address).collect();
+        let nobodys: BTreeSet<_> = self.homes.homeless().collect();
+        if nobodys.is_empty() {
+            return 0;
+        }
         let kept = self.grants().filter(|(address, _)| nobodys.contains(address)).count();
         let claimants = self.members.claimants();
         let claimed =

@@ -89,7 +89,7 @@ impl Bench {
     }
 
     fn hold(&self, vips: &[IpAddr]) {
-        let report = Report { applied: 1, present: vips.iter().copied().collect() };
+        let report = Report::new(1, vips.iter().copied());
         self.holders.try_send(("lo".into(), report)).unwrap();
     }
 
@@ -103,7 +103,7 @@ impl Bench {
         loop {
             let (name, report) = within(self.reports.recv()).await.unwrap();
             assert_eq!(name, NAME);
-            if report == (Report { applied, present: present.clone() }) {
+            if report == Report::new(applied, present.clone()) {
                 return;
             }
         }
