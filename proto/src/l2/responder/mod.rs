@@ -17,7 +17,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use self::pace::Pace;
+use self::pace::{Beat, Pace};
 use self::phase::{Check, First, Held, Phase, Vip};
 use self::schedule::{Next, Place, Queue, Schedule};
 use super::announcer::{Finding, Link, Presence, WireCheck};
@@ -121,6 +121,7 @@ pub struct Responder {
     revision: u64,
     link: Link,
     jitter: u64,
+    beat: Beat,
 }
 
 impl Responder {
@@ -142,6 +143,7 @@ impl Responder {
             revision: 0,
             link: Link::Down,
             jitter: seed | 1,
+            beat: Beat::default(),
         }
     }
 
@@ -434,6 +436,8 @@ impl Responder {
     fn speak(&mut self, now: Instant, vip: IpAddr, actions: &mut Vec<Action>) {
         if let Some(Vip { grant, place, phase: Phase::Held(held) }) = self.vips.get_mut(&vip) {
             let next = held.spoke(now, self.config.refresh, &mut self.jitter);
+            let next =
+                if held.is_young() { next } else { self.beat.after(next, self.config.refresh / BEATS) };
             self.schedule.at(vip, place, next);
             actions.push(Action::Announce { vip, until: grant.until });
         }
@@ -466,6 +470,9 @@ impl Tally {
 
 /// Addresses that one call acts on.
 pub const MOST_AT_ONCE: usize = 256;
+
+/// Slow repetitions come together so often in each period: thousands would wake the process hundreds of times a second.
+const BEATS: u32 = 128;
 
 /// Who comes so much too late for the next step of a wire check begins it anew.
 const LATE: Duration = Duration::from_millis(250);

@@ -42,6 +42,23 @@ impl Pace {
     }
 }
 
+/// Instants that are a multiple of something apart, counted from the first that was asked for.
+#[derive(Debug, Default)]
+pub(super) struct Beat {
+    first: Option<Instant>,
+}
+
+impl Beat {
+    /// The first beat that is not before `at`.
+    pub(super) fn after(&mut self, at: Instant, every: Duration) -> Instant {
+        let first = *self.first.get_or_insert(at);
+        let since = at.saturating_duration_since(first).as_nanos();
+        let rest = since.checked_rem(every.as_nanos()).unwrap_or_default();
+        let wait = if rest == 0 { 0 } else { every.as_nanos() - rest };
+        at + Duration::from_nanos(u64::try_from(wait).unwrap_or_default())
+    }
+}
+
 fn interval(per_second: u32) -> Duration {
     Duration::from_secs(1) / per_second.max(1)
 }
@@ -144,6 +161,18 @@ mod tests {
         }
         let at: Vec<u128> = walk(&mut line, start).into_iter().map(|(at, _)| at).collect();
         assert_eq!(at, [0, 0, 0, 0, 35, 35, 35, 65, 65, 65]);
+    }
+
+    #[test]
+    fn beats_are_never_early_and_less_than_one_late() {
+        let (start, mut beat) = (Instant::now(), Beat::default());
+        let mut after = |millis| {
+            let at = start + Duration::from_millis(millis);
+            (beat.after(at, Duration::from_millis(100)) - start).as_millis()
+        };
+        let seen = [7, 8, 107, 108, 1000, 3].map(&mut after);
+        assert_eq!(seen, [7, 107, 107, 207, 1007, 3]);
+        assert_eq!(beat.after(start, Duration::ZERO), start);
     }
 
     #[test]

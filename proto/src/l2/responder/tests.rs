@@ -356,6 +356,20 @@ fn refreshes_of_ten_thousand_keep_to_the_pace_and_are_spread_evenly() {
 }
 
 #[test]
+fn refreshes_of_thousands_are_few_wake_ups() {
+    let mut responder = idle();
+    _ = responder.handle(at(0), many(1, 2_000, grant(1_000_000, Predecessor::Left)));
+    _ = walk(&mut responder, 80_000);
+    let (mut wake_ups, mut spoken) = (0, 0);
+    while let Some(due) = responder.deadline().filter(|&due| due <= at(140_000)) {
+        spoken += responder.handle(due, Event::Tick).len();
+        wake_ups += 1;
+    }
+    assert!((1_900..=2_100).contains(&spoken), "{spoken} in a minute");
+    assert!(wake_ups < 3 * BEATS, "{wake_ups} in a minute");
+}
+
+#[test]
 fn more_than_the_pace_allows_are_refreshed_more_seldom_and_in_turn() {
     let mut responder = Responder::new(Config { refresh_frames: 100, ..CONFIG }, 7);
     _ = responder.handle(at(0), Event::Link(Link::Up));
