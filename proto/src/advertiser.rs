@@ -309,6 +309,8 @@ mod tests {
         assert_eq!(keys(core.desired(now)), [cluster, mail]);
         core.wait(waiting(&[]));
         assert_eq!(keys(core.desired(now)), [cluster, web, mail]);
+        core.wait(waiting(&[mail]));
+        assert_eq!(keys(core.desired(now)), [cluster, web]);
     }
 
     #[test]

@@ -243,9 +243,8 @@ fn wire_check(layer2: &Layer2) -> Option<WireCheck> {
     })
 }
 
-/// A second, for all addresses of Services together: with a tenth more at once, no second has more than 350, which a LAN does not
-/// notice.
-const REFRESH_FRAMES: u32 = 315;
+/// A second, for all addresses of Services together: a LAN does not notice it.
+const REFRESH_FRAMES: u32 = 350;
 
 /// An interface that was just made is noticed within a second.
 const AGAIN: Duration = Duration::from_secs(1);

@@ -5,7 +5,7 @@ use vipcast_proto::placement::Liveness;
 
 use super::*;
 use crate::admin::services::{ServiceExplanation, ServiceStatus, ServicesSummary, Told};
-use crate::placement::{Member, Mode, Whereabouts};
+use crate::placement::{LEASE, Member, Mode, Whereabouts};
 
 impl Bench {
     /// What `vipcast services` says, where the placement says that these nodes have these addresses.
@@ -61,6 +61,21 @@ async fn an_address_that_a_station_on_the_lan_has_is_announced_by_nobody_and_tha
     let here = &address.nodes[0];
     let refused = "02:00:00:00:00:09 on the LAN has the address, and it is not taken";
     assert_eq!((here.node.as_str(), here.eligible, here.why.as_str()), ("a", false, refused));
+}
+
+#[tokio::test]
+async fn who_holds_the_lease_of_all_and_cannot_announce_an_address_is_named() {
+    let mut bench = Bench::new(|_| ()).await;
+    bench.list(vec![service("shop", VIP)]).await;
+    let mut seen = vec![];
+    for (mode, holder) in [(Mode::Spread.word(), None), (LEASE, None), (LEASE, Some("b"))] {
+        bench.place(|placed| placed.mode = mode);
+        let (chosen, holder) = (Some("b".to_owned()), holder.map(str::to_owned));
+        let explained = bench.explained(Whereabouts { holder, chosen, ..Whereabouts::default() }).await;
+        seen.push(explained.addresses[0].why_owners.clone());
+    }
+    let cannot = "b has the Lease of all Services, and cannot announce it";
+    assert_eq!(seen, ["b is to announce it", cannot, "b is the one it belongs to"]);
 }
 
 #[tokio::test]

@@ -31,8 +31,8 @@ pub struct Config {
     /// The slow repetition of announcements. The first comes after an eighth to nine eighths of it, so that those that
     /// began together are spread over all of it; later ones are shifted by up to an eighth.
     pub refresh: Duration,
-    /// How many frames a second these repetitions take at most, on average; where there are too many addresses, each
-    /// is repeated more seldom.
+    /// How many frames these repetitions take at most in any second; where there are too many addresses, each is repeated more
+    /// seldom.
     pub refresh_frames: u32,
     /// The question before a take-over that was no hand-over; `None`: do not ask.
     pub wire_check: Option<WireCheck>,

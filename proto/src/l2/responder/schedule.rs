@@ -50,7 +50,7 @@ pub(super) struct Schedule {
 
 impl Schedule {
     pub(super) fn new(refresh_frames: u32) -> Self {
-        let refreshes = Pace::new(refresh_frames, burst(refresh_frames));
+        let refreshes = Pace::new(average(refresh_frames), burst(refresh_frames));
         Self {
             agenda: BTreeSet::new(),
             starts: Line::new(Pace::new(STARTS, STARTS_BURST), SOON),
@@ -61,7 +61,7 @@ impl Schedule {
     }
 
     pub(super) fn ration(&mut self, refresh_frames: u32) {
-        self.refreshes.ration(refresh_frames, burst(refresh_frames));
+        self.refreshes.ration(average(refresh_frames), burst(refresh_frames));
     }
 
     pub(super) fn at(&mut self, vip: IpAddr, place: &mut Place, due: Instant) {
@@ -127,6 +127,11 @@ fn cost(queue: Queue, vip: IpAddr) -> u32 {
 }
 
 /// A tenth of a second's, and one address at least.
+/// Without what may come at once besides, so that no second has more.
+fn average(refresh_frames: u32) -> u32 {
+    refresh_frames.saturating_sub(burst(refresh_frames)).max(1)
+}
+
 fn burst(refresh_frames: u32) -> u32 {
     (refresh_frames / 10).max(2)
 }

@@ -348,7 +348,7 @@ fn refreshes_of_ten_thousand_keep_to_the_pace_and_are_spread_evenly() {
     }
     assert_eq!(refreshed.len(), 10_000);
     let busiest = seconds.values().max().unwrap();
-    assert!(*busiest <= 350 + 35 + 18, "{busiest} frames in a second");
+    assert!(*busiest <= CONFIG.refresh_frames, "{busiest} frames in a second");
     let average = seconds.values().sum::<u32>() / 385;
     assert!((300..=350).contains(&average), "{average} frames a second");
     let quietest = seconds.range(20..400).map(|(_, frames)| frames).min().unwrap();
@@ -376,7 +376,7 @@ fn more_than_the_pace_allows_are_refreshed_more_seldom_and_in_turn() {
     _ = responder.handle(at(0), many(1, 6000, grant(1_000_000, Predecessor::Left)));
     _ = walk(&mut responder, 15_000);
     let walked = walk(&mut responder, 315_000);
-    assert!((14_900..=15_020).contains(&walked.len()), "{} in 300 seconds", walked.len());
+    assert!((13_400..=13_520).contains(&walked.len()), "{} in 300 seconds", walked.len());
     let heard: BTreeSet<_> = walked.iter().take(6600).map(|(_, action)| format!("{action:?}")).collect();
     assert_eq!(heard.len(), 6000, "one is left out while others speak twice");
 }
@@ -420,7 +420,7 @@ fn a_share_that_changes_changes_the_pace() {
     _ = walk(&mut responder, 100_000);
     responder.ration(10);
     let spoken = words(&walk(&mut responder, 160_000)).len();
-    assert!((290..=330).contains(&spoken), "{spoken} in a minute");
+    assert!((230..=270).contains(&spoken), "{spoken} in a minute");
 }
 
 const CONFIG: Config = Config {
