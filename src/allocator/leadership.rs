@@ -65,7 +65,7 @@ pub const LEASE: &str = "vipcast-allocator";
 pub const TIMING: Timing = Timing {
     lease_duration: Duration::from_secs(15),
     renew_deadline: Duration::from_secs(10),
-    retry_period: Duration::from_secs(2),
+    retry_period: Duration::from_secs(4),
 };
 
 /// Whoever runs may write. A Lease that cannot be renewed is never held on to, as if others were always there.

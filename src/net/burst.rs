@@ -7,6 +7,7 @@ use std::os::fd::AsRawFd;
 use std::time::{Duration, SystemTime};
 
 use socket2::Socket;
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::NetError;
@@ -53,7 +54,8 @@ impl BurstSocket {
             // Thousands that ask at once wait here for their answer. Without CAP_NET_ADMIN the kernel's maximum has to do.
             set(&socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &QUEUE_LEN)
                 .or_else(|_| set(&socket, libc::SOL_SOCKET, libc::SO_RCVBUF, &QUEUE_LEN))?;
-            register(socket)
+            // Whoever finds no room tries again later. To be woken for each frame that has left costs as much as to send it.
+            register(socket, Interest::READABLE)
         };
         let socket = open().map_err(|source| NetError::Open { index, source })?;
         Ok(Self { socket, index, slots: Box::new([const { Slot::EMPTY }; BATCH]), filled: 0 })
@@ -73,7 +75,7 @@ impl BurstSocket {
     /// The socket is unusable.
     pub fn receive(&mut self) -> Result<bool, NetError> {
         let Self { socket, slots, .. } = self;
-        let read = socket.try_io(tokio::io::Interest::READABLE, |socket| fill(slots, socket));
+        let read = socket.try_io(Interest::READABLE, |socket| fill(slots, socket));
         self.filled = match read {
             Ok(filled) => filled,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock || is_link_down(&error) => 0,
@@ -93,7 +95,7 @@ impl BurstSocket {
     /// The next frame cannot leave, and trying it again is of no use.
     pub fn send<'a>(&self, frames: impl Iterator<Item = &'a [u8]>) -> Result<Sent, NetError> {
         let mut vectors: Vec<libc::iovec> = frames.take(BATCH).map(vector).collect();
-        match self.socket.try_io(tokio::io::Interest::WRITABLE, |socket| send(socket, &mut vectors)) {
+        match send(self.socket.get_ref(), &mut vectors) {
             Ok(sent) => Ok(Sent::Some(sent)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Sent::Full),
             Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => Ok(Sent::Full),

@@ -26,7 +26,7 @@ pub async fn find(interface: &str, index: u32) -> io::Result<Ipv6Addr> {
     // Without an address on the link yet, nothing leaves; advertisements come all the same.
     drop(socket.send_to(&SOLICITATION, &routers.into()));
     drop(socket.send_to(&ADVERTISEMENT, &SocketAddrV6::new(ALL_NODES, 0, 0, index).into()));
-    let socket = register(socket)?;
+    let socket = register(socket, Interest::READABLE)?;
     loop {
         let mut buffer = [MaybeUninit::uninit(); 64];
         let (_, from) = socket.async_io(Interest::READABLE, |socket| socket.recv_from(&mut buffer)).await?;

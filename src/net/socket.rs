@@ -29,7 +29,8 @@ impl FrameSocket {
     /// The capability or the interface is missing.
     pub fn open(index: u32, own: MacAddr) -> Result<Self, NetError> {
         let socket =
-            listening(index).and_then(register).map_err(|source| NetError::Open { index, source })?;
+            listening(index).and_then(|socket| register(socket, Interest::READABLE | Interest::WRITABLE));
+        let socket = socket.map_err(|source| NetError::Open { index, source })?;
         Ok(Self { socket, own, on_rejected: Box::new(|| ()) })
     }
 
@@ -130,10 +131,10 @@ pub(super) fn listening(index: u32) -> io::Result<Socket> {
 }
 
 #[expect(unsafe_code, reason = "tokio asks for a promise about the descriptor")]
-pub(super) fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
+pub(super) fn register(socket: Socket, interest: Interest) -> io::Result<AsyncFd<Socket>> {
     // SAFETY: the socket owns its descriptor and moves into the AsyncFd, which never hands it out; `as_raw_fd` of a
     // Socket answers the same descriptor until it is dropped.
-    unsafe { AsyncFd::register(socket) }.map_err(io::Error::from)
+    unsafe { AsyncFd::register_with_interest(socket, interest) }.map_err(io::Error::from)
 }
 
 #[expect(unsafe_code, reason = "socket2 has no PACKET_IGNORE_OUTGOING")]

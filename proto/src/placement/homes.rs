@@ -13,6 +13,7 @@ use super::view::View;
 pub(super) struct Homes {
     view: View,
     all: BTreeMap<IpAddr, Home>,
+    homeless: BTreeSet<IpAddr>,
 }
 
 #[derive(Debug)]
@@ -35,13 +36,14 @@ impl Homes {
 
     /// Those that are of interest, and at home nowhere.
     pub(super) fn homeless(&self) -> impl Iterator<Item = IpAddr> + '_ {
-        self.all.iter().filter(|(_, home)| home.best.is_none()).map(|(&address, _)| address)
+        self.homeless.iter().copied()
     }
 
     /// `address` is of interest, or the tiers of members have changed for it. Without a tier a member is passed over.
     pub(super) fn enter(&mut self, address: IpAddr, key: Key, tier: impl Fn(MemberId) -> Option<bool>) {
         let best = best(self.view.tickets(), key, tier);
         self.all.insert(address, Home { key, best });
+        self.note(address, best);
     }
 
     /// The same for an address whose tiers never change.
@@ -53,6 +55,15 @@ impl Homes {
 
     pub(super) fn forget(&mut self, address: IpAddr) {
         self.all.remove(&address);
+        self.homeless.remove(&address);
+    }
+
+    fn note(&mut self, address: IpAddr, best: Option<Rank>) {
+        if best.is_none() {
+            self.homeless.insert(address);
+        } else {
+            self.homeless.remove(&address);
+        }
     }
 
     /// The view has changed. Returns the addresses whose home has.
@@ -77,6 +88,9 @@ impl Homes {
                 moved.insert(address);
             }
             home.best = after;
+        }
+        for &address in &moved {
+            self.note(address, self.all.get(&address).and_then(|home| home.best));
         }
         moved
     }
@@ -125,6 +139,8 @@ mod tests {
                 assert_eq!(homes.of(address), fresh);
                 assert_eq!(moved.contains(&address), before != fresh);
             }
+            let homeless = addresses().filter(|&address| homes.of(address).is_none());
+            assert!(homes.homeless().eq(homeless));
         }
     }
 }

@@ -472,7 +472,7 @@ impl Tally {
 pub const MOST_AT_ONCE: usize = 256;
 
 /// Slow repetitions come together so often in each period: thousands would wake the process hundreds of times a second.
-const BEATS: u32 = 128;
+const BEATS: u32 = 64;
 
 /// Who comes so much too late for the next step of a wire check begins it anew.
 const LATE: Duration = Duration::from_millis(250);

@@ -126,12 +126,12 @@ fn cost(queue: Queue, vip: IpAddr) -> u32 {
     }
 }
 
-/// A tenth of a second's, and one address at least.
 /// Without what may come at once besides, so that no second has more.
 fn average(refresh_frames: u32) -> u32 {
     refresh_frames.saturating_sub(burst(refresh_frames)).max(1)
 }
 
+/// A tenth of a second's, and one address at least.
 fn burst(refresh_frames: u32) -> u32 {
     (refresh_frames / 10).max(2)
 }
