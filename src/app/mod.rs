@@ -106,11 +106,16 @@ pub async fn run(config: Config, drain: Drain, reload: Option<Reload>) -> anyhow
 /// not wait for Services.
 fn is_one_of_many(config: &Config) -> bool {
     let services = config.services.as_ref();
-    match config.control_plane.as_ref().map(|control_plane| control_plane.announced) {
+    match announced(config) {
         Some(Announced::ByEveryHealthyNode) => true,
         Some(Announced::ByTheHolder) => false,
         None => services.is_some_and(|services| services.distribution == Distribution::EveryNode),
     }
+}
+
+/// By whom the control plane's VIPs are announced.
+fn announced(config: &Config) -> Option<Announced> {
+    config.control_plane.as_ref().map(|control_plane| control_plane.announced)
 }
 
 /// The interfaces of the layer 2 announcer. Without it there are none, but an earlier life may have had some.
@@ -255,9 +260,8 @@ impl Daemon<'_> {
         vips.map(ipnet::IpNet::addr).collect()
     }
 
-    /// By whom the control plane's VIPs are announced.
     fn announced(&self) -> Option<Announced> {
-        self.config.control_plane.as_ref().map(|control_plane| control_plane.announced)
+        announced(self.config)
     }
 
     /// How room is made for other nodes, where there are any that announce.

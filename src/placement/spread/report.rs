@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 use tracing::{info, warn};
-use vipcast_proto::placement::{Action, Answer, Liveness, MemberId, Role as Standing, Spread};
+use vipcast_proto::placement::{Action, Answer, Liveness, MemberId, Role as Standing, Spread, Weight};
 
 use super::super::{Member, Mode, PlacementReport, REPORT_PACE, Role, Whereabouts};
 use crate::admin::metrics::{self, Operation};
@@ -23,10 +23,23 @@ pub(super) struct Reporter {
     witness: Witness,
     /// When what has happened since the last report is reported.
     due: Option<Instant>,
-    reported: Option<Instant>,
+    reported: Option<(Instant, State)>,
     leaving: bool,
     /// What the last failed request said.
     trouble: Told<String>,
+}
+
+/// What a report is about, without what has a price: names, and a walk through all addresses.
+#[derive(Debug, Eq, PartialEq)]
+struct State {
+    role: Role,
+    weight: Weight,
+    members: Vec<(MemberId, Option<Weight>, Liveness)>,
+    grants: u64,
+    queued: usize,
+    letting_go: usize,
+    wanted: usize,
+    unserved: usize,
 }
 
 impl Reporter {
@@ -65,16 +78,16 @@ impl Reporter {
         }
     }
 
-    /// Reports at once what comes after a quiet time, and what follows it together.
+    /// Reports at once what comes after a quiet time, and what follows it together. A renewal is no news.
     pub(super) fn look(&mut self, now: Instant, spread: &Spread) {
-        let at = self.reported.map_or(now, |at| at + REPORT_PACE);
-        if now < at {
-            self.due = Some(at);
-            return;
+        let state = self.state(spread);
+        let news = self.reported.as_ref().is_none_or(|(_, reported)| *reported != state);
+        let at = self.reported.as_ref().map_or(now, |(at, _)| *at + REPORT_PACE);
+        self.due = (news && now < at).then_some(at);
+        if news && at <= now {
+            self.reported = Some((now, state));
+            self.report(spread);
         }
-        self.due = None;
-        self.reported = Some(now);
-        self.report(spread);
     }
 
     pub(super) fn ended(&self, spread: &Spread) {
@@ -94,6 +107,23 @@ impl Reporter {
         let report = self.summary(spread);
         tell(&before, &report);
         publish(&self.out, report);
+    }
+
+    fn state(&self, spread: &Spread) -> State {
+        State {
+            role: self.role(spread),
+            weight: spread.weight(),
+            members: spread.members().map(|member| (member.id, member.weight, member.liveness)).collect(),
+            grants: spread.edition().1,
+            queued: spread.queued().count(),
+            letting_go: spread.letting_go().count(),
+            wanted: spread.wanted(),
+            unserved: self.unserved(spread),
+        }
+    }
+
+    fn unserved(&self, spread: &Spread) -> usize {
+        if self.role(spread) == Role::Silent { 0 } else { spread.unserved() }
     }
 
     fn summary(&self, spread: &Spread) -> PlacementReport {
@@ -117,7 +147,7 @@ impl Reporter {
             queued: spread.queued().count(),
             letting_go: spread.letting_go().count(),
             wanted: spread.wanted(),
-            unserved: if role == Role::Silent { 0 } else { spread.unserved() },
+            unserved: self.unserved(spread),
         }
     }
 
