@@ -122,7 +122,10 @@ async fn look_on(out: &watch::Sender<Local>) -> Result<(), NetError> {
         match timeout(PATROL, changes.next()).await {
             Ok(None) => return Err(NetError::Closed),
             // Each pod of a node has an interface: many changes are one.
-            Ok(Some(_)) => clock::pause(CALM).await,
+            Ok(Some(_)) => {
+                clock::pause(CALM).await;
+                changes.skip();
+            }
             Err(_) => {}
         }
     }

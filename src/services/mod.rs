@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 use vipcast_proto::data_path::Waiting;
 use vipcast_proto::guard::Rules;
-use vipcast_proto::ipam::{Forbidden, ForbiddenReason, Pool, ServiceKey};
+use vipcast_proto::ipam::{Forbidden, ForbiddenReason, Pool, ServiceKey, ServiceView};
 use vipcast_proto::placement::{Facts, Weight};
 use vipcast_proto::service::{Catalog, Changes, Event, Plan};
 
@@ -289,7 +289,10 @@ impl Services {
             self.forbid().await?;
         }
         self.begin_to_feed().await?;
-        let addresses = self.catalog.addresses().collect();
+        // Each pod that comes or goes has an interface; of thousands of addresses it matters to none.
+        let spots = self.catalog.plans().map(|(address, plan)| (address, self.spot(address, plan)));
+        let moved = spots.filter(|(address, spot)| self.spots.get(address) != Some(spot));
+        let addresses = moved.map(|(address, _)| address).collect();
         self.want(addresses).await
     }
 
@@ -427,10 +430,20 @@ impl Services {
 
     /// Whether everything is known that decides about addresses: what no Service may have, and for whom pools are.
     fn may_feed(&self) -> bool {
+        self.local.is_known() && (self.fed || self.catalog.is_labelled() || !self.may_select_by_namespace())
+    }
+
+    fn may_select_by_namespace(&self) -> bool {
         let pools = self.wires.sources.pools.borrow();
-        let selects = |pool: &Pool| !pool.selection.namespace_selectors.is_empty();
-        let labelled = || pools.complete && !pools.pools.iter().any(selects);
-        self.local.is_known() && (self.fed || self.catalog.is_labelled() || labelled())
+        !pools.complete || pools.pools.iter().any(|pool| !pool.selection.namespace_selectors.is_empty())
+    }
+
+    /// Whether a Service is to wait for the labels of its namespace. One that has an address keeps it, whatever they are.
+    fn is_early(&self, view: &ServiceView) -> bool {
+        let has_address = !view.ingress.is_empty() || !view.record.is_empty();
+        !has_address
+            && !self.catalog.is_labelled_within(&view.key.namespace)
+            && self.may_select_by_namespace()
     }
 
     /// What the allocator has to know, from when that can be decided.
@@ -440,11 +453,12 @@ impl Services {
             feed.send(Feed::Forbidden(self.catalog.forbidden().clone())).await.ok()?;
         }
         if !std::mem::replace(&mut self.fed, true) {
-            let all = self.catalog.services().map(|service| service.view.clone()).collect();
-            return feed.send(Feed::Loaded(all)).await.ok();
+            let all = self.catalog.services().map(|service| service.view.clone());
+            return feed.send(Feed::Loaded(all.filter(|view| !self.is_early(view)).collect())).await.ok();
         }
         for key in keys {
             let news = match self.catalog.view(&key) {
+                Some(view) if self.is_early(&view) => continue,
                 Some(view) => Feed::Upsert(view),
                 None => Feed::Removed(key),
             };

@@ -452,6 +452,56 @@ async fn only_pools_that_select_by_labels_of_namespaces_wait_for_them() {
 }
 
 #[tokio::test]
+async fn a_service_without_an_address_waits_for_the_labels_of_its_new_namespace() {
+    for labels in [Labels::new(), [("team".into(), "web".into())].into()] {
+        let mut bench = Bench::build(|_| (), NamespaceLabels::Needed);
+        bench.is(local(&[])).await;
+        let id = PoolId { source: Source::Own, name: "lab".into() };
+        let mut pool = Pool::new(id, vec!["192.0.2.0/28".parse().unwrap()]);
+        pool.selection.namespace_selectors.push(parse_selector("team=web").unwrap());
+        bench.pools.send_replace(Pools { complete: true, pools: vec![pool], faults: vec![] });
+        bench.hear(Event::Namespaces(Change::Listed(vec![]))).await;
+        let young = |name: &str| read(Written { ingress: vec![], ..written(name, VIP) });
+        bench.list(vec![service("old", VIP), young("listed")]).await;
+        assert_eq!(bench.fed(), ["forbidden: nothing", "loaded 1"]);
+        bench.hear(Event::Services(Change::Applied(young("new")))).await;
+        assert_eq!(bench.fed(), [""; 0]);
+        bench.hear(Event::Namespaces(Change::Applied(Namespace { name: "web".into(), labels }))).await;
+        assert_eq!(bench.fed(), ["upsert web/listed", "upsert web/new", "upsert web/old"]);
+    }
+}
+
+#[tokio::test]
+async fn a_lease_of_its_own_is_asked_for_and_given_up_while_a_service_lives() {
+    let mut bench = Bench::new(|settings| settings.leases = OwnLeases::OnDemand("shared".into())).await;
+    bench.list(vec![service("shop", VIP)]).await;
+    let own = annotated("shop", "kube-vip.io/forcePerServiceElection", "true");
+    for service in [own, service("shop", VIP)] {
+        bench.hear(Event::Services(Change::Applied(service))).await;
+    }
+    let facts = std::iter::from_fn(|| bench.demand.try_recv().ok()).filter_map(|demand| match demand {
+        Demand::Wanted(mut all) => all.remove(&VIP.parse().unwrap()).flatten(),
+        Demand::Weight(_) | Demand::Nodes(_) => None,
+    });
+    let leases: Vec<_> = facts.map(|facts| facts.lease.unwrap().to_string()).collect();
+    assert_eq!(leases, ["shared", "web/kubevip-shop", "shared"]);
+}
+
+#[tokio::test]
+async fn the_interfaces_of_pods_are_no_reason_to_think_of_services_again() {
+    let mut bench = Bench::new(|_| ()).await;
+    bench.list(vec![service("shop", VIP)]).await;
+    assert_eq!(bench.wanted(), [on(VIP, true)]);
+    let mut more = local(&[]);
+    more.interfaces.push(Interface { addresses: vec![], ..interface(7, "veth7", "203.0.113.1/32") });
+    bench.is(more.clone()).await;
+    assert_eq!(bench.wanted(), []);
+    more.interfaces[0].up = false;
+    bench.is(more).await;
+    assert_eq!(bench.wanted(), [on(VIP, false)]);
+}
+
+#[tokio::test]
 async fn what_the_api_server_has_not_listed_is_named() {
     let mut bench = Bench::new(|_| ()).await;
     // Somebody gives addresses here.

@@ -79,7 +79,10 @@ impl Default for Forbidden {
 impl Forbidden {
     /// Forbids one address. The addresses that a Node reports must be given without the VIPs of ours among them.
     pub fn address(&mut self, address: IpAddr, reason: ForbiddenReason) {
-        self.addresses.entry(address).or_insert(reason);
+        let known = self.addresses.entry(address).or_insert_with(|| reason.clone());
+        if !known.takes_away() {
+            *known = reason;
+        }
     }
 
     /// Forbids the network of a reason that names one, or any other network.
@@ -101,8 +104,11 @@ impl Forbidden {
     /// Why `address` is forbidden, or `None`.
     #[must_use]
     pub fn reason(&self, address: IpAddr) -> Option<&ForbiddenReason> {
-        let network = || self.networks.iter().find(|(range, _)| range.contains(address));
-        self.addresses.get(&address).or_else(|| network().map(|(_, reason)| reason))
+        let single = self.addresses.get(&address);
+        let networks = self.networks.iter().filter(|(range, _)| range.contains(address));
+        // A reason to take it away is told before one that only keeps it from being given.
+        let all = single.into_iter().chain(networks.map(|(_, reason)| reason));
+        all.clone().find(|reason| reason.takes_away()).or(single)
     }
 
     /// What of `range` is forbidden, and why, for as many single addresses as there are.
@@ -203,6 +209,16 @@ mod tests {
         let end = Some(ForbiddenReason::NetworkEnd("192.0.2.8/29".parse().unwrap()));
         let reasons = asked.map(|text| forbidden.reason(text.parse().unwrap()).cloned());
         assert_eq!(reasons, [end.clone(), None, end, None, None, None]);
+        // What takes an address away is the reason that counts, in whatever order it became known.
+        let [pods, node] = ["192.0.2.8", "192.0.2.15"].map(|text| text.parse().unwrap());
+        let network: IpNet = "192.0.2.8/31".parse().unwrap();
+        forbidden.network(network, ForbiddenReason::PodNetwork(network));
+        forbidden.address(node, ForbiddenReason::Node("a".into()));
+        let reasons = [pods, node].map(|address| forbidden.reason(address).cloned());
+        assert_eq!(
+            reasons,
+            [Some(ForbiddenReason::PodNetwork(network)), Some(ForbiddenReason::Node("a".into()))]
+        );
     }
 
     #[test]

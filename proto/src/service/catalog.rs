@@ -135,6 +135,12 @@ impl Catalog {
         self.options.namespace_labels == NamespaceLabels::Unused || self.listed.namespaces
     }
 
+    /// Whether the labels of a namespace are known, as far as they are needed. It and what is in it come by different watches.
+    #[must_use]
+    pub fn is_labelled_within(&self, namespace: &str) -> bool {
+        self.options.namespace_labels == NamespaceLabels::Unused || self.namespaces.contains_key(namespace)
+    }
+
     /// The kinds of which there was no complete list yet.
     pub fn missing(&self) -> impl Iterator<Item = &'static str> {
         let Listed { services, slices, nodes, namespaces: _ } = self.listed;
@@ -282,8 +288,12 @@ impl Catalog {
         if known == Some(&service) {
             return;
         }
-        if known.is_none_or(|known| known.view != service.view) {
+        if known.is_none_or(|known| known.view != service.view || known.vip_host != service.vip_host) {
             turn.changes.services.insert(key.clone());
+        }
+        // Its plan says nothing of that.
+        if known.is_some_and(|known| known.own_lease != service.own_lease) {
+            turn.changes.addresses.extend(&service.view.ingress);
         }
         if known.map(Service::guarded) != Some(service.guarded()) {
             let before = known.into_iter().flat_map(|known| &known.view.ingress);
@@ -408,24 +418,27 @@ impl Catalog {
                 let there: BTreeSet<_> = namespaces.iter().map(|it| it.name.clone()).collect();
                 let gone: Vec<_> =
                     self.namespaces.keys().filter(|name| !there.contains(*name)).cloned().collect();
-                gone.into_iter().for_each(|name| self.relabel(name, Labels::new(), turn));
-                namespaces.into_iter().for_each(|it| self.relabel(it.name, it.labels, turn));
+                gone.into_iter().for_each(|name| self.relabel(name, None, turn));
+                namespaces.into_iter().for_each(|it| self.relabel(it.name, Some(it.labels), turn));
             }
-            Change::Applied(namespace) => self.relabel(namespace.name, namespace.labels, turn),
-            Change::Deleted(name) => self.relabel(name, Labels::new(), turn),
+            Change::Applied(namespace) => self.relabel(namespace.name, Some(namespace.labels), turn),
+            Change::Deleted(name) => self.relabel(name, None, turn),
         }
     }
 
-    fn relabel(&mut self, name: String, labels: Labels, turn: &mut Turn) {
-        let labels = Arc::new(labels);
+    /// Without labels a namespace is gone.
+    fn relabel(&mut self, name: String, labels: Option<Labels>, turn: &mut Turn) {
         let within: Vec<_> = self.index.within(&name).cloned().collect();
-        if labels.is_empty() {
-            self.namespaces.remove(&name);
-        } else {
+        let came = labels.is_some() && !self.namespaces.contains_key(&name);
+        let exists = labels.is_some();
+        let labels = Arc::new(labels.unwrap_or_default());
+        if exists {
             self.namespaces.insert(name, labels.clone());
+        } else {
+            self.namespaces.remove(&name);
         }
         for mut service in within {
-            if service.view.namespace_labels != labels {
+            if came || service.view.namespace_labels != labels {
                 Arc::make_mut(&mut service.view).namespace_labels = labels.clone();
                 turn.changes.services.insert(service.key().clone());
                 self.index.insert(service);

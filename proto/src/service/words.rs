@@ -47,7 +47,7 @@ pub struct Namespace {
 /// What an event changes. Empty until the first lists are complete; then everything at once.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Changes {
-    /// The Services whose view is another one now, or that came or went: for the allocator.
+    /// The Services whose view is another one now, or the node they name, or whose namespace became known, or that came or went.
     pub services: BTreeSet<ServiceKey>,
     /// The addresses whose plan is another one now, or that came or went.
     pub addresses: BTreeSet<IpAddr>,

@@ -43,6 +43,11 @@ impl Changes {
     pub async fn next(&mut self) -> Option<Change> {
         self.0.recv().await
     }
+
+    /// Passes over what was told so far, for whoever looks at the state itself afterwards.
+    pub fn skip(&mut self) {
+        while self.0.try_recv().is_ok() {}
+    }
 }
 
 type Messages = UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>;

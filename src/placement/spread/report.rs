@@ -80,9 +80,14 @@ impl Reporter {
 
     /// Reports at once what comes after a quiet time, and what follows it together. A renewal is no news.
     pub(super) fn look(&mut self, now: Instant, spread: &Spread) {
+        let at = self.reported.as_ref().map_or(now, |(at, _)| *at + REPORT_PACE);
+        // To find out whether somebody has kept what nobody can have is not for every event.
+        if now < at && (self.due.is_some() || spread.has_homeless()) {
+            self.due = Some(at);
+            return;
+        }
         let state = self.state(spread);
         let news = self.reported.as_ref().is_none_or(|(_, reported)| *reported != state);
-        let at = self.reported.as_ref().map_or(now, |(at, _)| *at + REPORT_PACE);
         self.due = (news && now < at).then_some(at);
         if news && at <= now {
             self.reported = Some((now, state));

@@ -189,6 +189,12 @@ impl Spread {
         names
     }
 
+    /// Whether there is an address that nobody can have.
+    #[must_use]
+    pub fn has_homeless(&self) -> bool {
+        self.homes.homeless().next().is_some()
+    }
+
     /// How many addresses nobody can have, as this member sees it, and nobody has kept either.
     #[must_use]
     pub fn unserved(&self) -> usize {
