@@ -23,7 +23,7 @@ pub struct Services {
     pub host_annotation: bool,
     /// The Lease of [`Distribution::Lease`]. In its namespace are the Leases of members and of the allocator as well.
     pub lease: ObjectName,
-    /// Of every Lease that Services need: of members, of the allocator, and of [`Distribution::Lease`].
+    /// Of every Lease by which Services are announced: of members, and of [`Distribution::Lease`]. The allocator has its own.
     pub timing: Timing,
     /// Where addresses are announced by ARP and NDP, unless a Service or a pool says otherwise; `None`: where the
     /// control-plane VIP would be.

@@ -108,7 +108,7 @@ pub(in crate::config) static LEASE_DURATION: Setting<Duration> =
         .env(&[name("vipcast_services_lease_duration")])
         .flags(&[name("services-lease-duration")])
         .otherwise(AS_THE_ELECTION)
-        .help("how long others wait after the last renewal of a Lease that Services need");
+        .help("how long others wait after the last renewal of a Lease by which Services are announced");
 pub(in crate::config) static RENEW_DEADLINE: Setting<Duration> =
     span("services.renewDeadline", seconds(2, 3599))
         .env(&[name("vipcast_services_renew_deadline")])
@@ -119,7 +119,7 @@ pub(in crate::config) static RETRY_PERIOD: Setting<Duration> = span("services.re
     .env(&[name("vipcast_services_retry_period")])
     .flags(&[name("services-retry-period")])
     .otherwise(AS_THE_ELECTION)
-    .help("between two renewals of a Lease that Services need");
+    .help("between two renewals of a Lease by which Services are announced");
 pub(in crate::config) static WEIGHT: Setting<u8> =
     Setting::new("services.weight", Kind::Number(0, 255), s::weight, show)
         .env(&[name("vipcast_services_weight")])
