@@ -191,8 +191,10 @@ pub async fn watch_members(
     connections: watch::Receiver<Option<Connection>>,
     out: mpsc::Sender<Sighting>,
 ) {
+    // With the renewals' client: where a Service leads to any server, one that is away among them, it has a connection to one
+    // that has just answered.
     let source = |connection: &Connection| Labelled::<Lease> {
-        api: Api::namespaced(connection.watch.clone(), &namespace),
+        api: Api::namespaced(connection.lease.clone(), &namespace),
         labels: SELECTOR,
     };
     loop {
