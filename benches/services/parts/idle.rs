@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use vipcast::allocator;
 
 use crate::Plan;
 use crate::audit::Requests;
@@ -24,11 +25,11 @@ pub(super) fn measure(plan: &Plan) -> Vec<Figure> {
     requests.iter().zip(1..).for_each(|(requests, node)| eprintln!("    node{node}: {requests:?}"));
     let most = |of: fn(&Requests) -> usize| requests.iter().map(of).max().unwrap_or_default();
     let writes: usize = requests.iter().map(|it| it.writes).sum();
-    // One node is elected to assign addresses, and renews that Lease as well, every two seconds.
+    // One node is elected to assign addresses, and renews that Lease as well.
     let periods = plan.idle.as_secs_f64();
-    let allocator = periods / 2.0;
-    // One that begins and one that ends at the edges are counted both.
-    let edge = 1.0 / periods;
+    let allocator = periods / allocator::TIMING.retry_period.as_secs_f64();
+    // Of each Lease one that begins and one that ends at the edges are counted both.
+    let edge = (NODES + 1) as f64 / periods / NODES as f64;
     vec![
         Figure::new(
             OF,
