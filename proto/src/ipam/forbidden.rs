@@ -105,10 +105,10 @@ impl Forbidden {
     #[must_use]
     pub fn reason(&self, address: IpAddr) -> Option<&ForbiddenReason> {
         let single = self.addresses.get(&address);
-        let networks = self.networks.iter().filter(|(range, _)| range.contains(address));
+        let network = || self.networks.iter().find(|(range, _)| range.contains(address));
         // A reason to take it away is told before one that only keeps it from being given.
-        let all = single.into_iter().chain(networks.map(|(_, reason)| reason));
-        all.clone().find(|reason| reason.takes_away()).or(single)
+        let taken = single.filter(|reason| reason.takes_away());
+        taken.or_else(|| network().map(|(_, reason)| reason)).or(single)
     }
 
     /// What of `range` is forbidden, and why, for as many single addresses as there are.

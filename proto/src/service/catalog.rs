@@ -428,22 +428,19 @@ impl Catalog {
 
     /// Without labels a namespace is gone.
     fn relabel(&mut self, name: String, labels: Option<Labels>, turn: &mut Turn) {
-        let within: Vec<_> = self.index.within(&name).cloned().collect();
-        let came = labels.is_some() && !self.namespaces.contains_key(&name);
-        let exists = labels.is_some();
-        let labels = Arc::new(labels.unwrap_or_default());
-        if exists {
-            self.namespaces.insert(name, labels.clone());
-        } else {
-            self.namespaces.remove(&name);
+        let labels = labels.map(Arc::new);
+        if self.namespaces.get(&name) == labels.as_ref() {
+            return;
         }
-        for mut service in within {
-            if came || service.view.namespace_labels != labels {
-                Arc::make_mut(&mut service.view).namespace_labels = labels.clone();
-                turn.changes.services.insert(service.key().clone());
-                self.index.insert(service);
-            }
+        for mut service in self.index.within(&name).cloned().collect::<Vec<_>>() {
+            Arc::make_mut(&mut service.view).namespace_labels = labels.clone().unwrap_or_default();
+            turn.changes.services.insert(service.key().clone());
+            self.index.insert(service);
         }
+        match labels {
+            Some(labels) => self.namespaces.insert(name, labels),
+            None => self.namespaces.remove(&name),
+        };
     }
 
     fn settle(&mut self, mut turn: Turn) -> Changes {
