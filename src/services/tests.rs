@@ -488,6 +488,18 @@ async fn a_lease_of_its_own_is_asked_for_and_given_up_while_a_service_lives() {
 }
 
 #[tokio::test]
+async fn a_service_on_which_another_node_is_written_is_looked_at_again() {
+    let mut bench = Bench::new(|_| ()).await;
+    bench.list(vec![service("shop", VIP)]).await;
+    assert_eq!(bench.fed(), ["forbidden: nothing", "loaded 1"]);
+    let [b, c] = ["b", "c"].map(|host| annotated("shop", "kube-vip.io/vipHost", host));
+    for service in [b, c.clone(), c] {
+        bench.hear(Event::Services(Change::Applied(service))).await;
+    }
+    assert_eq!(bench.fed(), ["upsert web/shop"; 2]);
+}
+
+#[tokio::test]
 async fn the_interfaces_of_pods_are_no_reason_to_think_of_services_again() {
     let mut bench = Bench::new(|_| ()).await;
     bench.list(vec![service("shop", VIP)]).await;
